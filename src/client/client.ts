@@ -1,0 +1,215 @@
+import { createReadStream } from "node:fs";
+import { type EndpointName, endpoints, pathOf } from "../contract/endpoints.ts";
+import type {
+  ApiKeyCreate,
+  ApiKeyCreated,
+  ApiKeyInfo,
+  AppRef,
+  AppSpec,
+  AppStatus,
+  CheckResult,
+  ConsoleLink,
+  Deployment,
+  DeploymentEvent,
+  Descriptor,
+  EventPage,
+  ImageReference,
+  LogLine,
+  PlatformStatus,
+  Revision,
+  SecretInfo,
+  SecretScope,
+  SecretWrite,
+} from "../contract/types.ts";
+import { AppctlError, ExitCode } from "../core/errors.ts";
+import { Http, type HttpOptions, type HttpRequest, isBroken, isUnreachable, pause } from "./http.ts";
+
+/** Where a request is about: project and domain. */
+export interface Scope {
+  project: string;
+  domain: string;
+}
+
+/** What a call needs beside its endpoint. */
+type Call = Partial<HttpRequest> & { params?: Record<string, string | number> };
+
+/** Longest wait of one long poll, in seconds. */
+const POLL_SECONDS = 25;
+
+/** The deployment API, typed. Every method throws {@link AppctlError} with the platform's own words. */
+export class Client {
+  readonly #http: Http;
+
+  constructor(options: HttpOptions) {
+    this.#http = new Http(options);
+  }
+
+  /** Origin of the platform. */
+  get endpoint(): string {
+    return this.#http.endpoint;
+  }
+
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  platform = (): Promise<PlatformStatus> => this.#json("platform");
+  stopPlatform = (): Promise<unknown> => this.#json("stopPlatform");
+  consoleLink = (path: string): Promise<ConsoleLink> => this.#json("consoleLink", { json: { path } });
+
+  // Apps
+  listApps = async (scope: Scope): Promise<AppStatus[]> =>
+    (await this.#json<{ apps: AppStatus[] }>("listApps", { params: { ...scope } })).apps;
+  getApp = (ref: AppRef): Promise<AppStatus> => this.#json("getApp", { params: { ...ref } });
+  /** What stands in the way of a deploy of `spec`: faults, missing secrets, warnings. Changes nothing. */
+  checkApp = (ref: AppRef, spec: AppSpec, signal?: AbortSignal): Promise<CheckResult> =>
+    this.#json("checkApp", { params: { ...ref }, json: { spec }, repeatable: true, signal });
+  /** Puts an app into the wanted state. The same spec and image again give the same revision. */
+  applyApp = (ref: AppRef, spec: AppSpec, image: ImageReference, idempotencyKey: string): Promise<Deployment> =>
+    this.#json("applyApp", {
+      params: { ...ref },
+      json: { spec, image },
+      headers: { "idempotency-key": idempotencyKey },
+    });
+  deleteApp = (ref: AppRef): Promise<unknown> => this.#json("deleteApp", { params: { ...ref }, timeout: 120_000 });
+  stopApp = (ref: AppRef): Promise<AppStatus> => this.#json("stopApp", { params: { ...ref }, timeout: 120_000 });
+  startApp = (ref: AppRef): Promise<Deployment> => this.#json("startApp", { params: { ...ref } });
+  listRevisions = async (ref: AppRef): Promise<Revision[]> =>
+    (await this.#json<{ revisions: Revision[] }>("listRevisions", { params: { ...ref } })).revisions;
+  /** Moves traffic to an earlier revision, with the secrets it was pinned to; without a name, to the one before. */
+  setTraffic = (ref: AppRef, revision?: string): Promise<Deployment> =>
+    this.#json("setTraffic", { params: { ...ref }, json: revision === undefined ? {} : { revision } });
+
+  // Secrets
+  listSecrets = async (scope: Scope): Promise<SecretInfo[]> =>
+    (await this.#json<{ secrets: SecretInfo[] }>("listSecrets", { params: { ...scope } })).secrets;
+  createSecret = (scope: Scope, secret: SecretWrite): Promise<SecretInfo> =>
+    this.#json("createSecret", { params: { ...scope }, json: secret });
+  getSecret = (scope: Scope, name: string, level?: SecretScope): Promise<SecretInfo> =>
+    this.#json("getSecret", { params: { ...scope, name }, query: { scope: level } });
+  updateSecret = (scope: Scope, secret: SecretWrite): Promise<SecretInfo> =>
+    this.#json("updateSecret", { params: { ...scope, name: secret.name }, json: secret });
+  deleteSecret = (scope: Scope, name: string, level?: SecretScope): Promise<unknown> =>
+    this.#json("deleteSecret", { params: { ...scope, name }, query: { scope: level } });
+
+  // API keys
+  listApiKeys = async (): Promise<ApiKeyInfo[]> => (await this.#json<{ keys: ApiKeyInfo[] }>("listApiKeys")).keys;
+  createApiKey = (key: ApiKeyCreate): Promise<ApiKeyCreated> => this.#json("createApiKey", { json: key });
+  getApiKey = (name: string): Promise<ApiKeyInfo> => this.#json("getApiKey", { params: { name } });
+  deleteApiKey = (name: string): Promise<unknown> => this.#json("deleteApiKey", { params: { name } });
+
+  // Images
+  missingBlobs = async (digests: string[], signal?: AbortSignal): Promise<string[]> =>
+    (await this.#json<{ missing: string[] }>("missingBlobs", { json: { digests }, repeatable: true, signal })).missing;
+  /** Uploads a blob from a file. The platform checks the digest. */
+  putBlob = (digest: string, file: string, size: number, signal?: AbortSignal): Promise<unknown> =>
+    this.#json("putBlob", {
+      params: { digest },
+      body: createReadStream(file),
+      contentLength: size,
+      headers: { "content-type": "application/octet-stream" },
+      timeout: 300_000,
+      signal,
+    });
+  getBlob = async (digest: string, signal?: AbortSignal): Promise<Uint8Array> => {
+    const response = await this.#send("getBlob", { params: { digest }, signal });
+    return response.body.bytes();
+  };
+  /** The manifest that `reference` (`name:tag`) names, or undefined. */
+  resolveImage = async (reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> => {
+    try {
+      return await this.#json<Descriptor>("resolveImage", { query: { reference }, signal });
+    } catch (error) {
+      if (error instanceof AppctlError && error.exit === ExitCode.notFound) return undefined;
+      throw error;
+    }
+  };
+  tagImage = (reference: string, digest: string, signal?: AbortSignal): Promise<unknown> =>
+    this.#json("tagImage", { json: { reference, digest }, signal });
+
+  /** One page of a deployment's events: those after `after`, waiting up to 25 s for the first. */
+  deploymentEvents = (
+    ref: AppRef,
+    deployment: number | "latest",
+    after: number,
+    signal?: AbortSignal,
+  ): Promise<EventPage> =>
+    this.#json(deployment === "latest" ? "latestEvents" : "deploymentEvents", {
+      params: deployment === "latest" ? { ...ref } : { ...ref, deployment },
+      query: { after, wait: POLL_SECONDS },
+      timeout: (POLL_SECONDS + 15) * 1000,
+      signal,
+    });
+
+  /**
+   * Events of a deployment from `after` to its terminal one; `first` is a page that was read already. A lost connection is
+   * taken up again where it broke.
+   */
+  async *follow(
+    ref: AppRef,
+    deployment: number,
+    after: number,
+    signal?: AbortSignal,
+    first?: EventPage,
+  ): AsyncGenerator<DeploymentEvent> {
+    let cursor = after;
+    let page = first;
+    for (;;) {
+      page ??= await this.#surviving(() => this.deploymentEvents(ref, deployment, cursor, signal), signal);
+      for (const event of page.events) {
+        cursor = event.seq;
+        yield event;
+        if (event.type !== "status") return;
+      }
+      if (page.done && page.events.length === 0) return;
+      page = undefined;
+    }
+  }
+
+  /** Lines of an app's output, oldest first; with `follow`, until `signal` aborts. */
+  async *logs(
+    ref: AppRef,
+    query: { tail?: number | undefined; since?: string | undefined; follow: boolean },
+    signal?: AbortSignal,
+  ): AsyncGenerator<LogLine> {
+    const { body } = await this.#send("appLogs", {
+      params: { ...ref },
+      query: { tail: query.tail, since: query.since, follow: query.follow },
+      headers: { accept: "application/x-ndjson" },
+      timeout: query.follow ? 0 : 60_000,
+      signal,
+    });
+    let rest = "";
+    body.setEncoding("utf8");
+    for await (const chunk of body) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line) yield JSON.parse(line) as LogLine;
+    }
+  }
+
+  /** A wait outlasts a platform that is away for a while: it may be restarting, and the deployment goes on. */
+  async #surviving<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await call();
+      } catch (error) {
+        signal?.throwIfAborted();
+        const away =
+          isBroken(error) ||
+          isUnreachable(error) ||
+          (error instanceof AppctlError && error.exit === ExitCode.unavailable);
+        if (!away || failures >= 20) throw error;
+        await pause(Math.min(250 * 2 ** failures, 3000), signal);
+      }
+    }
+  }
+
+  #send(name: EndpointName, { params, ...call }: Call = {}) {
+    return this.#http.send({ ...call, method: endpoints[name].method, path: pathOf(name, params) });
+  }
+
+  #json<T>(name: EndpointName, { params, ...call }: Call = {}): Promise<T> {
+    return this.#http.json<T>({ ...call, method: endpoints[name].method, path: pathOf(name, params) });
+  }
+}

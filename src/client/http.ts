@@ -1,0 +1,239 @@
+import type { Readable } from "node:stream";
+import type { Problem } from "../contract/types.ts";
+import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import type { Redacted } from "../core/redacted.ts";
+
+/** One request to the platform. `path` starts with `/`. */
+export interface HttpRequest {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  path: string;
+  query?: Record<string, string | number | boolean | undefined>;
+  json?: unknown;
+  body?: Uint8Array | Readable;
+  /** Of `body`, in bytes. */
+  contentLength?: number;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+  /** Longest silence of the platform, in milliseconds. Default 30 s. */
+  timeout?: number;
+  /** Safe to send again after a broken connection. Default: for everything but POST. */
+  repeatable?: boolean;
+}
+
+/** A successful answer (2xx). */
+export interface HttpResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Readable & { json(): Promise<unknown>; bytes(): Promise<Uint8Array>; dump(): Promise<void> };
+}
+
+/** Options of {@link Http}. */
+export interface HttpOptions {
+  /** Origin of the platform, without a trailing slash. */
+  endpoint: string;
+  apiKey?: Redacted<string> | undefined;
+  /** Called when the platform cannot be reached, before the next try; may bring it back. Its error ends the request. */
+  onUnreachable?:
+    | ((attempt: number) => Promise<{ endpoint: string; apiKey: Redacted<string> } | undefined>)
+    | undefined;
+  /** How often an unreachable platform is tried again. Default 4. */
+  retries?: number;
+}
+
+const RETRY_PAUSES = [100, 300, 1000, 2000];
+
+/** HTTP to one platform over undici: key, `*.localhost`, retries of what may be repeated, problems as errors. */
+export class Http {
+  readonly #options: HttpOptions;
+  #agent: import("undici").Agent | undefined;
+  #endpoint: string;
+  #apiKey: Redacted<string> | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#endpoint = options.endpoint;
+    this.#apiKey = options.apiKey;
+  }
+
+  /** Origin that requests go to now. */
+  get endpoint(): string {
+    return this.#endpoint;
+  }
+
+  /** Sends a request; throws an {@link AppctlError} for every answer but 2xx and for a platform that does not answer. */
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    const repeatable = request.repeatable ?? request.method !== "POST";
+    const retries = this.#options.retries ?? RETRY_PAUSES.length;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#once(request);
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        const unreachable = isUnreachable(error);
+        const broken = unreachable || isBroken(error);
+        if (!broken) throw error;
+        // A refused connection never reached the platform, so even a POST may be tried again.
+        const again = unreachable || (repeatable && !(request.body && !(request.body instanceof Uint8Array)));
+        if (!again || attempt >= retries) throw unreachableError(this.#endpoint, error);
+        const moved = await this.#options.onUnreachable?.(attempt);
+        if (moved) {
+          this.#endpoint = moved.endpoint;
+          this.#apiKey = moved.apiKey;
+        } else await pause(RETRY_PAUSES[attempt] ?? 2000, request.signal);
+      }
+    }
+  }
+
+  /** {@link Http.send}, with the answer's JSON. */
+  async json<T>(request: HttpRequest): Promise<T> {
+    const response = await this.send(request);
+    return (await response.body.json()) as T;
+  }
+
+  /** Closes the connections. */
+  async close(): Promise<void> {
+    await this.#agent?.destroy();
+  }
+
+  async #once(request: HttpRequest): Promise<HttpResponse> {
+    const { Agent, request: send } = await import("undici");
+    this.#agent ??= new Agent({ connect: { lookup: lookupWithLocalhost }, keepAliveTimeout: 4000 });
+    const timeout = request.timeout ?? 30_000;
+    const headers: Record<string, string> = { accept: "application/json", ...request.headers };
+    if (this.#apiKey) headers["authorization"] = `Bearer ${this.#apiKey.reveal()}`;
+    if (request.json !== undefined) headers["content-type"] = "application/json";
+    if (request.contentLength !== undefined) headers["content-length"] = String(request.contentLength);
+    const response = await send(this.#endpoint + request.path + queryOf(request.query), {
+      method: request.method,
+      dispatcher: this.#agent,
+      headers,
+      body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
+      signal: request.signal ?? null,
+      headersTimeout: timeout,
+      bodyTimeout: timeout,
+    });
+    if (response.statusCode >= 200 && response.statusCode < 300) {
+      return { status: response.statusCode, headers: response.headers, body: response.body };
+    }
+    const text = await response.body.text();
+    throw problemError(response.statusCode, text, this.#endpoint, request);
+  }
+}
+
+/** `localhost` and `*.localhost` are loopback (RFC 6761), whatever the machine's resolver says. */
+function lookupWithLocalhost(
+  hostname: string,
+  options: import("node:dns").LookupOptions,
+  callback: (
+    error: NodeJS.ErrnoException | null,
+    address: string | import("node:dns").LookupAddress[],
+    family?: number,
+  ) => void,
+): void {
+  if (/(?:^|\.)localhost$/i.test(hostname)) {
+    if (options.all) callback(null, [{ address: "127.0.0.1", family: 4 }]);
+    else callback(null, "127.0.0.1", 4);
+    return;
+  }
+  import("node:dns").then(({ lookup }) => lookup(hostname, options, callback));
+}
+
+function queryOf(query: HttpRequest["query"]): string {
+  const entries = Object.entries(query ?? {}).filter(([, value]) => value !== undefined);
+  return entries.length ? `?${new URLSearchParams(Object.fromEntries(entries.map(([key, value]) => [key, String(value)])))}` : "";
+}
+
+/** The error for an answer that is not 2xx: the problem's own words, and the exit code that its status stands for. */
+function problemError(status: number, text: string, endpoint: string, request: HttpRequest): AppctlError {
+  let problem: Partial<Problem> = {};
+  try {
+    problem = JSON.parse(text);
+  } catch {
+    problem = {}; // not from appctl: a proxy's page, say
+  }
+  const isOurs = typeof problem.code === "string" && typeof problem.detail === "string";
+  return new AppctlError({
+    code: isOurs ? (problem.code as string) : "UNEXPECTED_ANSWER",
+    exit: exitOf(status),
+    message: isOurs
+      ? (problem.detail as string)
+      : `${endpoint} answered ${status} to ${request.method} ${request.path}, and not as an appctl platform does`,
+    ...(problem.hint && isOurs ? { hint: problem.hint } : {}),
+    ...(status === 401 ? { next: ["appctl create api-key admin --name NAME   # on the platform's machine"] } : {}),
+    faults: problem.faults ?? [],
+  });
+}
+
+function exitOf(status: number): ExitCode {
+  if (status === 401 || status === 403) return ExitCode.auth;
+  if (status === 404) return ExitCode.notFound;
+  if (status === 409 || status === 412) return ExitCode.conflict;
+  if (status === 408 || status === 429 || status === 502 || status === 503 || status === 504)
+    return ExitCode.unavailable;
+  if (status >= 400 && status < 500) return ExitCode.usage;
+  return ExitCode.bug;
+}
+
+const UNREACHABLE = new Set([
+  "ECONNREFUSED",
+  "ENOENT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+const BROKEN = new Set([
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "UND_ERR_SOCKET",
+  "UND_ERR_HEADERS_TIMEOUT",
+  "UND_ERR_BODY_TIMEOUT",
+  "UND_ERR_CLOSED",
+  "UND_ERR_DESTROYED",
+]);
+
+function codeOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return "";
+  const { code, errors } = error as { code?: unknown; errors?: unknown[] };
+  if (typeof code === "string") return code;
+  return Array.isArray(errors) ? codeOf(errors[0]) : "";
+}
+
+/** True when no connection could be made. */
+export function isUnreachable(error: unknown): boolean {
+  return UNREACHABLE.has(codeOf(error));
+}
+
+/** True when a connection broke under way, or the platform fell silent. */
+export function isBroken(error: unknown): boolean {
+  return BROKEN.has(codeOf(error));
+}
+
+function unreachableError(endpoint: string, cause: unknown): AppctlError {
+  return new AppctlError({
+    code: "PLATFORM_UNREACHABLE",
+    exit: ExitCode.unavailable,
+    message: `the platform at ${endpoint} does not answer (${codeOf(cause) || messageOf(cause)})`,
+    hint: "try again; nothing is lost, and a deploy that was accepted goes on",
+    next: ["appctl platform status"],
+    cause,
+  });
+}
+
+/** Waits `ms` milliseconds; rejects with the signal's reason when it aborts. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,124 @@
+/** Finds the local platform of this user, or starts it, detached: the first command that needs it does so. */
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Health } from "../contract/types.ts";
+import { builtFile } from "../core/assets.ts";
+import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { pathsOf } from "../core/paths.ts";
+import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
+import { Redacted } from "../core/redacted.ts";
+import { Http, pause } from "./http.ts";
+
+/** How to reach the local platform. */
+export interface LocalPlatform {
+  endpoint: string;
+  apiKey: Redacted<string>;
+  file: PlatformFile;
+  /** True when this call started it. */
+  started: boolean;
+}
+
+/** What a platform that is being started tells its parent, once, over the IPC channel. */
+export type StartMessage =
+  | { type: "ready"; file: PlatformFile }
+  | { type: "locked" }
+  | {
+      type: "failed";
+      error: { code: string; message: string; hint?: string | undefined; next: string[]; exit: number };
+    };
+
+/** Environment variables that a platform takes over from the command that starts it. None carries a key. */
+const KEPT =
+  /^(?:HOME|PATH|LANG|LC_.*|TZ|TMPDIR|USER|LOGNAME|SHELL|XDG_.*|APPCTL_(?!API_KEY).*|DOCKER_.*|SSL_CERT_.*)$/;
+
+/** The local platform that runs now, or undefined. Another program on the same port is not taken for it. */
+export async function findLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPlatform | undefined> {
+  const { state } = pathsOf(env);
+  const file = readPlatformFile(state);
+  if (!file) return undefined;
+  const http = new Http({ endpoint: file.address, retries: 0 });
+  try {
+    const nonce = randomBytes(16).toString("hex");
+    const health = await http.json<Health>({ method: "GET", path: "/api/v1/health", query: { nonce }, timeout: 5000 });
+    if (!health.proof || !sameProof(health.proof, proofOf(file.proofKey, nonce))) return undefined;
+    const apiKey = new Redacted(readFileSync(adminKeyFile(state), "utf8").trim());
+    return { endpoint: file.address, apiKey, file, started: false };
+  } catch {
+    return undefined; // nobody listens there, or not our platform: both mean that it has to be started
+  } finally {
+    await http.close();
+  }
+}
+
+/** Finds the local platform or starts it on `port`; two callers at once start one. */
+export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number): Promise<LocalPlatform> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const found = await findLocalPlatform(env);
+    if (found) return found;
+    const outcome = await startPlatform(env, ["--port", String(port)]);
+    if (outcome.type === "failed") throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
+    if (outcome.type === "ready") {
+      const platform = await findLocalPlatform(env);
+      if (platform) return { ...platform, started: true };
+    }
+    // Locked: another command is starting it, or it is just going down. Either ends soon.
+    if (Date.now() > deadline) {
+      throw new AppctlError({
+        code: "PLATFORM_STUCK",
+        exit: ExitCode.unavailable,
+        message: "another process holds the local platform's state but does not answer",
+        next: ["appctl platform logs", "appctl platform status"],
+      });
+    }
+    await pause(50);
+  }
+}
+
+/** Starts a detached platform process and waits until it says how that went. */
+export async function startPlatform(env: NodeJS.ProcessEnv, args: string[]): Promise<StartMessage> {
+  const { state } = pathsOf(env);
+  let log: number;
+  try {
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+    log = openSync(join(state, "platform.log"), "a", 0o600);
+  } catch (cause) {
+    throw new AppctlError({
+      code: "STATE_NOT_WRITABLE",
+      exit: ExitCode.unavailable,
+      message: `the state directory ${state} cannot be written: ${messageOf(cause)}`,
+      hint: "set XDG_STATE_HOME to a directory of yours",
+      cause,
+    });
+  }
+  const childEnv = Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.test(name)));
+  const child = spawn(process.execPath, [builtFile("main.js"), "platform", "run", ...args], {
+    cwd: "/",
+    env: childEnv,
+    detached: true,
+    stdio: ["ignore", log, log, "ipc"],
+  });
+  closeSync(log);
+  try {
+    return await new Promise<StartMessage>((resolve, reject) => {
+      child.once("message", (message) => resolve(message as StartMessage));
+      child.once("error", reject);
+      child.once("exit", (code, signal) =>
+        reject(
+          new AppctlError({
+            code: "PLATFORM_DIED",
+            exit: ExitCode.unavailable,
+            message: `the local platform ended while it started (${signal ?? `exit code ${code}`})`,
+            next: ["appctl platform logs"],
+          }),
+        ),
+      );
+    });
+  } finally {
+    child.removeAllListeners();
+    if (child.connected) child.disconnect();
+    child.unref();
+  }
+}

@@ -1,0 +1,27 @@
+/** Progress as data: what the deploy pipeline yields. Renderers in `ui/` draw it; nothing here knows a terminal. */
+
+/** Progress of making the environment image. `done` and `total` count packages, when that is known. */
+export interface BuildProgress {
+  step: "resolve" | "install" | "layer" | "upload";
+  message: string;
+  done?: number;
+  total?: number;
+}
+
+/** One step of a deploy, in the order in which it happened. */
+export type DeployEvent =
+  | { type: "image"; state: "found" | "missing" | "built"; reference: string; digest?: string }
+  | ({ type: "build" } & BuildProgress)
+  | { type: "warning"; message: string }
+  | { type: "deploying"; app: string; project: string; domain: string; consoleUrl: string; deployment: number }
+  | { type: "status"; phase: "Pending" | "Started" | "Failed"; reason: string; message: string }
+  | {
+      type: "succeeded";
+      app: string;
+      endpoint: string;
+      revision: string;
+      image: string;
+      digest: string;
+      consoleUrl: string;
+      unchanged: boolean;
+    };

@@ -1,0 +1,50 @@
+/** How a running local platform tells the CLI of the same user where it is. */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Content of `platform.json` in the state directory (0600). */
+export interface PlatformFile {
+  pid: number;
+  /** Address for people and links: `http://localhost:7654`. */
+  url: string;
+  /** Address that the CLI connects to: never depends on name resolution. */
+  address: string;
+  version: string;
+  startedAt: string;
+  /** Key of the proof in `GET /api/v1/health?nonce=`: shows that the listener is this platform and not another program. */
+  proofKey: string;
+}
+
+/** Reads `platform.json`; undefined when there is none. */
+export function readPlatformFile(state: string): PlatformFile | undefined {
+  try {
+    return JSON.parse(readFileSync(join(state, "platform.json"), "utf8"));
+  } catch {
+    return undefined; // none yet, or one that a crash cut short: both mean that no platform is known
+  }
+}
+
+/** Writes `platform.json` atomically. */
+export function writePlatformFile(state: string, content: PlatformFile): void {
+  const file = join(state, "platform.json");
+  writeFileSync(`${file}.${process.pid}`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.${process.pid}`, file);
+}
+
+/** File with the local platform's own admin key (0600). */
+export function adminKeyFile(state: string): string {
+  return join(state, "admin.key");
+}
+
+/** The proof that a listener knows `proofKey`: HMAC-SHA-256 of the nonce, in hex. */
+export function proofOf(proofKey: string, nonce: string): string {
+  return createHmac("sha256", proofKey).update(nonce).digest("hex");
+}
+
+/** Compares two proofs in constant time. */
+export function sameProof(a: string, b: string): boolean {
+  const left = Buffer.from(a);
+  const right = Buffer.from(b);
+  return left.length === right.length && timingSafeEqual(left, right);
+}

@@ -1,0 +1,7 @@
+/** What a user's file imports from "appctl". */
+export { App, type AppOptions } from "./app.ts";
+export { ImageSpec } from "./image-spec.ts";
+export type * from "./options.ts";
+export { Remote, RemoteError, type RemoteOptions } from "./remote.ts";
+export { Resources } from "./resources.ts";
+export { Secret } from "./secret.ts";

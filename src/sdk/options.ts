@@ -1,0 +1,80 @@
+/**
+ * What a user's file may say: the option types of every SDK class. They are plain data; nothing is checked here, because
+ * constructors never throw: `appctl deploy` collects every fault of a file and reports them together.
+ */
+
+/** Anything that can answer HTTP: an object with `fetch(request)`, a `(req, res)` listener, or a Fastify instance. */
+export type FrameworkApp =
+  | { fetch: (request: Request, ...rest: never[]) => Response | Promise<Response> }
+  // biome-ignore lint/suspicious/noExplicitAny: a listener of any framework's own request and response types
+  | ((req: any, res: any, ...rest: any[]) => unknown)
+  // biome-ignore lint/suspicious/noExplicitAny: a Fastify instance, whatever its type parameters
+  | { ready: (...args: any[]) => any; routing: (req: any, res: any) => void };
+
+/** A duration: seconds as a number, or text such as `"90s"`, `"10m"`, `"1h"`, `"500ms"`. */
+export type Duration = number | string;
+
+/** Options of a {@link Secret}. */
+export interface SecretOptions {
+  /** The secret's name on the platform: letters, digits, `_`, `-`, `.`; at most 63 characters. */
+  key: string;
+  /**
+   * The environment variable that carries it. Default: `key` with everything but letters and digits turned into `_`.
+   * With `mount: "file"` the variable carries the file's path instead (default: the same with `_FILE` at its end).
+   */
+  envVar?: string;
+  /** `"env"` (default) puts the value into `envVar`; `"file"` writes the exact bytes to a file only the app can read. */
+  mount?: "env" | "file";
+}
+
+/** CPU and memory, in Kubernetes' notation: cpu `"1"`, `"250m"`; mem `"512Mi"`, `"1Gi"`. */
+export interface ResourcesOptions {
+  cpu?: string | number;
+  mem?: string | number;
+}
+
+/** Options of an {@link ImageSpec}. */
+export interface ImageSpecOptions {
+  /** Name of the image: lower-case letters, digits and `-`, `_`, `.`, `/`. Default: `<app name>-image`. */
+  name?: string;
+  /** What builds it. Default `"default"`: appctl itself, without Docker. */
+  builder?: "default" | "remote" | "docker";
+  /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
+  packages?: string[];
+  /** A lock file to install from, frozen. */
+  requirements?: string;
+  /** Reference of the base image. */
+  baseImage?: string;
+  /** Registry and prefix that the image goes to. Default: the platform itself. */
+  registry?: string;
+  /** Environment of every app that runs in the image. */
+  env?: Record<string, string>;
+  /** Shell commands to run while building. */
+  commands?: string[];
+  /** Debian packages to install. */
+  aptPackages?: string[];
+  /** Platforms such as `"linux/amd64"`. Default: the builder's own. */
+  platform?: string | string[];
+  /** Files to copy into the image, as globs relative to the file that declares the app. */
+  copy?: string[];
+  /** Entry point of the image. */
+  entrypoint?: string[];
+  /** Build even when the image exists. */
+  force?: boolean;
+}
+
+/** A value for the app that is resolved at deploy time. */
+export interface Input {
+  name: string;
+  value: string;
+  envVar?: string;
+}
+
+/** A link that the console shows beside the app. */
+export interface Link {
+  title: string;
+  path: string;
+}
+
+/** When to add replicas. */
+export type ScalingMetric = { type: "concurrency"; target: number } | { type: "request-rate"; target: number };

@@ -1,0 +1,76 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { formatApiKey } from "../../src/core/api-key.ts";
+import { resolveConfig } from "../../src/core/config.ts";
+import { isAppctlError } from "../../src/core/errors.ts";
+
+let cwd: string;
+let env: NodeJS.ProcessEnv;
+const key = (endpoint: string) => formatApiKey({ endpoint, secret: new Uint8Array(32).fill(7) });
+
+beforeEach(() => {
+  const root = mkdtempSync(join(tmpdir(), "appctl-config-"));
+  cwd = join(root, "project", "src");
+  mkdirSync(cwd, { recursive: true });
+  mkdirSync(join(root, "config", "appctl"), { recursive: true });
+  env = { HOME: root, XDG_CONFIG_HOME: join(root, "config") };
+});
+const userFile = (text: string) => writeFileSync(join(env["XDG_CONFIG_HOME"] as string, "appctl", "config.yaml"), text);
+const projectFile = (text: string) => writeFileSync(join(cwd, "..", "appctl.yaml"), text);
+
+describe("configuration", () => {
+  it("has defaults", async () => {
+    const config = await resolveConfig({}, env, cwd);
+    expect(config).toMatchObject({ project: "default", domain: "development", port: 7654, endpoint: undefined });
+    expect(config.apiKey).toBeUndefined();
+  });
+
+  it("takes a flag before the environment, that before the project's file, that before the user's", async () => {
+    userFile("project: user\ndomain: user\nport: 1001\n");
+    expect(await resolveConfig({}, env, cwd)).toMatchObject({ project: "user", port: 1001 });
+    projectFile("project: file\n");
+    expect(await resolveConfig({}, env, cwd)).toMatchObject({ project: "file", domain: "user" });
+    env["APPCTL_PROJECT"] = "env";
+    expect(await resolveConfig({}, env, cwd)).toMatchObject({ project: "env" });
+    expect(await resolveConfig({ project: "flag" }, env, cwd)).toMatchObject({ project: "flag", domain: "user" });
+  });
+
+  it("takes key and endpoint from APPCTL_API_KEY, from a file it names, and from the configuration", async () => {
+    projectFile("apiKeyFile: ../key\n");
+    writeFileSync(join(cwd, "..", "..", "key"), `${key("https://c.example")}\n`);
+    expect((await resolveConfig({}, env, cwd)).endpoint).toBe("https://c.example");
+    writeFileSync(join(cwd, "key"), `${key("https://b.example")}\n`);
+    env["APPCTL_API_KEY_FILE"] = "key";
+    expect((await resolveConfig({}, env, cwd)).endpoint).toBe("https://b.example");
+    env["APPCTL_API_KEY"] = key("https://a.example");
+    const config = await resolveConfig({}, env, cwd);
+    expect(config.endpoint).toBe("https://a.example");
+    expect(config.apiKey?.reveal()).toBe(env["APPCTL_API_KEY"]);
+    expect(JSON.stringify(config)).not.toContain("appctl_");
+    expect((await resolveConfig({ endpoint: "https://d.example/" }, env, cwd)).endpoint).toBe("https://d.example");
+  });
+
+  it("tells every fault at once", async () => {
+    projectFile("project: UPPER\ncolour: blue\nport: many\n");
+    env["APPCTL_API_KEY"] = "appctl_broken";
+    const error = await resolveConfig({ endpoint: "nowhere" }, env, cwd).catch((e: unknown) => e);
+    if (!isAppctlError(error)) throw error;
+    expect(error.exit).toBe(2);
+    expect(error.faults.map((fault) => fault.path.split(": ").at(-1))).toEqual([
+      "colour",
+      "port",
+      "project",
+      "APPCTL_API_KEY",
+      "endpoint",
+    ]);
+    expect(JSON.stringify(error)).not.toContain("broken");
+  });
+
+  it("refuses a configuration file that does not exist, and one that is not YAML", async () => {
+    await expect(resolveConfig({ config: "none.yaml" }, env, cwd)).rejects.toMatchObject({ code: "CONFIG_NOT_FOUND" });
+    projectFile("a: [");
+    await expect(resolveConfig({}, env, cwd)).rejects.toMatchObject({ code: "INVALID_CONFIG" });
+  });
+});

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Runs every test, with all the set-up they need: npm packages, the build, and on Debian the programs that the tests use as
+# the real thing. Ends with one line, `N passed, N failed`, read from the runner's own JSON result.
+set -eu
+cd "$(dirname "$0")/.."
+sh bin/setup.sh
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+
+need=""
+for tool in skopeo umoci chromium curl git tmux faketime; do
+  command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
+done
+if [ -n "$need" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "Installing:$need"
+    apt-get update -qq >/dev/null
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null
+  else
+    echo "Missing:$need. Tests that need them say so and are skipped; install them, or run this as root on Debian." >&2
+  fi
+fi
+
+result=$(mktemp)
+trap 'rm -f "$result"' EXIT
+status=0
+vitest run --config test/vitest.config.ts --reporter=default --reporter=json --outputFile.json="$result" "$@" || status=$?
+node test/closing-line.js "$result"
+exit "$status"
