@@ -2,6 +2,6 @@
 export { App, type AppOptions } from "./app.ts";
 export { ImageSpec } from "./image-spec.ts";
 export type * from "./options.ts";
-export { Remote, RemoteError, type RemoteOptions } from "./remote.ts";
+export { Remote, type RemoteApp, RemoteError, type RemoteOptions } from "./remote.ts";
 export { Resources } from "./resources.ts";
 export { Secret } from "./secret.ts";

@@ -1,5 +1,4 @@
 import { type EndpointName, endpoints, pathOf } from "../contract/endpoints.ts";
-import type { AppStatus, Problem } from "../contract/types.ts";
 import { parseApiKey } from "../core/api-key.ts";
 
 /** Options of a {@link Remote}. Each default comes from the environment that the platform gives to a running app. */
@@ -14,6 +13,27 @@ export interface RemoteOptions {
   domain?: string;
   /** Default: the built-in `fetch`. */
   fetch?: typeof fetch;
+}
+
+/** An app, as the platform tells of it. */
+export interface RemoteApp {
+  project: string;
+  domain: string;
+  name: string;
+  status: "Deploying" | "Running" | "Crashing" | "Stopped" | "Failed";
+  /** More about the status, where there is more to say. */
+  message: string;
+  /** Name of the revision that serves; null before the first was ready. */
+  revision: string | null;
+  /** Public address, without a trailing slash. */
+  endpoint: string;
+  consoleUrl: string;
+  /** True: the gateway asks for a platform key. */
+  requiresAuth: boolean;
+  description: string | null;
+  /** ISO 8601, UTC. */
+  createdAt: string;
+  updatedAt: string;
 }
 
 /** A call to the platform that failed. `status` is the HTTP status, or 0 when there was no answer. */
@@ -44,9 +64,9 @@ export class Remote {
   /** Apps of this project and domain. */
   readonly apps = {
     /** Every app of the project and domain, by name. */
-    list: async (): Promise<AppStatus[]> => (await this.#get<{ apps: AppStatus[] }>("listApps")).apps,
+    list: async (): Promise<RemoteApp[]> => (await this.#get<{ apps: RemoteApp[] }>("listApps")).apps,
     /** One app. */
-    get: (name: string): Promise<AppStatus> => this.#get<AppStatus>("getApp", { name }),
+    get: (name: string): Promise<RemoteApp> => this.#get<RemoteApp>("getApp", { name }),
   };
 
   async #get<T>(endpoint: EndpointName, params: Record<string, string> = {}): Promise<T> {
@@ -82,7 +102,7 @@ export class Remote {
     }
     const body: unknown = await response.json().catch(() => undefined);
     if (!response.ok) {
-      const problem = body as Partial<Problem> | undefined;
+      const problem = body as { code?: string; detail?: string } | undefined;
       throw new RemoteError(
         response.status,
         problem?.code ?? "HTTP_ERROR",

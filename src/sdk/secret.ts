@@ -6,12 +6,15 @@ import type { SecretOptions } from "./options.ts";
  * running app as an environment variable or a file, pinned to one version for each revision.
  */
 export class Secret {
+  /** As given: what is misspelt in it is told at deploy. */
+  readonly options: Readonly<SecretOptions>;
   readonly key: string;
   readonly envVar: string | undefined;
   readonly mount: "env" | "file" | undefined;
 
   constructor(options: SecretOptions) {
     brand(this, "Secret");
+    this.options = options;
     this.key = options?.key;
     this.envVar = options?.envVar;
     this.mount = options?.mount;

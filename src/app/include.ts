@@ -1,0 +1,115 @@
+import { glob, readdir, realpath, stat } from "node:fs/promises";
+import { isAbsolute, join, posix, relative, sep } from "node:path";
+import { type Fault, messageOf, usageError } from "../core/errors.ts";
+
+/** A file that ships with the app. */
+export interface IncludedFile {
+  /** Path relative to the root, with `/`. */
+  path: string;
+  absolute: string;
+  /** 0o755 for what its owner may execute, else 0o644: other bits differ between machines and mean nothing to the app. */
+  mode: number;
+}
+
+/** Directories that no wildcard enters. */
+const SKIPPED = ["node_modules", ".git"];
+
+/** Files of the app layer that appctl writes itself. */
+const OWN = /^(?:app\.mjs|app\.mjs\.map|app\.json|serve\.mjs)$/;
+
+/**
+ * The files that `globs` (relative to `root`, an absolute directory) match, sorted by path. A directory stands for all
+ * that is in it; a wildcard matches no hidden file (`.env`); a glob that begins with `!` takes files out again. Never in
+ * it unless a glob names them: `node_modules` and `.git`. Throws `INVALID_INCLUDE` with a fault for each glob that matches nothing or leads out of `root`.
+ */
+export async function collectIncluded(root: string, globs: readonly string[]): Promise<IncludedFile[]> {
+  const base = await realpath(root);
+  const files = new Map<string, IncludedFile>();
+  const faults: Fault[] = [];
+  const excluded = new Set<string>();
+  for (const pattern of globs.filter((glob) => glob.startsWith("!"))) {
+    for (const name of await matches(base, pattern.slice(1))) excluded.add(name);
+  }
+  for (const [index, pattern] of globs.entries()) {
+    if (pattern.startsWith("!")) continue;
+    const path = `include[${index}]`;
+    if (isAbsolute(pattern) || posix.normalize(pattern.replaceAll(sep, "/")).split("/")[0] === "..") {
+      faults.push({
+        path,
+        message: `"${pattern}" leads out of the app's directory`,
+        hint: "Move the file beside the app.",
+      });
+      continue;
+    }
+    const matched = await matches(base, pattern);
+    if (matched.length === 0) {
+      faults.push({
+        path,
+        message: `"${pattern}" matches no file`,
+        hint: "Globs are relative to the file that has the App.",
+      });
+    }
+    for (const name of matched) {
+      if (excluded.has(name)) continue;
+      const fault = await add(base, name, files);
+      if (fault) faults.push({ path, message: fault });
+    }
+  }
+  if (faults.length > 0) {
+    const [first] = faults;
+    throw usageError(faults.length === 1 && first ? `${first.path}: ${first.message}` : "include is not valid", {
+      code: "INVALID_INCLUDE",
+      ...(faults.length === 1 && first?.hint ? { hint: first.hint } : {}),
+      faults,
+    });
+  }
+  return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Paths of the files that `pattern` matches, relative to `base`. */
+async function matches(base: string, pattern: string): Promise<string[]> {
+  const normal = posix.normalize(pattern.replace(/\/+$/, ""));
+  const trimmed = normal === "." ? "**" : normal;
+  const skipped = SKIPPED.filter((name) => !trimmed.split("/").includes(name));
+  const exclude = skipped.map((name) => `**/${name}`);
+  const found: string[] = [];
+  for await (const entry of glob(trimmed, { cwd: base, withFileTypes: true, exclude })) {
+    const name = relative(base, join(entry.parentPath, entry.name));
+    const stats = await stat(join(base, name)).catch(() => undefined); // a link to nothing is no file
+    if (stats?.isFile()) found.push(name);
+    // A pattern that ends in ** finds the files below by itself.
+    else if (stats?.isDirectory() && !/(?:^|\/)\*\*$/.test(trimmed))
+      found.push(...(await filesBelow(base, name, skipped)));
+  }
+  return found;
+}
+
+/** Every file below a directory, hidden ones too: who names a directory means all of it. */
+async function filesBelow(base: string, dir: string, skipped: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await readdir(join(base, dir), { withFileTypes: true })) {
+    const name = join(dir, entry.name);
+    if (skipped.includes(entry.name)) continue;
+    if (entry.isDirectory()) found.push(...(await filesBelow(base, name, skipped)));
+    // A link is taken when it is one to a file: directories may link in a circle.
+    else if (entry.isFile() || (await stat(join(base, name)).catch(() => undefined))?.isFile()) found.push(name);
+  }
+  return found;
+}
+
+/** Adds one file; returns what is wrong with it, if anything. */
+async function add(base: string, name: string, files: Map<string, IncludedFile>): Promise<string | undefined> {
+  const path = name.split(sep).join("/");
+  if (OWN.test(path)) return `"${path}" has the name of a file that appctl itself puts there`;
+  try {
+    const absolute = join(base, name);
+    const real = await realpath(absolute);
+    if (real !== absolute && relative(base, real).split(sep)[0] === "..")
+      return `"${path}" links to a file outside of the app's directory`;
+    const { mode } = await stat(real);
+    files.set(path, { path, absolute, mode: mode & 0o100 ? 0o755 : 0o644 });
+    return undefined;
+  } catch (error) {
+    return `"${path}" cannot be read: ${messageOf(error)}`;
+  }
+}

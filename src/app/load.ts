@@ -1,0 +1,192 @@
+/** The user's file → a bundle and the Apps in it: bundled once, described in a worker, checked. */
+import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { BUNDLE_FILE, type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
+import { displayPath } from "../bundle/display-path.ts";
+import { PackageIndex } from "../bundle/packages.ts";
+import { parseSpec } from "../bundle/specs.ts";
+import { type Describer, startDescriber } from "./describe.ts";
+import { isRawSdk, type RawFile } from "./description.ts";
+import { entryFile } from "./entry-file.ts";
+import { describeError, noAppError } from "./failures.ts";
+import { type MissingPackage, packagesNotInstalled } from "./missing-packages.ts";
+import { checkUniqueNames } from "./select.ts";
+import { type Checked, validateApp } from "./validate.ts";
+
+/** What {@link loadApps} needs. */
+export interface LoadOptions {
+  /** The user's file, as typed. */
+  file: string;
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  /** The SDK of the running CLI: `builtFile("sdk/index.js")`. */
+  sdkFile: string;
+  /** The built worker: `builtFile("describe-worker.js")`. */
+  workerFile: string;
+  /** Directories of packages that are not installed beside the file, by package name. */
+  packageDirs?: ReadonlyMap<string, string>;
+  /** Time limit for running the file once, in milliseconds. Default 10 000. */
+  timeoutMs?: number;
+  signal: AbortSignal;
+}
+
+/** A loaded file. `selectApp` takes an App out of it. */
+export interface LoadedFile {
+  /** The file as the user would type it. */
+  file: string;
+  cwd: string;
+  bundle: Bundle;
+  /** The exported Apps, each with its faults or ready to be deployed. At least one; names are unique. */
+  apps: Checked[];
+}
+
+/**
+ * Bundles `file` and finds its Apps. Throws usage errors (exit 2) with a place in the file where there is one, and
+ * `PACKAGE_NOT_INSTALLED` (see `missingPackagesOf`) when it has to be called again with `packageDirs`.
+ */
+export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
+  const { cwd, env, sdkFile, workerFile, packageDirs = new Map(), timeoutMs = 10_000, signal } = options;
+  const entry = entryFile(options.file, cwd);
+  const describers: Describer[] = [];
+  const start = () => {
+    const describer = startDescriber(workerFile, env);
+    describers.push(describer);
+    return describer;
+  };
+  try {
+    // Two slow starts at once: esbuild's service and the worker thread. The schemas (zod) are loaded while the thread
+    // runs the file: earlier, they would keep this thread from answering esbuild (measured: 45 ms of 210).
+    const bundling = bundleFile({ entry, cwd, sdkFile, signal });
+    const ready = start();
+    let bundle = await bundling;
+    const schemas = () => import("../contract/schemas.ts");
+    const context = { cwd, packageDirs, timeoutMs, signal, meanwhile: schemas };
+    let raw = await describe(bundle, ready, context);
+    const listed = listedPackages(raw);
+    if (!fits(bundle, listed)) {
+      // What the files mention and what the ImageSpecs list are not the same: once more, with the list itself.
+      bundle = await bundleFile({ entry, cwd, sdkFile, external: [...listed.values()], signal });
+      raw = await describe(bundle, start(), context);
+    }
+    bundle = withSpecs(bundle, listed);
+    if (raw.apps.length === 0) throw noAppError(raw, bundle, cwd);
+    const checks = await schemas();
+    const file = displayPath(entry, cwd);
+    const loaded = { file, cwd, bundle, apps: raw.apps.map((app) => validateApp(app, raw.apps, checks)) };
+    checkUniqueNames(loaded);
+    return loaded;
+  } finally {
+    await Promise.all(describers.map((describer) => describer.close()));
+  }
+}
+
+/** Every package that an ImageSpec of the file lists: its name, and the first spec of it as written. */
+function listedPackages({ apps }: RawFile): Map<string, string> {
+  const specs = new Map<string, string>();
+  for (const { options } of apps) {
+    const image = options["containerImage"];
+    const fields = isRawSdk(image, "ImageSpec") ? image.value : image;
+    const list =
+      typeof fields === "object" && fields !== null && !Array.isArray(fields) ? fields["packages"] : undefined;
+    for (const item of Array.isArray(list) ? list : []) {
+      const name = typeof item === "string" ? parseSpec(item)?.name : undefined;
+      if (name !== undefined && !specs.has(name)) specs.set(name, String(item).trim());
+    }
+  }
+  return specs;
+}
+
+/** True when exactly the listed packages stayed outside. */
+function fits({ externals, contents }: Bundle, names: ReadonlyMap<string, string>): boolean {
+  const outside = externals.filter(({ reason }) => reason === "listed");
+  return outside.every(({ name }) => names.has(name)) && !contents.some(({ name }) => names.has(name));
+}
+
+/** Tells of each external package what is now known: whether it is listed, and as what. The code stays as it is. */
+function withSpecs(bundle: Bundle, names: ReadonlyMap<string, string>): Bundle {
+  const externals = bundle.externals.map((external): ExternalPackage => {
+    const spec = names.get(external.name);
+    return spec === undefined ? external : { ...external, reason: "listed", spec };
+  });
+  return { ...bundle, externals };
+}
+
+interface DescribeContext {
+  cwd: string;
+  packageDirs: ReadonlyMap<string, string>;
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** Started when the thread is at work. Whoever needs its result asks again: a module is loaded once. */
+  meanwhile: () => Promise<unknown>;
+}
+
+async function describe(bundle: Bundle, describer: Describer, context: DescribeContext): Promise<RawFile> {
+  const dirs = locateExternals(bundle, context);
+  const dir = await mkdtemp(join(await realpath(tmpdir()), "appctl-describe-"));
+  try {
+    const file = join(dir, BUNDLE_FILE);
+    await Promise.all([writeFile(file, bundle.code), linkPackages(dir, dirs), linkFiles(dir, bundle)]);
+    const describing = describer.describe(file, context.timeoutMs, context.signal);
+    const [outcome] = await Promise.all([describing, context.meanwhile()]);
+    if (outcome.type === "described") return outcome.file;
+    const { cwd, timeoutMs } = context;
+    throw await describeError(outcome, { bundle, bundleFile: file, cwd, timeoutMs });
+  } finally {
+    // The thread may still be reading here; what it reads after it was described is nobody's concern.
+    await describer.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Directory of each package that the bundle imports. Throws `PACKAGE_NOT_INSTALLED` for those that have none. */
+function locateExternals(bundle: Bundle, { packageDirs, cwd }: DescribeContext): Map<string, string> {
+  const dirs = new Map<string, string>();
+  const missing: MissingPackage[] = [];
+  for (const external of bundle.externals) {
+    const dir = packageDirs.get(external.name) ?? external.dir;
+    if (dir !== undefined) dirs.set(external.name, dir);
+    else missing.push({ name: external.name, spec: specOf(external) });
+  }
+  if (missing.length > 0) throw packagesNotInstalled(missing, bundle, cwd);
+  // Pinned packages that no import statement names may be loaded by a computed name: they are there when it runs, too.
+  const index = new PackageIndex();
+  for (const mention of bundle.mentioned) {
+    const name = parseSpec(mention)?.name;
+    if (name === undefined || dirs.has(name)) continue;
+    const dir = packageDirs.get(name) ?? index.find(bundle.root, name)?.dir;
+    if (dir !== undefined) dirs.set(name, dir);
+  }
+  return dirs;
+}
+
+/** The spec with which an external package goes into the packages layer. */
+function specOf({ name, spec, installedVersion }: ExternalPackage): string {
+  return spec ?? (installedVersion === undefined ? name : `${name}@${installedVersion}`);
+}
+
+/**
+ * What the packages layer of an image has to hold for this bundle: the packages that the image lists, and those that
+ * the bundle imports although it does not (native ones, and those that another App of the same file lists).
+ */
+export function packagesFor(image: { packages: readonly string[] }, bundle: Bundle): string[] {
+  const names = new Set(image.packages.map((spec) => parseSpec(spec)?.name));
+  return [...image.packages, ...bundle.externals.filter(({ name }) => !names.has(name)).map(specOf)];
+}
+
+async function linkPackages(dir: string, packages: ReadonlyMap<string, string>): Promise<void> {
+  for (const [name, target] of packages) {
+    const link = join(dir, "node_modules", name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(target, link, "dir");
+  }
+}
+
+/** Where the code looks for files beside itself, it finds the user's own; `node_modules` and the bundle stay ours. */
+async function linkFiles(dir: string, { code, root }: Bundle): Promise<void> {
+  const text = new TextDecoder().decode(code);
+  // The bundle's first line is our own and asks for import.meta.url.
+  if (!text.includes("import.meta.", text.indexOf("\n"))) return;
+  const names = (await readdir(root)).filter((name) => name !== "node_modules" && !name.startsWith(BUNDLE_FILE));
+  await Promise.all(names.map((name) => symlink(join(root, name), join(dir, name))));
+}

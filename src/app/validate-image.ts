@@ -1,0 +1,114 @@
+import { parseSpec } from "../bundle/specs.ts";
+import type { Fault } from "../core/errors.ts";
+import type { ImageSpecOptions } from "../sdk/options.ts";
+import { isRawSdk, type Raw } from "./description.ts";
+import { nearest } from "./nearest.ts";
+import { describeValue } from "./readable.ts";
+import { checkEnvironment } from "./validate-env.ts";
+
+/** What an app's ImageSpec asks for, with its defaults. */
+export interface ImageOptions {
+  name: string;
+  /** As written: `"hono@4.13.19"`, or a name without a version. */
+  packages: string[];
+  env: Record<string, string>;
+  builder: "default";
+}
+
+const SUPPORTED = { name: true, builder: true, packages: true, env: true } as const;
+/** Options of ImageSpec that no builder honours in this version. */
+const UNSUPPORTED = {
+  requirements: true,
+  baseImage: true,
+  registry: true,
+  commands: true,
+  aptPackages: true,
+  platform: true,
+  copy: true,
+  entrypoint: true,
+  force: true,
+} as const;
+const OPTIONS = Object.keys({ ...SUPPORTED, ...UNSUPPORTED } satisfies Record<keyof ImageSpecOptions, true>);
+
+/** A repository name after the OCI distribution specification, without a registry. */
+const IMAGE_NAME = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
+
+/** Checks `containerImage` and adds what is wrong with it to `faults`. */
+export function imageOptions(raw: Raw | undefined, appName: string, faults: Fault[]): ImageOptions {
+  const image: ImageOptions = { name: `${appName}-image`, packages: [], env: {}, builder: "default" };
+  if (raw === undefined) return image;
+  const path = "containerImage";
+  const options = isRawSdk(raw, "ImageSpec") ? raw.value : raw;
+  if (
+    typeof options !== "object" ||
+    options === null ||
+    Array.isArray(options) ||
+    "$odd" in options ||
+    isRawSdk(options)
+  ) {
+    faults.push({ path, message: `must be new ImageSpec({ … }), not ${describeValue(raw)}` });
+    return image;
+  }
+  for (const key of Object.keys(options)) {
+    if (key in SUPPORTED) continue;
+    const message = key in UNSUPPORTED ? "is not supported by this version yet" : "is not an option of ImageSpec";
+    const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
+    faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
+  }
+  const { name, builder, packages, env } = options;
+  if (name !== undefined) {
+    if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
+    else {
+      const message = `must be lower-case letters and digits with single '-', '_', '.' or '/' between, not ${describeValue(name)}`;
+      faults.push({ path: `${path}.name`, message });
+    }
+  }
+  if (builder !== undefined && builder !== "default") {
+    const known = builder === "remote" || builder === "docker";
+    const message = known
+      ? `${JSON.stringify(builder)} is not supported by this version yet`
+      : `must be "default", not ${describeValue(builder)}`;
+    faults.push({
+      path: `${path}.builder`,
+      message,
+      hint: 'Leave it out, or write "default": appctl builds by itself.',
+    });
+  }
+  if (packages !== undefined) image.packages = checkPackages(packages, `${path}.packages`, faults);
+  if (env !== undefined) image.env = checkEnvironment(env, `${path}.env`, faults);
+  return image;
+}
+
+function checkPackages(raw: Raw, path: string, faults: Fault[]): string[] {
+  if (!Array.isArray(raw)) {
+    faults.push({ path, message: `must be a list of packages such as ["hono@4.13.19"], not ${describeValue(raw)}` });
+    return [];
+  }
+  const seen = new Map<string, number>();
+  const packages: string[] = [];
+  raw.forEach((item, index) => {
+    const at = `${path}[${index}]`;
+    const spec = typeof item === "string" ? parseSpec(item) : undefined;
+    if (!spec || typeof item !== "string") {
+      const message = `must be a package such as "hono" or "hono@4.13.19", not ${describeValue(item)}`;
+      faults.push({
+        path: at,
+        message,
+        hint: pythonHint(item) ?? "Paths, URLs and git repositories cannot be listed here.",
+      });
+      return;
+    }
+    const before = seen.get(spec.name);
+    if (before !== undefined)
+      faults.push({ path: at, message: `lists ${spec.name} again: packages[${before}] has it` });
+    else packages.push(item.trim());
+    seen.set(spec.name, before ?? index);
+  });
+  return packages;
+}
+
+/** People who come from Union write pins as pip does. */
+function pythonHint(item: Raw): string | undefined {
+  const match = typeof item === "string" ? /^([\w.@/-]+)\s*(?:[=~!<>]=)\s*([\w.]+)$/.exec(item) : null;
+  return match ? `npm writes a pin as "${match[1]}@${match[2]}".` : undefined;
+}

@@ -1,0 +1,286 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { RawApp } from "../../src/app/description.ts";
+import { parseDuration } from "../../src/app/duration.ts";
+import { nearest } from "../../src/app/nearest.ts";
+import { describeModule } from "../../src/app/to-raw.ts";
+import { type Checked, validateApp } from "../../src/app/validate.ts";
+import * as schemas from "../../src/contract/schemas.ts";
+import { App, type AppOptions, ImageSpec, Resources, Secret } from "../../src/sdk/index.ts";
+
+const frameworkApp = { fetch: () => new Response("x") };
+
+/** What comes of `new App(options)`, with options that a type checker would refuse. */
+function check(options: Record<string, unknown>, others: Record<string, unknown> = {}): Checked {
+  const app = new App({ name: "x", frameworkApp, ...options } as unknown as AppOptions);
+  const { apps } = describeModule({ app, ...others });
+  return validateApp(apps[0] as RawApp, structuredClone(apps).with(0, apps[0] as RawApp), schemas);
+}
+
+const faults = (options: Record<string, unknown>) =>
+  check(options).faults.map(({ path, message, hint }) => `${path} ${message}${hint ? ` | ${hint}` : ""}`);
+
+describe("defaults", () => {
+  it("are those of the types", () => {
+    const { app, faults: none } = check({});
+    expect(none).toEqual([]);
+    expect(app).toEqual({
+      spec: {
+        name: "x",
+        kind: "framework",
+        port: 8080,
+        requiresAuth: true,
+        env: {},
+        secrets: [],
+        limits: {},
+        minReplicas: 0,
+        maxReplicas: 1,
+        requestTimeout: 300,
+        startTimeout: 120,
+        links: [],
+      },
+      image: { name: "x-image", packages: [], env: {}, builder: "default" },
+      include: [],
+      frameworkKind: "fetch",
+      dependencies: [],
+    });
+  });
+
+  it("everything that can be given arrives, in the spec's own units", () => {
+    const options = {
+      secrets: [
+        new Secret({ key: "my-key" }),
+        new Secret({ key: "cert.pem", mount: "file" }),
+        new Secret({ key: "MY_KEY", envVar: "APPCTL_API_KEY" }),
+      ],
+      containerImage: {
+        name: "org/img",
+        packages: ["hono@4.13.19", "@scope/a@^1.2", "zod"],
+        env: { A: "1" },
+        builder: "default",
+      },
+      limits: new Resources({ cpu: 1, mem: "1Gi" }),
+      requests: { cpu: "250m", mem: 1000 },
+      port: 8082,
+      requiresAuth: false,
+      env: { B: "2" },
+      include: ["public/**"],
+      minReplicas: 1,
+      maxReplicas: 3,
+      scaledownAfter: "10m",
+      scalingMetric: { type: "concurrency", target: 5 },
+      inputs: [{ name: "n", value: "v", envVar: "N" }],
+      subdomain: "sub",
+      customDomain: "a.example",
+      links: [{ title: "Docs", path: "/docs" }],
+      description: "d",
+      type: "api",
+      requestTimeout: "90s",
+      startTimeout: 5,
+      sharedMemory: "1Gi",
+      accelerator: "gpu",
+      clusterPool: "pool",
+    };
+    const { app, faults: none } = check(options);
+    expect(none).toEqual([]);
+    expect(app?.spec).toMatchObject({
+      secrets: [
+        { key: "my-key", envVar: "my_key", mount: "env" },
+        { key: "cert.pem", envVar: "cert_pem_FILE", mount: "file" },
+        { key: "MY_KEY", envVar: "APPCTL_API_KEY", mount: "env" },
+      ],
+      limits: { cpu: "1", mem: "1Gi" },
+      requests: { cpu: "250m", mem: "1000" },
+      scaledownAfter: 600,
+      requestTimeout: 90,
+      startTimeout: 5,
+    });
+    const passed = [
+      "port",
+      "requiresAuth",
+      "env",
+      "minReplicas",
+      "maxReplicas",
+      "scalingMetric",
+      "inputs",
+      "subdomain",
+    ];
+    const kept = [
+      ...passed,
+      "customDomain",
+      "links",
+      "description",
+      "type",
+      "sharedMemory",
+      "accelerator",
+      "clusterPool",
+    ];
+    for (const key of kept) expect(app?.spec).toHaveProperty(key, (options as Record<string, unknown>)[key]);
+    expect(app?.image).toEqual(options.containerImage);
+    expect(app?.include).toEqual(["public/**"]);
+  });
+});
+
+describe("faults", () => {
+  it("are all reported at once, each with its path", () => {
+    const found = check({
+      name: "Not Good",
+      port: 70_000,
+      requires_auth: false,
+      limits: { mem: "1GB", cpus: 1 },
+      secrets: [new Secret({ key: "a b" }), "PLAIN", new Secret({ key: "OK" })],
+      containerImage: new ImageSpec({ packages: ["hono", "git+ssh://x", "hono@4"], baseImage: "x" }),
+      requestTimeout: "soon",
+      env: { "1A": "x", B: 1 as never },
+    }).faults;
+    expect(found.map(({ path }) => path).sort()).toEqual(
+      [
+        "name",
+        "port",
+        "requires_auth",
+        "limits.mem",
+        "limits.cpus",
+        "secrets[0].key",
+        "secrets[1]",
+        "containerImage.packages[1]",
+        "containerImage.packages[2]",
+        "containerImage.baseImage",
+        "requestTimeout",
+        "env",
+        "env.B",
+      ].sort(),
+    );
+    const hint = (path: string) => found.find((fault) => fault.path === path)?.hint;
+    expect(hint("requires_auth")).toBe('Did you mean "requiresAuth"?');
+    expect(hint("limits.cpus")).toBe('Did you mean "cpu"?');
+    expect(hint("secrets[1]")).toContain('new Secret({ key: "PLAIN" })');
+  });
+
+  it.each([
+    [{ frameworkApp: undefined }, "frameworkApp is missing: give one of frameworkApp, args and command"],
+    [{ command: "x" }, "command cannot stand beside frameworkApp"],
+    [
+      { frameworkApp: { callback: () => 1 } },
+      "frameworkApp is nothing that can answer HTTP | It looks like Koa: pass app.callback().",
+    ],
+    [{ frameworkApp: Promise.resolve(frameworkApp) }, "frameworkApp is nothing that can answer HTTP | It is a Promise"],
+    [{ frameworkApp: class Web {} }, "frameworkApp is nothing that can answer HTTP | It is a class"],
+    [{ frameworkApp: null }, "frameworkApp is nothing that can answer HTTP"],
+    [{ frameworkApp: undefined, args: [] }, "args must not be empty"],
+    [{ frameworkApp: undefined, args: "node x.js" }, 'args must be a list, not "node x.js"'],
+    [{ name: undefined }, "name is missing"],
+    [{ name: 5 }, "name must be text, not 5"],
+    [{ port: "8080" }, 'port must be a number, not "8080"'],
+    [{ port: 80.5 }, "port must be a whole number, not 80.5"],
+    [{ requiresAuth: "no" }, 'requiresAuth must be true or false, not "no"'],
+    [{ description: () => 1 }, "description must be text, not a function"],
+    [{ links: [new Date()] }, "links[0] must be an object, not an instance of Date"],
+    [{ limits: new Secret({ key: "x" }) }, "limits must be an object, not a Secret"],
+    [{ limits: "1Gi" }, 'limits must be an object, not "1Gi"'],
+    [{ limits: { cpu: 0 } }, 'limits.cpu must be more than 0, not "0"'],
+    [
+      { scalingMetric: { type: "cpu", target: 1 } },
+      'scalingMetric.type must be "concurrency" or "request-rate", not "cpu"',
+    ],
+    [{ minReplicas: 2 }, "minReplicas must not be more than maxReplicas, which is 1 (the default)"],
+    [{ minReplicas: -1 }, "minReplicas must be at least 0, not -1"],
+    [{ startTimeout: 4000 }, "startTimeout must be at most 3600, not 4000"],
+    [{ requestTimeout: 0 }, "requestTimeout must be more than 0, not 0"],
+    [{ env: { PORT: "1" } }, "env.PORT sets PORT, which the platform sets itself"],
+    [{ env: { K_SERVICE: "1" } }, "env.K_SERVICE sets K_SERVICE"],
+    [{ env: { APPCTL_API_KEY: "1" } }, "env.APPCTL_API_KEY sets APPCTL_API_KEY"],
+    [{ env: { A: new Secret({ key: "A" }) } }, "env.A must be text, not a Secret"],
+    [{ secrets: [new Secret({ key: "A", envVar: "APPCTL_APP" })] }, "secrets[0].envVar sets APPCTL_APP"],
+    [{ secrets: [new Secret({ key: "A" })], env: { A: "1" } }, "secrets[0].envVar sets A, which env.A sets already"],
+    [
+      { secrets: [new Secret({ key: "A" }), new Secret({ key: "B", envVar: "A" })] },
+      "secrets[1].envVar sets A, which secrets[0].envVar",
+    ],
+    [
+      { secrets: ["X", new Secret({ key: "A", mount: "disk" as never })] },
+      'secrets[1].mount must be "env" or "file", not "disk"',
+    ],
+    [
+      { secrets: [new Secret({ key: "1password" })] },
+      'secrets[0].envVar would be "1password", which is no name of a variable',
+    ],
+    [{ secrets: [new Secret(undefined as never)] }, "secrets[0].key is missing"],
+    [{ containerImage: "node:24" }, 'containerImage must be new ImageSpec({ … }), not "node:24"'],
+    [{ containerImage: new Resources() }, "containerImage must be new ImageSpec({ … }), not a Resources"],
+    [{ containerImage: { builder: "docker" } }, 'containerImage.builder "docker" is not supported by this version yet'],
+    [
+      { containerImage: { package: ["hono"] } },
+      'containerImage.package is not an option of ImageSpec | Did you mean "packages"?',
+    ],
+    [{ containerImage: { packages: ["fastapi==0.115.11"] } }, 'npm writes a pin as "fastapi@0.115.11".'],
+    [{ containerImage: { name: "UPPER" } }, "containerImage.name must be lower-case"],
+    [{ include: "public" }, "include must be a list"],
+    [{ dependencies: ["api"] }, 'dependencies[0] must be an App of this file, not "api"'],
+    [
+      { dependencies: [new App({ name: "hidden", command: "x" })] },
+      "dependencies[0] is an App that this file does not export",
+    ],
+  ])("%#: %j", (options, expected) => {
+    const found = faults(options);
+    expect(found.join("\n")).toContain(expected);
+  });
+
+  it("a dependency that needs the App itself", () => {
+    const a = new App({ name: "a", command: "x", dependencies: [] });
+    const b = new App({ name: "b", command: "x", dependencies: [a] });
+    (a.options.dependencies as App[]).push(b);
+    const { apps } = describeModule({ a, b });
+    const checked = apps.map((app) => validateApp(app, apps, schemas));
+    expect(checked.map(({ faults }) => faults.map(({ path }) => path))).toEqual([
+      ["dependencies[0]"],
+      ["dependencies[0]"],
+    ]);
+    expect(checked[0]?.faults[0]?.message).toContain("a → b");
+  });
+
+  it("never show what an environment variable holds", () => {
+    expect(JSON.stringify(faults({ env: { PORT: "s3cret", A: { x: "s3cret" }, "B C": "s3cret" } }))).not.toContain(
+      "s3cret",
+    );
+  });
+
+  it("come for any options at all, without an exception", () => {
+    const anything = fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true, withMap: true });
+    const key = fc.constantFrom(
+      "name",
+      "args",
+      "secrets",
+      "env",
+      "limits",
+      "containerImage",
+      "links",
+      "dependencies",
+      "inputs",
+      "port",
+    );
+    fc.assert(
+      fc.property(fc.dictionary(key, anything), (options) => {
+        const checked = check(options);
+        expect(checked.app === undefined).toBe(checked.faults.length > 0);
+        expect(() => structuredClone(describeModule({ app: new App(options as unknown as AppOptions) }))).not.toThrow();
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+it("reads durations as seconds", () => {
+  const read = [90, "90", "90s", "10m", "1h", "500ms", "1.5h", "1d", "", "x", "1 week", -1, Number.NaN, null].map(
+    parseDuration,
+  );
+  const none = undefined;
+  expect(read).toEqual([90, 90, 90, 600, 3600, 0.5, 5400, 86_400, none, none, none, -1, none, none]);
+});
+
+it("finds the nearest word", () => {
+  expect(nearest("requires_auth", ["requestTimeout", "requiresAuth"])).toBe("requiresAuth");
+  expect(nearest("fastapi-wiht-auth", ["fastapi-with-auth", "other"])).toBe("fastapi-with-auth");
+  expect(nearest("auth", ["fastapi-with-auth", "other"])).toBe("fastapi-with-auth");
+  expect(nearest("zzz", ["front", "api"])).toBeUndefined();
+  expect(nearest("x", [])).toBeUndefined();
+});
