@@ -140,7 +140,9 @@ function lookupWithLocalhost(
 
 function queryOf(query: HttpRequest["query"]): string {
   const entries = Object.entries(query ?? {}).filter(([, value]) => value !== undefined);
-  return entries.length ? `?${new URLSearchParams(Object.fromEntries(entries.map(([key, value]) => [key, String(value)])))}` : "";
+  return entries.length
+    ? `?${new URLSearchParams(Object.fromEntries(entries.map(([key, value]) => [key, String(value)])))}`
+    : "";
 }
 
 /** The error for an answer that is not 2xx: the problem's own words, and the exit code that its status stands for. */

@@ -1,0 +1,177 @@
+/**
+ * The deploy pipeline, top to bottom: load → check → secrets → image → upload → apply → follow. It yields what happens and
+ * knows no terminal and no process; it talks to the platform through the client alone.
+ */
+import { randomUUID } from "node:crypto";
+import { join, relative } from "node:path";
+import { type LoadedFile, loadApps } from "./app/load.ts";
+import { missingPackagesOf } from "./app/missing-packages.ts";
+import { deployOrder } from "./app/select.ts";
+import type { LoadedApp } from "./app/validate.ts";
+import type { Client, Scope } from "./client/client.ts";
+import type { AppRef, DeploymentEvent, FailureCause } from "./contract/types.ts";
+import { builtFile } from "./core/assets.ts";
+import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
+import type { DeployEvent } from "./core/events.ts";
+import type { Redacted } from "./core/redacted.ts";
+import { installedPackages, makeImage } from "./make-image.ts";
+
+/** A secret that the app asks for and that does not exist yet. */
+export interface MissingSecret {
+  key: string;
+  mount: "env" | "file";
+}
+
+/** What a deploy needs. */
+export interface DeployOptions {
+  file: string;
+  /** Name of the App; may be left out when the file has one. */
+  name: string | undefined;
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  scope: Scope;
+  client: Client;
+  cacheDir: string;
+  /** Gives the values of missing secrets, or throws what to type. Nothing has been built or changed then. */
+  provideSecrets(missing: MissingSecret[], app: string): Promise<Map<string, Redacted<Uint8Array>>>;
+  /** False: return when the platform has accepted the deploy. */
+  wait: boolean;
+  /** Let npm packages run their install scripts. */
+  allowScripts?: boolean | undefined;
+  signal: AbortSignal;
+}
+
+/** Deploys an app of a file, its dependencies first. Throws an {@link AppctlError} for whatever stops it. */
+export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEvent> {
+  const loaded = await load(options);
+  for (const message of loaded.bundle.warnings) yield { type: "warning", message };
+  for (const app of deployOrder(loaded, options.name)) yield* deployOne(app, loaded, options);
+}
+
+/** Loads the file. Packages of an ImageSpec that are not installed beside it come from their own layer. */
+async function load({ file, cwd, env, cacheDir, signal }: DeployOptions): Promise<LoadedFile> {
+  const files = { sdkFile: builtFile("sdk/index.js"), workerFile: builtFile("describe-worker.js") };
+  try {
+    return await loadApps({ file, cwd, env, signal, ...files });
+  } catch (error) {
+    const missing = missingPackagesOf(error);
+    if (!missing) throw error;
+    const packageDirs = await installedPackages(missing.packages, file, { cwd, env, cacheDir, signal });
+    return await loadApps({ file, cwd, env, signal, packageDirs, ...files });
+  }
+}
+
+async function* deployOne(
+  app: LoadedApp,
+  loaded: LoadedFile,
+  options: DeployOptions,
+): AsyncGenerator<DeployEvent> {
+  const { client, scope, signal } = options;
+  const ref: AppRef = { ...scope, name: app.spec.name };
+  const check = await client.checkApp(ref, app.spec, signal);
+  if (check.faults.length > 0) {
+    throw new AppctlError({
+      code: "INVALID_APP",
+      exit: ExitCode.usage,
+      message: `${options.file} cannot be deployed as it is`,
+      faults: check.faults,
+    });
+  }
+  for (const message of check.warnings) yield { type: "warning", message };
+  await createMissing(check.missingSecrets, app, options);
+
+  const image = yield* makeImage({ ...options, app, loaded, registry: check.registry });
+  const deployment = await client.applyApp(ref, app.spec, image, randomUUID());
+  yield {
+    type: "deploying",
+    app: ref.name,
+    project: ref.project,
+    domain: ref.domain,
+    consoleUrl: deployment.consoleUrl,
+    deployment: deployment.id,
+  };
+  if (options.wait) {
+    const root = relative(options.cwd, loaded.bundle.root);
+    yield* follow({ client, ref, deployment: deployment.id, root, signal });
+  }
+}
+
+async function createMissing(missing: string[], app: LoadedApp, options: DeployOptions): Promise<void> {
+  const wanted = missing.map((key) => {
+    const fileOnly = app.spec.secrets.filter((secret) => secret.key === key).every((secret) => secret.mount === "file");
+    return { key, mount: fileOnly ? ("file" as const) : ("env" as const) };
+  });
+  // Asked even when nothing is missing: it also says what is wrong with the values that were offered.
+  const values = await options.provideSecrets(wanted, app.spec.name);
+  for (const { key, mount } of wanted) {
+    const value = values.get(key);
+    if (!value) throw new Error(`no value for secret ${key}`);
+    try {
+      await options.client.createSecret(options.scope, {
+        name: key,
+        scope: "project",
+        value: Buffer.from(value.reveal()).toString("base64"),
+        binary: mount === "file",
+      });
+    } catch (error) {
+      // Somebody else created it meanwhile: it exists, which is all that was wanted.
+      if (!(isAppctlError(error) && error.code === "SECRET_EXISTS")) throw error;
+    }
+  }
+}
+
+/** What {@link follow} needs. */
+export interface FollowOptions {
+  client: Client;
+  ref: AppRef;
+  deployment: number | "latest";
+  /** Folder of the file that was deployed, relative to the working directory; places in failures are shown below it. */
+  root?: string;
+  signal: AbortSignal;
+}
+
+/** Joins a deployment: its events from the first to the verdict. Throws when it failed. */
+export async function* follow(options: FollowOptions): AsyncGenerator<DeployEvent> {
+  const { client, ref, signal } = options;
+  const page = await client.deploymentEvents(ref, options.deployment, 0, signal);
+  const { deployment } = page;
+  for await (const event of client.follow(ref, deployment.id, 0, signal, page)) {
+    if (event.type === "status") {
+      yield { type: "status", phase: event.phase, reason: event.reason, message: event.message };
+    } else if (event.type === "failed") throw failure(ref, event, options.root ?? "");
+    else {
+      const app = await client.getApp(ref);
+      yield {
+        type: "succeeded",
+        app: ref.name,
+        endpoint: event.endpoint,
+        revision: event.revision,
+        image: app.image ?? "",
+        digest: app.digest ?? "",
+        consoleUrl: deployment.consoleUrl,
+        unchanged: event.unchanged,
+      };
+    }
+  }
+}
+
+function failure(ref: AppRef, event: Extract<DeploymentEvent, { type: "failed" }>, root: string): AppctlError {
+  const { cause } = event;
+  return new AppctlError({
+    code: cause.code,
+    exit: ExitCode.failed,
+    message: `${ref.name} failed: ${cause.message}`,
+    ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+    ...(cause.location ? { location: { ...cause.location, file: join(root, cause.location.file) } } : {}),
+    details: detailsOf(cause),
+    next: [`appctl logs apps ${ref.name}`],
+  });
+}
+
+function detailsOf(cause: FailureCause): string[] {
+  const logs = cause.logs ?? [];
+  return [
+    ...(cause.stack ?? []),
+    ...(logs.length > 0 ? ["", `Last lines of its output:`, ...logs.map(({ line }) => `  ${line}`)] : []),
+  ];
+}

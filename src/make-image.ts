@@ -1,0 +1,216 @@
+/** The deploy pipeline's middle: an app's environment image, found or built, and the app image on top of it, uploaded. */
+import { readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { collectIncluded } from "./app/include.ts";
+import { type LoadedFile, packagesFor } from "./app/load.ts";
+import type { LoadedApp } from "./app/validate.ts";
+import { BUNDLE_FILE } from "./bundle/bundle.ts";
+import type { Client } from "./client/client.ts";
+import type { ImageReference } from "./contract/types.ts";
+import { builtFile } from "./core/assets.ts";
+import type { BuildProgress, DeployEvent } from "./core/events.ts";
+import { type AppFile, type AppImage, buildAppImage } from "./image/app-image.ts";
+import {
+  buildEnvironment,
+  type EnvironmentContext,
+  type EnvironmentImage,
+  type EnvironmentPlan,
+  loadEnvironment,
+  planEnvironment,
+} from "./image/environment.ts";
+import { OciLayout } from "./image/layout.ts";
+import type { ImageConfig, Manifest } from "./image/oci.ts";
+import { unpackPackages } from "./image/unpack.ts";
+
+/** What {@link makeImage} needs. */
+export interface MakeImageOptions {
+  app: LoadedApp;
+  loaded: LoadedFile;
+  client: Client;
+  /** Host and port of the platform, as they stand in image references. */
+  registry: string;
+  cacheDir: string;
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+}
+
+/**
+ * Makes the app's image and sees to it that the platform has all of it. The environment image is not built when the
+ * platform or this machine has it; the app image is packed each time, which takes milliseconds.
+ */
+export async function* makeImage(options: MakeImageOptions): AsyncGenerator<DeployEvent, ImageReference> {
+  const { app, loaded, registry, signal } = options;
+  const layout = imageCache(options.cacheDir);
+  const files = appFiles(app, loaded);
+  files.catch(() => undefined); // awaited below; until then a failure is nobody's yet
+
+  const progress = new ProgressQueue();
+  const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
+  const packages = packagesFor(app.image, loaded.bundle);
+  const plan = yield* progress.during(
+    planEnvironment({ name: app.image.name, packages, env: app.image.env }, { ...context, cwd: options.cwd }),
+  );
+  for (const message of plan.warnings) yield { type: "warning", message };
+
+  const reference = `${registry}/${plan.reference}`;
+  let environment = await existing(plan, layout, options);
+  yield { type: "image", state: environment ? "found" : "missing", reference };
+  if (!environment) {
+    environment = yield* progress.during(buildEnvironment(plan, layout, context));
+    yield { type: "image", state: "built", reference };
+  }
+  const image = await buildAppImage({
+    environment,
+    files: await files,
+    config: runConfig(app),
+    layout,
+    signal,
+  });
+  yield* progress.during(upload(image, plan, layout, options, (step) => progress.push(step)));
+  return { reference: `${registry}/${image.reference}`, digest: image.digest };
+}
+
+/** The images of this machine. */
+export function imageCache(cacheDir: string): OciLayout {
+  return new OciLayout(join(cacheDir, "images"));
+}
+
+/**
+ * Directories of packages that the user's file imports and that are not installed beside it, by name. They are installed
+ * into a packages layer, the very one that the image will have, and unpacked from there.
+ */
+export async function installedPackages(
+  packages: string[],
+  file: string,
+  options: Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "signal">,
+): Promise<Map<string, string>> {
+  const { cacheDir, cwd } = options;
+  const layout = imageCache(cacheDir);
+  const context = environmentContext(dirname(resolve(cwd, file)), options);
+  const plan = await planEnvironment({ name: "packages", packages }, context);
+  const image = await buildEnvironment(plan, layout, context);
+  const root = await unpackPackages(layout, image, join(cacheDir, "content"));
+  return new Map(root === undefined ? [] : plan.packages.map(({ name }) => [name, join(root, name)]));
+}
+
+/** What resolving and installing packages needs to know. */
+function environmentContext(
+  appDir: string,
+  options: Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "signal">,
+  onProgress?: (step: BuildProgress) => void,
+): EnvironmentContext {
+  const { cacheDir, cwd, env, signal } = options;
+  return { appDir, cacheDir, cwd, env, signal, onProgress };
+}
+
+/** The environment image, when the platform has it, or this machine has all of it and can upload it. */
+async function existing(
+  plan: EnvironmentPlan,
+  layout: OciLayout,
+  { client, signal }: MakeImageOptions,
+): Promise<EnvironmentImage | undefined> {
+  const [there, here] = await Promise.all([
+    client.resolveImage(plan.reference, signal),
+    loadEnvironment(layout, plan.reference),
+  ]);
+  if (!there) return here && (await layout.missing(here.manifest.layers.map(({ digest }) => digest))).length === 0 ? here : undefined;
+  if (here && here.descriptor.digest === there.digest) return here;
+  // Built on another machine: manifest and configuration are all that an app image needs to stand on it.
+  const json = async (digest: string): Promise<unknown> => {
+    const bytes = await client.getBlob(digest, signal);
+    await layout.writeBlob(bytes);
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  };
+  const manifest = (await json(there.digest)) as Manifest;
+  return { reference: plan.reference, manifest, config: (await json(manifest.config.digest)) as ImageConfig };
+}
+
+/** The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for. */
+async function appFiles(app: LoadedApp, { bundle, apps }: LoadedFile): Promise<AppFile[]> {
+  const included = await collectIncluded(bundle.root, app.include);
+  const known = apps.flatMap(({ app: other }) => (other ? [other.spec] : []));
+  const facts = {
+    apps: Object.fromEntries(
+      known.map(({ name, secrets }) => [name, { secrets: secrets.map(({ key, envVar }) => ({ key, envVar })) }]),
+    ),
+  };
+  const own: AppFile[] = [
+    { path: BUNDLE_FILE, bytes: bundle.code },
+    { path: `${BUNDLE_FILE}.map`, bytes: bundle.map },
+    { path: "serve.mjs", bytes: await readFile(builtFile("serve.js")) },
+    { path: "app.json", bytes: Buffer.from(`${JSON.stringify(facts)}\n`) },
+  ];
+  const theirs = included.map(
+    async ({ path, absolute, mode }): Promise<AppFile> => ({
+      path,
+      bytes: await readFile(absolute),
+      executable: mode === 0o755,
+    }),
+  );
+  return [...own, ...(await Promise.all(theirs))];
+}
+
+/** How a container engine starts the image; the process runtime does the same by itself. */
+function runConfig({ spec }: LoadedApp) {
+  const port = spec.port;
+  if (spec.kind === "args") return { cmd: spec.args, port };
+  if (spec.kind === "command") return { cmd: ["/bin/sh", "-c", spec.command ?? ""], port };
+  return { entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"], port };
+}
+
+/** Sends what the platform lacks, largest content first, then the names: a name never stands for half an image. */
+async function upload(
+  image: AppImage,
+  plan: EnvironmentPlan,
+  layout: OciLayout,
+  { client, signal }: MakeImageOptions,
+  onProgress: (step: BuildProgress) => void,
+): Promise<void> {
+  const environment = await layout.resolve(plan.reference);
+  const blobs = new Map(image.blobs.map(({ digest, size }) => [digest, size]));
+  if (environment) {
+    const manifest = await layout.readJson<Manifest>(environment.digest);
+    for (const { digest, size } of [manifest.config, environment]) blobs.set(digest, size);
+  }
+  const missing = await client.missingBlobs([...blobs.keys()], signal);
+  for (const [index, digest] of missing.entries()) {
+    onProgress({ step: "upload", message: "uploading the image", done: index, total: missing.length });
+    await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
+  }
+  if (missing.length === 0) return; // all of it is there, so the names are as well
+  if (environment) await client.tagImage(plan.reference, environment.digest, signal);
+  await client.tagImage(image.reference, image.digest, signal);
+}
+
+/** Turns progress callbacks into events of the generator that waits for the work. */
+class ProgressQueue {
+  #steps: BuildProgress[] = [];
+  #wake: () => void = () => undefined;
+
+  push(step: BuildProgress): void {
+    this.#steps.push(step);
+    this.#wake();
+  }
+
+  async *during<T>(work: Promise<T>): AsyncGenerator<DeployEvent, T> {
+    let settled = false;
+    const end = () => {
+      settled = true;
+      this.#wake();
+    };
+    work.then(end, end);
+    for (;;) {
+      const steps = this.#steps;
+      this.#steps = [];
+      for (const step of steps) yield { type: "build", ...step };
+      if (settled && this.#steps.length === 0) return work;
+      if (this.#steps.length === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          if (settled || this.#steps.length > 0) resolve();
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,243 @@
+import * as schemas from "../../contract/schemas.ts";
+import type { AppRef, AppStatus, Deployment, LogLine, Revision } from "../../contract/types.ts";
+import { notFound, ProblemError } from "../problem.ts";
+import type { AppRecord, DeploymentRecord } from "../store/app-store.ts";
+import { type ApiRequest, numberIn, placeOf, readBody, refOf, type Services } from "./context.ts";
+
+/** Longest wait of one long poll, in seconds. */
+const MAX_WAIT_SECONDS = 60;
+
+/** Every app of a project and domain. */
+export function listApps(request: ApiRequest) {
+  const { store } = request.services;
+  const apps = store.list(placeOf(request)).filter((app) => !app.deleting);
+  return { apps: apps.map((app) => appStatus(request.services, app)) };
+}
+
+/** One app. */
+export function getApp(request: ApiRequest): AppStatus {
+  return appStatus(request.services, existing(request.services, refOf(request)));
+}
+
+/** What stands in the way of a deploy, before anything is built. */
+export async function checkApp(request: ApiRequest) {
+  const { engine, secrets, addresses } = request.services;
+  const { spec } = await readBody(request, schemas.CheckRequest);
+  sameName(refOf(request), spec.name);
+  const { missing, unfit } = secrets.pin(placeOf(request), spec.secrets);
+  return {
+    faults: [...engine.check(spec), ...unfit.map((message) => ({ path: "secrets", message }))],
+    missingSecrets: missing,
+    warnings: engine.warnings(spec),
+    registry: addresses.registry,
+  };
+}
+
+/** Accepts a deploy. */
+export async function applyApp(request: ApiRequest): Promise<Response> {
+  const { engine, deployer } = request.services;
+  const ref = refOf(request);
+  const { spec, image } = await readBody(request, schemas.ApplyRequest);
+  sameName(ref, spec.name);
+  const faults = engine.check(spec);
+  if (faults.length > 0) {
+    throw new ProblemError(422, "NOT_HONOURED", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
+  }
+  const key = request.request.headers.get("idempotency-key") ?? undefined;
+  if (key !== undefined && !/^[\x21-\x7e]{1,200}$/.test(key)) {
+    throw new ProblemError(422, "INVALID_INPUT", "idempotency-key: must be 1 to 200 visible ASCII characters");
+  }
+  const deployment = await deployer.accept(ref, spec, image, key);
+  return Response.json(deploymentView(request.services, ref, deployment), { status: 202 });
+}
+
+/** Deletes an app with everything that belongs to it but its secrets and images. */
+export async function deleteApp(request: ApiRequest) {
+  await request.services.deployer.delete(refOf(request));
+  return {};
+}
+
+/** Stops an app: its replicas end, its address answers 503, everything else is kept. */
+export async function stopApp(request: ApiRequest): Promise<AppStatus> {
+  const ref = refOf(request);
+  await request.services.deployer.stop(ref);
+  const { engine } = request.services;
+  const deadline = Date.now() + 60_000;
+  while (engine.replicas(ref).length > 0 && Date.now() < deadline && !request.request.signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return getApp(request);
+}
+
+/** Starts a stopped app. */
+export function startApp(request: ApiRequest): Response {
+  const ref = refOf(request);
+  const deployment = request.services.deployer.start(ref);
+  return Response.json(deploymentView(request.services, ref, deployment), { status: 202 });
+}
+
+/** Moves traffic to an earlier revision. */
+export async function setTraffic(request: ApiRequest): Promise<Response> {
+  const ref = refOf(request);
+  const { revision } = await readBody(request, schemas.TrafficRequest);
+  const deployment = request.services.deployer.traffic(ref, revision);
+  return Response.json(deploymentView(request.services, ref, deployment), { status: 202 });
+}
+
+/** An app's revisions, newest first. */
+export function listRevisions(request: ApiRequest): { revisions: Revision[] } {
+  const { store } = request.services;
+  const app = existing(request.services, refOf(request));
+  const revisions = store.revisions(app.id).map((revision) => ({
+    name: revision.name,
+    image: revision.image,
+    digest: revision.digest,
+    state: revision.state,
+    active: revision.name === app.currentRevision && !app.stopped,
+    createdAt: revision.createdAt,
+    secrets: revision.secrets.map(({ key, version }) => ({ key, version })),
+  }));
+  return { revisions };
+}
+
+/** Events of a deployment after a number; waits for the first when there are none yet. */
+export async function deploymentEvents(request: ApiRequest) {
+  const { store, log } = request.services;
+  const ref = refOf(request);
+  const app = existing(request.services, ref);
+  const { deployment: id } = request.params;
+  const deployment =
+    id === undefined
+      ? store.latestDeployment(app.id)
+      : /^\d{1,9}$/.test(id)
+        ? store.deployment(app.id, Number(id))
+        : undefined;
+  if (!deployment)
+    throw notFound(id === undefined ? `a deployment of app ${app.name}` : `deployment ${id} of app ${app.name}`);
+  const after = numberIn(request.query, "after", 0, Number.MAX_SAFE_INTEGER);
+  const wait = numberIn(request.query, "wait", 0, MAX_WAIT_SECONDS);
+  const events = await log.read(deployment, after, wait * 1000, request.request.signal);
+  const now = store.deployment(app.id, deployment.id);
+  if (!now) throw notFound(`app ${app.name}`);
+  return { deployment: deploymentView(request.services, ref, now), events, done: now.state !== "open" };
+}
+
+/** Lines of an app's output as JSON lines; with `follow=true`, until the client goes. */
+export function appLogs(request: ApiRequest): Response {
+  const { engine } = request.services;
+  const ref = refOf(request);
+  existing(request.services, ref);
+  const { query } = request;
+  const since = query.get("since");
+  const sinceMs = since === null ? undefined : Date.parse(since);
+  if (sinceMs !== undefined && Number.isNaN(sinceMs)) {
+    throw new ProblemError(422, "INVALID_INPUT", "since: must be an ISO 8601 time");
+  }
+  const aborter = new AbortController();
+  const lines = engine.logs(ref, {
+    ...(query.has("tail") ? { tail: numberIn(query, "tail", 0, 1_000_000) } : {}),
+    ...(sinceMs === undefined ? {} : { since: sinceMs }),
+    follow: query.get("follow") === "true",
+    signal: AbortSignal.any([request.request.signal, aborter.signal]),
+  });
+  return new Response(
+    jsonLines(lines, () => aborter.abort()),
+    { headers: { "content-type": "application/x-ndjson" } },
+  );
+}
+
+function jsonLines(lines: AsyncIterable<LogLine>, onCancel: () => void): ReadableStream<Uint8Array> {
+  const iterator = lines[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+    },
+    cancel() {
+      onCancel();
+      void iterator.return?.();
+    },
+  });
+}
+
+function existing({ store }: Services, ref: AppRef): AppRecord {
+  const app = store.find(ref);
+  if (!app || app.deleting) {
+    throw notFound(`app ${ref.name} in project ${ref.project} and domain ${ref.domain}`);
+  }
+  return app;
+}
+
+function sameName(ref: AppRef, name: string): void {
+  if (ref.name !== name) {
+    throw new ProblemError(422, "INVALID_INPUT", `spec.name: is "${name}", but the path says "${ref.name}"`, {
+      faults: [{ path: "spec.name", message: `is "${name}", but the path says "${ref.name}"` }],
+    });
+  }
+}
+
+function deploymentView({ store, addresses }: Services, ref: AppRef, deployment: DeploymentRecord): Deployment {
+  const app = store.byId(deployment.appId) as AppRecord;
+  return {
+    id: deployment.id,
+    project: ref.project,
+    domain: ref.domain,
+    app: ref.name,
+    revision: deployment.revision,
+    unchanged: deployment.unchanged,
+    consoleUrl: addresses.console(ref),
+    endpoint: addresses.endpoint(app.subdomain),
+  };
+}
+
+/** An app as the API and the console show it. */
+export function appStatus({ store, engine, addresses }: Services, app: AppRecord): AppStatus {
+  const revision = app.currentRevision === null ? undefined : store.revision(app.id, app.currentRevision);
+  const latest = store.latestDeployment(app.id);
+  const shown = revision ?? (latest && store.revision(app.id, latest.revision));
+  const replicas = engine.replicas(app);
+  return {
+    project: app.project,
+    domain: app.domain,
+    name: app.name,
+    ...wordFor(app, latest, replicas),
+    revision: revision?.name ?? null,
+    image: shown?.image ?? null,
+    digest: shown?.digest ?? null,
+    endpoint: addresses.endpoint(app.subdomain),
+    consoleUrl: addresses.console(app),
+    requiresAuth: shown?.spec.requiresAuth ?? true,
+    description: shown?.spec.description ?? null,
+    type: shown?.spec.type ?? null,
+    links: shown?.spec.links ?? [],
+    replicas,
+    deployment: latest?.id ?? null,
+    createdAt: app.createdAt,
+    updatedAt: app.updatedAt,
+  };
+}
+
+function wordFor(
+  app: AppRecord,
+  latest: DeploymentRecord | undefined,
+  replicas: AppStatus["replicas"],
+): Pick<AppStatus, "status" | "message"> {
+  const failed = latest?.state === "failed" ? `the last deploy (revision ${latest.revision}) failed` : "";
+  if (latest?.state === "open" && !latest.unchanged)
+    return { status: "Deploying", message: `revision ${latest.revision}` };
+  if (app.currentRevision === null) return { status: "Failed", message: failed || "no revision was ever ready" };
+  if (app.stopped) return { status: "Stopped", message: failed };
+  const serving = replicas.filter((replica) => replica.revision === app.currentRevision);
+  if (serving.some((replica) => replica.state === "Ready")) return { status: "Running", message: failed };
+  const waiting = serving.find((replica) => replica.state === "BackOff");
+  if (waiting) {
+    const times = waiting.restarts === 1 ? "once" : `${waiting.restarts} times`;
+    return { status: "Crashing", message: `restarted ${times}; last exit: ${waiting.lastExit ?? "unknown"}` };
+  }
+  const restarting = serving.find((replica) => replica.restarts > 0);
+  return restarting
+    ? { status: "Crashing", message: `restarting; last exit: ${restarting.lastExit ?? "unknown"}` }
+    : { status: "Deploying", message: "starting" };
+}

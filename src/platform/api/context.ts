@@ -1,0 +1,117 @@
+import type { IncomingMessage } from "node:http";
+import type { z } from "zod";
+import { Names } from "../../contract/schemas.ts";
+import type { AppRef, PlatformStatus } from "../../contract/types.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { OciLayout } from "../../image/layout.ts";
+import type { Addresses } from "../addresses.ts";
+import type { ConsoleSessions } from "../console/sessions.ts";
+import type { Deployer } from "../deployer.ts";
+import type { EventLog } from "../event-log.ts";
+import type { KeyStore, Principal } from "../keys.ts";
+import { ProblemError } from "../problem.ts";
+import type { Place, SecretStore } from "../secrets.ts";
+import type { AppStore } from "../store/app-store.ts";
+
+/** What the handlers work with. */
+export interface Services {
+  store: AppStore;
+  log: EventLog;
+  deployer: Deployer;
+  engine: Engine;
+  secrets: SecretStore;
+  keys: KeyStore;
+  images: OciLayout;
+  addresses: Addresses;
+  sessions: ConsoleSessions;
+  status(): PlatformStatus;
+  /** Proof that this is the platform whose file the CLI read. */
+  proof(nonce: string): string;
+  /** Ends the platform in good order, after the answer to this request. */
+  stop(): void;
+}
+
+/** One request, as a handler sees it. `params` are the path's. */
+export interface ApiRequest {
+  request: Request;
+  params: Record<string, string>;
+  query: URLSearchParams;
+  principal: Principal | undefined;
+  /** The request as Node has it: for bodies that are streamed to disk. */
+  incoming: IncomingMessage | undefined;
+  services: Services;
+}
+
+/** What a handler answers with: a value (200, as JSON) or a whole response. */
+export type Handler = (request: ApiRequest) => unknown | Promise<unknown>;
+
+/** Largest JSON body, in bytes. */
+const MAX_JSON_BYTES = 4 * 1024 * 1024;
+
+/** The request's JSON, checked. Throws one problem with every fault. */
+export async function readBody<T extends z.ZodType>({ request }: ApiRequest, schema: T): Promise<z.infer<T>> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new ProblemError(415, "NOT_JSON", "the body must be JSON, with content-type: application/json");
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(await readText(request));
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    throw new ProblemError(400, "MALFORMED_JSON", "the body is not valid JSON");
+  }
+  return check(schema, value);
+}
+
+async function readText(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_JSON_BYTES)
+      throw new ProblemError(413, "BODY_TOO_LARGE", `the body has more than ${MAX_JSON_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+}
+
+/** Checks a value against a schema. Throws one problem with every fault, each with the path of its field. */
+export function check<T extends z.ZodType>(schema: T, value: unknown, at = ""): z.infer<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => ({ path: pathOfIssue(issue.path, at), message: issue.message }));
+  throw new ProblemError(422, "INVALID_INPUT", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
+}
+
+function pathOfIssue(path: PropertyKey[], at: string): string {
+  let text = at;
+  for (const key of path) text += typeof key === "number" ? `[${key}]` : text ? `.${String(key)}` : String(key);
+  return text || "(body)";
+}
+
+/** Project and domain of the path. */
+export function placeOf({ params }: ApiRequest): Place {
+  return {
+    project: check(Names.scopeSegment, params["project"], "project"),
+    domain: check(Names.scopeSegment, params["domain"], "domain"),
+  };
+}
+
+/** The app that the path names. */
+export function refOf(request: ApiRequest): AppRef {
+  return { ...placeOf(request), name: check(Names.appName, request.params["name"], "name") };
+}
+
+/** A whole number from the query; absent: `fallback`. */
+export function numberIn(query: URLSearchParams, name: string, fallback: number, max: number): number {
+  const text = query.get(name);
+  if (text === null) return fallback;
+  const value = Number(text);
+  if (!/^\d{1,15}$/.test(text) || value > max) {
+    throw new ProblemError(422, "INVALID_INPUT", `${name}: must be a whole number from 0 to ${max}`, {
+      faults: [{ path: name, message: `must be a whole number from 0 to ${max}` }],
+    });
+  }
+  return value;
+}

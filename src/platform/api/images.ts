@@ -1,0 +1,59 @@
+import { createReadStream, statSync } from "node:fs";
+import { Readable } from "node:stream";
+import * as schemas from "../../contract/schemas.ts";
+import { imageEnvironment } from "../image-environment.ts";
+import { notFound, ProblemError } from "../problem.ts";
+import { type ApiRequest, check, readBody } from "./context.ts";
+
+/** Largest blob, in bytes. */
+const MAX_BLOB_BYTES = 4 * 1024 ** 3;
+
+/** Which of the digests are not here yet. */
+export async function missingBlobs(request: ApiRequest) {
+  const { digests } = await readBody(request, schemas.DigestList);
+  return { missing: await request.services.images.missing(digests) };
+}
+
+/** Takes a blob; its digest has to fit. */
+export async function putBlob(request: ApiRequest): Promise<Response> {
+  const digest = digestOf(request);
+  if (!request.incoming) throw new ProblemError(400, "NO_BODY", "the blob is missing");
+  const descriptor = await request.services.images.writeBlobStream(request.incoming, digest, MAX_BLOB_BYTES);
+  return Response.json({ mediaType: "application/octet-stream", ...descriptor }, { status: 201 });
+}
+
+/** The bytes of a blob. */
+export async function getBlob(request: ApiRequest): Promise<Response> {
+  const digest = digestOf(request);
+  const { images } = request.services;
+  if (!(await images.hasBlob(digest))) throw notFound(`blob ${digest}`);
+  const file = images.blobPath(digest);
+  const body = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
+  return new Response(body, {
+    headers: { "content-type": "application/octet-stream", "content-length": String(statSync(file).size) },
+  });
+}
+
+/** The manifest that a reference (`name:tag`) names. */
+export async function resolveImage({ query, services }: ApiRequest) {
+  const reference = query.get("reference");
+  if (!reference) throw new ProblemError(422, "INVALID_INPUT", "reference: is missing");
+  const descriptor = await services.images.resolve(reference);
+  if (!descriptor) throw notFound(`image ${reference}`);
+  const { mediaType, digest, size } = descriptor;
+  return { mediaType, digest, size };
+}
+
+/** Names a manifest. Everything that it refers to has to be here, so that a tag never names half an image. */
+export async function tagImage(request: ApiRequest) {
+  const { images } = request.services;
+  const { reference, digest } = await readBody(request, schemas.TagWrite);
+  await imageEnvironment(images)(digest);
+  const size = statSync(images.blobPath(digest)).size;
+  await images.tag(reference, { mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size });
+  return {};
+}
+
+function digestOf({ params }: ApiRequest): string {
+  return check(schemas.Names.digest, params["digest"], "digest");
+}

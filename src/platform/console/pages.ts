@@ -1,0 +1,118 @@
+import { html } from "hono/html";
+import type { AppStatus, DeploymentEvent } from "../../contract/types.ts";
+import { type Html, page } from "./layout.ts";
+
+/** The page that asks for an API key. `next` is where it leads. */
+export function signInPage(next: string, error?: string): Html {
+  return page({
+    title: "Sign in",
+    signedIn: false,
+    body: html`<form class="card sign-in" method="post" action="/console/sign-in">
+<h2>Sign in</h2>
+<input type="hidden" name="next" value="${next}">
+<label for="key">API key</label>
+<input id="key" name="key" type="password" autocomplete="off" autofocus required>
+${error ? html`<p class="error" role="alert">${error}</p>` : ""}
+<p class="dim">At a terminal, <code>appctl open</code> prints a link that signs you in.</p>
+<button>Sign in</button>
+</form>`,
+  });
+}
+
+/** Every app of a project and domain. */
+export function appsPage(scope: { project: string; domain: string }, apps: AppStatus[]): Html {
+  const rows = apps.map(
+    (app) => html`<tr>
+<td><a href="${new URL(app.consoleUrl).pathname}">${app.name}</a></td>
+<td><span class="badge ${app.status}">${app.status}</span></td>
+<td><a href="${app.endpoint}">${app.endpoint}</a></td>
+</tr>`,
+  );
+  return page({
+    title: "Apps",
+    signedIn: true,
+    crumbs: `${scope.project} / ${scope.domain}`,
+    body: html`<h1>Apps</h1>
+<section class="card scroll">${
+      apps.length === 0
+        ? html`<p class="dim">No app yet. <code>appctl deploy apps app.ts NAME</code> deploys one.</p>`
+        : html`<table><thead><tr><th>Name</th><th>Status</th><th>Endpoint</th></tr></thead><tbody>${rows}</tbody></table>`
+    }</section>`,
+  });
+}
+
+/** One app: its state, its address and how to call it, and the status lines of its latest deployment. */
+export function appPage(app: AppStatus, events: DeploymentEvent[]): Html {
+  const unsettled = app.status === "Deploying";
+  return page({
+    title: app.name,
+    signedIn: true,
+    crumbs: `${app.project} / ${app.domain}`,
+    ...(unsettled ? { refreshSeconds: 2 } : {}),
+    body: html`<h1>${app.name} <span class="badge ${app.status}" id="status">${app.status}</span></h1>
+${app.message ? html`<p class="dim">${app.message}</p>` : ""}
+${app.description ? html`<p>${app.description}</p>` : ""}
+<section class="card"><h2>Endpoint</h2>
+<p><a id="endpoint" href="${app.endpoint}">${app.endpoint}</a></p>
+<pre id="curl">${curlFor(app)}</pre>
+<p class="dim">${
+      app.requiresAuth
+        ? "The gateway asks for an API key before the app sees a request."
+        : "Public: the app decides itself whom it answers."
+    }</p>
+${app.links.map((link) => html`<p><a href="${linkTo(app, link.path)}">${link.title}</a></p>`)}
+</section>
+<section class="card"><h2>Latest deployment</h2>
+<pre id="events">${events.map(eventLine).join("\n") || "No deployment yet."}</pre></section>
+<section class="card"><h2>Revision</h2>
+<dl>
+<dt>Revision</dt><dd><code>${app.revision ?? "none is ready yet"}</code></dd>
+<dt>Image</dt><dd><code>${app.image ?? "–"}</code></dd>
+<dt>Digest</dt><dd><code>${app.digest ?? "–"}</code></dd>
+<dt>Updated</dt><dd>${app.updatedAt}</dd>
+</dl></section>
+<section class="card scroll"><h2>Replicas</h2>${
+      app.replicas.length === 0
+        ? html`<p class="dim">None is running.</p>`
+        : html`<table><thead><tr><th>Name</th><th>State</th><th>Restarts</th><th>Since</th></tr></thead><tbody>${app.replicas.map(
+            (replica) => html`<tr><td><code>${replica.name}</code></td><td>${replica.state}</td>
+<td>${replica.restarts}${replica.lastExit ? html` <span class="dim">(${replica.lastExit})</span>` : ""}</td>
+<td>${replica.startedAt ?? "–"}</td></tr>`,
+          )}</tbody></table>`
+    }</section>`,
+  });
+}
+
+/** The page for a thing that does not exist. */
+export function notFoundPage(message: string): Html {
+  return page({
+    title: "Not found",
+    signedIn: true,
+    body: html`<h1>Not found</h1><p class="card">${message}</p><p><a href="/console">All apps</a></p>`,
+  });
+}
+
+function curlFor(app: AppStatus): string {
+  return app.requiresAuth
+    ? `curl -H "Authorization: Bearer $APPCTL_API_KEY" ${app.endpoint}/`
+    : `curl ${app.endpoint}/`;
+}
+
+/** A link's path is the app author's text: only http(s) addresses become links of the page. */
+function linkTo(app: AppStatus, path: string): string {
+  try {
+    const url = new URL(path, `${app.endpoint}/`);
+    return url.protocol === "http:" || url.protocol === "https:" ? url.href : app.endpoint;
+  } catch {
+    return app.endpoint; // not an address at all
+  }
+}
+
+function eventLine(event: DeploymentEvent): string {
+  const time = event.time.slice(11, 19);
+  if (event.type === "status") {
+    return `${time}  [Status] ${event.phase}: ${event.reason ? `${event.reason}: ` : ""}${event.message}`;
+  }
+  if (event.type === "succeeded") return `${time}  Deployed ${event.revision} at ${event.endpoint}`;
+  return `${time}  Failed: ${event.cause.message}${event.cause.hint ? ` (${event.cause.hint})` : ""}`;
+}

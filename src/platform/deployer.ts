@@ -1,0 +1,414 @@
+import { createHash } from "node:crypto";
+import type { AppRef, AppSpec, FailureCause, ImageReference } from "../contract/types.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Engine, PinnedSecret, RunnableRevision } from "../engine/engine.ts";
+import type { Addresses } from "./addresses.ts";
+import type { EventLog } from "./event-log.ts";
+import { notFound, ProblemError } from "./problem.ts";
+import type { ProofOfLive } from "./proof.ts";
+import type { SecretStore } from "./secrets.ts";
+import type { AppRecord, AppStore, DeploymentRecord, RevisionRecord } from "./store/app-store.ts";
+import { drawSubdomain } from "./subdomain.ts";
+
+/** What the deployer works with. */
+export interface DeployerOptions {
+  store: AppStore;
+  log: EventLog;
+  engine: Engine;
+  secrets: SecretStore;
+  addresses: Addresses;
+  proof: ProofOfLive;
+  /** Environment that an image's config declares; throws a problem when the image is not whole. */
+  imageEnv(digest: string): Promise<Record<string, string>>;
+  /** Port of the public listener on loopback. */
+  port(): number;
+  /** Address of the platform for apps. */
+  insideAddress: string;
+  report(message: string): void;
+}
+
+/** The verdict of running one deployment. */
+type Verdict = { ok: true } | { ok: false; cause: FailureCause };
+
+/**
+ * Turns accepted deploys into running revisions. Each app has a queue of its own, so that concurrent deploys of one app
+ * are put in order; what is in a queue stands in the database too, so that a restarted platform goes on where it was.
+ */
+export class Deployer {
+  readonly #o: DeployerOptions;
+  readonly #queues = new Map<number, Promise<void>>();
+  readonly #running = new Map<number, AbortController>();
+  readonly #closing = new AbortController();
+
+  constructor(options: DeployerOptions) {
+    this.#o = options;
+  }
+
+  /** Brings every app back into its wanted state and goes on with every open deployment. */
+  async resume(): Promise<void> {
+    for (const app of this.#o.store.all()) {
+      if (app.deleting) {
+        void this.delete(app).catch((error) => this.#o.report(`deleting ${app.name}: ${messageOf(error)}`));
+        continue;
+      }
+      await this.#settle(app).catch((error) => this.#o.report(`resuming ${app.name}: ${messageOf(error)}`));
+      for (const deployment of this.#o.store.openDeployments(app.id)) this.#enqueue(app.id, deployment);
+    }
+  }
+
+  /**
+   * Accepts a deploy. The same spec, image and secret versions as the revision that serves (or will, once the queue is
+   * done) make no revision; the same as a deploy under way joins it.
+   */
+  async accept(ref: AppRef, spec: AppSpec, image: ImageReference, key: string | undefined): Promise<DeploymentRecord> {
+    await this.#o.imageEnv(image.digest);
+    const { deployment, created } = this.#o.store.transaction(() => {
+      const existing = this.#o.store.find(ref);
+      if (existing?.deleting) throw new ProblemError(409, "APP_DELETING", `app ${ref.name} is being deleted`);
+      const repeated = existing && key !== undefined ? this.#o.store.deploymentByKey(existing.id, key) : undefined;
+      if (repeated) return { deployment: repeated, created: false };
+
+      const pins = this.#pin(ref, spec);
+      const app = this.#appFor(ref, spec, existing);
+      const fingerprint = fingerprintOf(spec, image, pins);
+      const expected = this.#expected(app);
+      if (expected && expected.revision.fingerprint === fingerprint) {
+        if (expected.deployment && !app.stopped) return { deployment: expected.deployment, created: false };
+        if (!expected.deployment) return this.#record(app, expected.revision, !app.stopped, key);
+      }
+      const known = this.#o.store.revisions(app.id).find((r) => r.fingerprint === fingerprint && r.state === "Ready");
+      const revision =
+        known ??
+        this.#o.store.createRevision(app, {
+          spec,
+          image: image.reference,
+          digest: image.digest,
+          secrets: pins,
+          fingerprint,
+        });
+      return this.#record(app, revision, false, key);
+    });
+    if (created) this.#enqueue(deployment.appId, deployment);
+    return deployment;
+  }
+
+  /** Starts a stopped app again with the revision that it had; for one that runs, proves that it does. */
+  start(ref: AppRef): DeploymentRecord {
+    const app = this.#existing(ref);
+    const revision = app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
+    if (!revision) throw new ProblemError(409, "NEVER_DEPLOYED", `app ${ref.name} has no revision that was ever ready`);
+    return this.#begin(app, revision, !app.stopped);
+  }
+
+  /** Moves traffic to an earlier revision, with the secret versions that it is pinned to. */
+  traffic(ref: AppRef, name: string | undefined): DeploymentRecord {
+    const app = this.#existing(ref);
+    const revisions = this.#o.store.revisions(app.id);
+    const ready = revisions.filter((r) => r.state === "Ready");
+    const current = ready.findIndex((r) => r.name === app.currentRevision);
+    const revision = name === undefined ? ready[current + 1] : revisions.find((r) => r.name === name);
+    if (!revision) {
+      throw name === undefined
+        ? new ProblemError(409, "NO_EARLIER_REVISION", `app ${ref.name} has no earlier revision that was ready`)
+        : notFound(`revision ${name} of app ${ref.name}`, `known: ${ready.map((r) => r.name).join(", ") || "none"}`);
+    }
+    if (revision.state === "Failed") {
+      throw new ProblemError(409, "REVISION_FAILED", `revision ${revision.name} failed and cannot get traffic`);
+    }
+    return this.#begin(app, revision, revision.name === app.currentRevision && !app.stopped);
+  }
+
+  /** Stops an app, after the deploys that were accepted before; resolves when its replicas have ended. */
+  stop(ref: AppRef): Promise<void> {
+    const { id } = this.#existing(ref);
+    return this.#inOrder(id, async () => {
+      const app = this.#o.store.byId(id);
+      if (!app) return;
+      this.#o.store.update(id, { stopped: true });
+      await this.#o.engine.apply({ ref: refOf(app), revisions: [], traffic: null });
+    });
+  }
+
+  /** Deletes an app at once: a deploy under way ends, its replicas end, and nothing of it is kept. */
+  delete(ref: AppRef): Promise<void> {
+    const { id } = this.#existing(ref, true);
+    this.#o.store.update(id, { deleting: true });
+    this.#running.get(id)?.abort(new Error("the app was deleted"));
+    return this.#inOrder(id, async () => {
+      const app = this.#o.store.byId(id);
+      if (!app) return;
+      await this.#o.engine.delete(refOf(app));
+      this.#o.store.delete(id);
+    });
+  }
+
+  /** The revision as the engine runs it. */
+  async runnable(app: AppRecord, revision: RevisionRecord): Promise<RunnableRevision> {
+    const { addresses } = this.#o;
+    return {
+      name: revision.name,
+      spec: revision.spec,
+      digest: revision.digest,
+      secrets: revision.secrets,
+      env: {
+        ...(await this.#o.imageEnv(revision.digest)),
+        ...revision.spec.env,
+        K_SERVICE: app.name,
+        K_CONFIGURATION: app.name,
+        K_REVISION: revision.name,
+        APPCTL_APP: app.name,
+        APPCTL_REVISION: revision.name,
+        APPCTL_PROJECT: app.project,
+        APPCTL_DOMAIN: app.domain,
+        APPCTL_ENDPOINT: this.#o.insideAddress,
+        APPCTL_ENDPOINT_PATTERN: addresses.endpointPattern,
+      },
+    };
+  }
+
+  /** Stops working; open deployments stay open, for the next start of the platform. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error("the platform is stopping"));
+    await Promise.allSettled(this.#queues.values());
+  }
+
+  #existing(ref: AppRef, deleting = false): AppRecord {
+    const app = this.#o.store.find(ref);
+    if (!app || (app.deleting && !deleting)) {
+      throw notFound(`app ${ref.name} in project ${ref.project} and domain ${ref.domain}`);
+    }
+    return app;
+  }
+
+  #pin(ref: AppRef, spec: AppSpec): PinnedSecret[] {
+    const { pinned, missing, unfit } = this.#o.secrets.pin(ref, spec.secrets);
+    const faults = [
+      ...missing.map((key) => ({
+        path: `secrets.${key}`,
+        message: `secret ${key} does not exist`,
+        hint: `appctl create secret --name ${key}`,
+      })),
+      ...unfit.map((message) => ({ path: "secrets", message })),
+    ];
+    if (faults.length === 0) return pinned;
+    throw missing.length > 0
+      ? new ProblemError(422, "MISSING_SECRETS", `missing: ${missing.join(", ")}`, { faults })
+      : new ProblemError(422, "SECRET_NOT_TEXT", unfit.join("; "), { faults });
+  }
+
+  #appFor(ref: AppRef, spec: AppSpec, existing: AppRecord | undefined): AppRecord {
+    const { store } = this.#o;
+    if (spec.subdomain !== undefined) {
+      const holder = store.bySubdomain(spec.subdomain);
+      if (holder && holder.id !== existing?.id) {
+        throw new ProblemError(409, "SUBDOMAIN_TAKEN", `sub-domain ${spec.subdomain} belongs to app ${holder.name}`);
+      }
+      if (existing && existing.subdomain !== spec.subdomain) store.update(existing.id, { subdomain: spec.subdomain });
+    }
+    if (existing) return store.byId(existing.id) as AppRecord;
+    let subdomain = spec.subdomain ?? drawSubdomain();
+    while (store.bySubdomain(subdomain)) subdomain = drawSubdomain();
+    return store.create(ref, subdomain);
+  }
+
+  /** The revision that will serve once the queue is done, with the deployment that brings it, if one is open. */
+  #expected(app: AppRecord): { revision: RevisionRecord; deployment?: DeploymentRecord } | undefined {
+    const open = this.#o.store.openDeployments(app.id).at(-1);
+    const name = open?.revision ?? app.currentRevision;
+    const revision = name === null ? undefined : this.#o.store.revision(app.id, name);
+    return revision && (open ? { revision, deployment: open } : { revision });
+  }
+
+  #begin(app: AppRecord, revision: RevisionRecord, unchanged: boolean): DeploymentRecord {
+    const { deployment } = this.#o.store.transaction(() => this.#record(app, revision, unchanged, undefined));
+    this.#enqueue(app.id, deployment);
+    return deployment;
+  }
+
+  #record(app: AppRecord, revision: RevisionRecord, unchanged: boolean, key: string | undefined) {
+    const deployment = this.#o.store.createDeployment(app, revision.name, unchanged, key);
+    if (!unchanged) {
+      this.#o.store.appendEvent(deployment, {
+        type: "status",
+        phase: "Pending",
+        reason: "",
+        message: "App is pending deployment",
+      });
+    }
+    return { deployment, created: true };
+  }
+
+  #enqueue(appId: number, deployment: DeploymentRecord): void {
+    void this.#inOrder(appId, () => this.#run(deployment)).catch((error) => {
+      if (!this.#closing.signal.aborted) this.#o.report(`deployment ${deployment.id}: ${messageOf(error)}`);
+    });
+  }
+
+  #inOrder(appId: number, work: () => Promise<void>): Promise<void> {
+    const before = this.#queues.get(appId) ?? Promise.resolve();
+    const mine = before.then(
+      () => this.#closing.signal.throwIfAborted(),
+      () => this.#closing.signal.throwIfAborted(),
+    );
+    const done = mine.then(work);
+    const settled = done.then(
+      () => undefined,
+      () => undefined, // told to whoever asked for this work; the next in the queue goes on
+    );
+    this.#queues.set(appId, settled);
+    void settled.then(() => {
+      if (this.#queues.get(appId) === settled) this.#queues.delete(appId);
+    });
+    return done;
+  }
+
+  async #run(deployment: DeploymentRecord): Promise<void> {
+    const { store, log } = this.#o;
+    const app = store.byId(deployment.appId);
+    const revision = store.revision(deployment.appId, deployment.revision);
+    if (!app || app.deleting || !revision) return;
+    const aborter = new AbortController();
+    this.#running.set(app.id, aborter);
+    const signal = AbortSignal.any([aborter.signal, this.#closing.signal]);
+    try {
+      const verdict = await this.#rollOut(app, revision, deployment, signal);
+      if (verdict.ok) {
+        log.append(
+          deployment,
+          [
+            { type: "status", phase: "Started", reason: "", message: "Service is ready" },
+            {
+              type: "succeeded",
+              endpoint: this.#o.addresses.endpoint(app.subdomain),
+              revision: revision.name,
+              unchanged: deployment.unchanged,
+            },
+          ],
+          () => {
+            store.setRevisionState(app.id, revision.name, "Ready");
+            store.update(app.id, { currentRevision: revision.name, stopped: false });
+            store.closeDeployment(deployment, "succeeded");
+          },
+        );
+      } else {
+        log.append(
+          deployment,
+          [
+            {
+              type: "status",
+              phase: "Failed",
+              reason: "RevisionFailed",
+              message: `Revision "${revision.name}" failed with message: ${verdict.cause.message}.`,
+            },
+            { type: "failed", revision: revision.name, cause: verdict.cause },
+          ],
+          () => {
+            if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
+            store.closeDeployment(deployment, "failed");
+          },
+        );
+      }
+    } catch (error) {
+      if (signal.aborted) return; // stopping or deleted: the deployment stays open, or goes with the app
+      this.#o.report(`deployment ${deployment.id} of ${app.name}: ${error instanceof Error ? error.stack : error}`);
+      const cause = { code: "PLATFORM_ERROR", message: messageOf(error) };
+      log.append(deployment, [{ type: "failed", revision: revision.name, cause }], () => {
+        if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
+        store.closeDeployment(deployment, "failed");
+      });
+    } finally {
+      this.#running.delete(app.id);
+    }
+    const after = store.byId(app.id);
+    if (after) await this.#settle(after);
+  }
+
+  /** Starts the revision beside the one that serves, moves traffic to it and proves that it is live. */
+  async #rollOut(
+    app: AppRecord,
+    revision: RevisionRecord,
+    deployment: DeploymentRecord,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    const { engine } = this.#o;
+    const ref = refOf(app);
+    const serving =
+      app.stopped || app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
+    const wanted = [revision, ...(serving && serving.name !== revision.name ? [serving] : [])];
+    await engine.apply({
+      ref,
+      revisions: await Promise.all(wanted.map((r) => this.runnable(app, r))),
+      traffic: revision.name,
+    });
+    for await (const condition of engine.observe(ref, revision.name, signal)) {
+      if (condition.ready === "False") {
+        return { ok: false, cause: condition.cause ?? { code: condition.reason, message: condition.message } };
+      }
+      if (condition.ready === "True") break;
+      if (!deployment.unchanged) this.#status(deployment, condition.reason, condition.message);
+    }
+    signal.throwIfAborted();
+    if (!deployment.unchanged) this.#status(deployment, "Uninitialized", "Waiting for load balancer to be ready");
+    return this.#prove(app, revision, signal);
+  }
+
+  /** Logs a status, unless it is the last one already: a deployment that is taken up again passes its steps once more. */
+  #status(deployment: DeploymentRecord, reason: string, message: string): void {
+    const last = this.#o.store.lastEvent(deployment);
+    if (last?.type === "status" && last.reason === reason && last.message === message) return;
+    this.#o.log.append(deployment, [{ type: "status", phase: "Pending", reason, message }]);
+  }
+
+  async #prove(app: AppRecord, revision: RevisionRecord, signal: AbortSignal): Promise<Verdict> {
+    const deadline = Date.now() + revision.spec.startTimeout * 1000;
+    for (;;) {
+      const outcome = await this.#o.proof.prove(
+        {
+          host: this.#o.addresses.host(app.subdomain),
+          port: this.#o.port(),
+          revision: revision.name,
+          requiresAuth: revision.spec.requiresAuth,
+          timeoutMs: Math.max(1, Math.min(revision.spec.requestTimeout * 1000, deadline - Date.now())),
+        },
+        signal,
+      );
+      signal.throwIfAborted();
+      if (outcome.ok) return outcome;
+      if (!outcome.retry || Date.now() >= deadline) {
+        return { ok: false, cause: { code: "NOT_LIVE", message: outcome.message } };
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  /** Tells the engine what should run when no deploy is under way. */
+  async #settle(app: AppRecord): Promise<void> {
+    const current =
+      app.stopped || app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
+    await this.#o.engine.apply({
+      ref: refOf(app),
+      revisions: current ? [await this.runnable(app, current)] : [],
+      traffic: current?.name ?? null,
+    });
+  }
+}
+
+function refOf(app: AppRef): AppRef {
+  return { project: app.project, domain: app.domain, name: app.name };
+}
+
+function fingerprintOf(spec: AppSpec, image: ImageReference, secrets: PinnedSecret[]): string {
+  const pins = secrets.map(({ key, envVar, mount, id, version }) => [key, envVar, mount, id, version]);
+  return createHash("sha256")
+    .update(stable([spec, image.digest, pins]))
+    .digest("hex");
+}
+
+/** JSON with sorted keys: equal values give equal text. */
+function stable(value: unknown): string {
+  return JSON.stringify(value, (_, entry) =>
+    entry !== null && typeof entry === "object" && !Array.isArray(entry)
+      ? Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : entry,
+  );
+}

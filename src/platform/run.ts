@@ -1,0 +1,103 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { StartMessage } from "../client/local-platform.ts";
+import { version } from "../core/assets.ts";
+import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { pathsOf } from "../core/paths.ts";
+import { writePlatformFile } from "../core/platform-file.ts";
+import { createLocalEngine } from "../engine/local/engine.ts";
+import { unpackApp } from "../image/unpack.ts";
+import { tryLock } from "./lock.ts";
+import { createPlatform } from "./platform.ts";
+
+/** How `appctl platform run` was called. */
+export interface RunOptions {
+  port: number;
+  host: string;
+  baseDomain: string | undefined;
+  url: string | undefined;
+  env: NodeJS.ProcessEnv;
+  /** Aborts to stop the platform in good order. */
+  signal: AbortSignal;
+  /** Tells whoever started this process how the start went; once. */
+  notify?: ((message: StartMessage) => void) | undefined;
+  report(message: string): void;
+}
+
+/**
+ * Runs the local platform of this user until `signal` aborts or the API is asked to stop it. One runs for a state
+ * directory: a second one says so (`locked`) and returns.
+ */
+export async function runPlatform(options: RunOptions): Promise<void> {
+  const { notify, report, env } = options;
+  const paths = pathsOf(env);
+  try {
+    mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+    const lock = tryLock(join(paths.state, "platform.lock"));
+    if (!lock) {
+      if (notify) return notify({ type: "locked" });
+      throw new AppctlError({
+        code: "PLATFORM_RUNNING",
+        exit: ExitCode.conflict,
+        message: `a platform already runs on the state directory ${paths.state}`,
+        next: ["appctl platform status", "appctl platform stop"],
+      });
+    }
+    const stopped = Promise.withResolvers<void>();
+    options.signal.addEventListener("abort", () => stopped.resolve(), { once: true });
+    const platform = await createPlatform({
+      stateDir: paths.state,
+      host: options.host,
+      port: options.port,
+      url: options.url,
+      appsDomain: options.baseDomain,
+      masterKeyFile: env["APPCTL_MASTER_KEY_FILE"],
+      now: () => new Date(),
+      report,
+      onStop: () => stopped.resolve(),
+      engine: ({ stateDir, images, readSecret }) =>
+        createLocalEngine({
+          stateDir,
+          runtimeDir: paths.runtime,
+          node: process.execPath,
+          prepare: (digest) => unpackApp(images, digest, join(stateDir, "content")),
+          readSecret,
+          log: report,
+        }),
+    });
+    const file = {
+      pid: process.pid,
+      url: platform.url,
+      address: `http://127.0.0.1:${platform.port}`,
+      version: version(),
+      startedAt: new Date().toISOString(),
+      proofKey: platform.proofKey,
+    };
+    writePlatformFile(paths.state, file);
+    report(`appctl ${file.version} listens on ${options.host}:${platform.port}, pid ${process.pid}`);
+    notify?.({ type: "ready", file });
+    if (options.signal.aborted) stopped.resolve();
+    await stopped.promise;
+    report("stopping");
+    await platform.close();
+    report("stopped");
+    lock.release();
+  } catch (error) {
+    report(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    if (!notify) throw error;
+    notify({ type: "failed", error: describe(error) });
+  }
+}
+
+function describe(error: unknown): Extract<StartMessage, { type: "failed" }>["error"] {
+  if (isAppctlError(error)) {
+    const { code, message, hint, next, exit } = error;
+    return { code, message, hint, next, exit };
+  }
+  return {
+    code: "PLATFORM_FAILED",
+    message: `the local platform could not start: ${messageOf(error)}`,
+    next: ["appctl platform logs"],
+    exit: ExitCode.unavailable,
+  };
+}

@@ -1,0 +1,121 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import type { Addresses } from "./addresses.ts";
+import type { Gateway } from "./gateway/gateway.ts";
+import { ProblemError } from "./problem.ts";
+
+/** What stands behind the one listener. */
+export interface ServerParts {
+  gateway: Gateway;
+  /** API and console. */
+  fetch(request: Request, bindings: { incoming: IncomingMessage }): Response | Promise<Response>;
+  addresses(): Addresses;
+}
+
+/**
+ * The platform's one listener: a request whose Host is an app's goes to the gateway, all else to API and console. For the
+ * latter the Host has to be one of the platform's own names, so that a web page cannot reach it by rebinding DNS.
+ */
+export class PlatformServer {
+  readonly #server: Server;
+  readonly #parts: ServerParts;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+    const api = getRequestListener((request, env) => parts.fetch(request, env as { incoming: IncomingMessage }), {
+      overrideGlobalObjects: false,
+    });
+    const handle = (req: IncomingMessage, res: ServerResponse) => {
+      const host = hostOf(req);
+      if (host === undefined)
+        return refuse(res, new ProblemError(400, "NO_HOST", "the Host header is missing or malformed"));
+      if (parts.addresses().subdomainOf(host) !== undefined) return parts.gateway.handle(req, res, host);
+      if (!this.#isOwn(host)) {
+        const hint = `the platform answers at ${parts.addresses().url}, apps at *.${parts.addresses().appsDomain}`;
+        return refuse(res, new ProblemError(421, "UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
+      }
+      void api(req, res);
+    };
+    this.#server = createServer(
+      {
+        // No limit on a whole request: uploads take as long as they take. Heads are limited.
+        requestTimeout: 0,
+        headersTimeout: 30_000,
+        maxHeaderSize: 32 * 1024,
+        noDelay: true,
+      },
+      handle,
+    );
+    this.#server.on("checkContinue", handle);
+    this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const host = hostOf(req);
+      if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {
+        parts.gateway.upgrade(req, socket, head, host);
+      } else {
+        socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      }
+    });
+  }
+
+  /** Listens. `port` 0 asks the kernel for one; the port is returned. */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+      this.#server.listen(port, host, () => resolve());
+    });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Takes no new connections, lets running requests end for `graceMs`, then breaks what is left. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #isOwn(host: string): boolean {
+    if (host === "localhost" || host === "127.0.0.1" || host === "[::1]") return true;
+    return host === new URL(this.#parts.addresses().url).hostname;
+  }
+}
+
+/** The Host header's name in lower case, without the port. */
+function hostOf(req: IncomingMessage): string | undefined {
+  const host = req.headers.host;
+  const match = host === undefined ? null : /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.exec(host);
+  return match?.[1]?.toLowerCase();
+}
+
+function refuse(res: ServerResponse, error: ProblemError): void {
+  const body = JSON.stringify(error.problem);
+  res.writeHead(error.problem.status, {
+    "content-type": "application/problem+json",
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  });
+  res.end(body);
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): AppctlError {
+  if (error.code === "EADDRINUSE") {
+    return new AppctlError({
+      code: "PORT_TAKEN",
+      exit: ExitCode.unavailable,
+      message: `port ${port} is taken by another program`,
+      hint: "choose another port for the platform with --port or APPCTL_PORT",
+      next: [`APPCTL_PORT=${port + 1} appctl platform start`],
+      cause: error,
+    });
+  }
+  return new AppctlError({
+    code: "CANNOT_LISTEN",
+    exit: ExitCode.unavailable,
+    message: `the platform cannot listen on ${host}:${port}: ${messageOf(error)}`,
+    cause: error,
+  });
+}
