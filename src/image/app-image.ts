@@ -1,0 +1,106 @@
+import { usageError } from "../core/errors.ts";
+import { type EnvironmentImage, envList, writeImage } from "./environment.ts";
+import { writeLayer } from "./layer.ts";
+import type { OciLayout } from "./layout.ts";
+import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "./oci.ts";
+import type { TarEntry } from "./tar.ts";
+
+/** A file of an app. `path` is relative to the app's folder, with `/`. */
+export interface AppFile {
+  path: string;
+  bytes: Uint8Array;
+  executable?: boolean | undefined;
+}
+
+/** How a container engine runs an app image. What is absent is taken from the environment image. */
+export interface AppConfig {
+  entrypoint?: readonly string[] | undefined;
+  cmd?: readonly string[] | undefined;
+  /** Added to the environment image's; a variable of both takes this value. */
+  env?: Readonly<Record<string, string>> | undefined;
+  port?: number | undefined;
+  labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** An app image in a layout. */
+export interface AppImage {
+  descriptor: Descriptor;
+  /** Digest of the manifest: what a revision runs. */
+  digest: string;
+  /** `<environment's tag>-<12 hex digits of the app layer>`. */
+  tag: string;
+  /** `<name>:<tag>`. */
+  reference: string;
+  /** Every layer, lowest first; the last is the app's. */
+  layers: Descriptor[];
+  /** Every blob of the image, in the order in which a store should get them: layers, configuration, manifest. */
+  blobs: Descriptor[];
+  /** Bytes of all of them. */
+  size: number;
+}
+
+/** gzip level of the app layer: it is made at every deploy, and it is small. */
+const LEVEL = 4;
+
+/**
+ * Puts an app on top of an environment image. Only manifest and configuration of that are needed: its layers may lie
+ * elsewhere. The same files and configuration give the same digest everywhere.
+ */
+export async function buildAppImage(options: {
+  environment: EnvironmentImage;
+  files: readonly AppFile[];
+  config: AppConfig;
+  layout: OciLayout;
+  signal?: AbortSignal | undefined;
+}): Promise<AppImage> {
+  const { environment, layout } = options;
+  const entries = options.files.map(({ path, bytes, executable }): TarEntry => {
+    checkPath(path);
+    return { type: "file", path: `app/${path}`, executable: executable === true, content: bytes };
+  });
+  const layer = await writeLayer(layout, [{ type: "directory", path: "app" }, ...entries], {
+    role: "app",
+    level: LEVEL,
+    signal: options.signal,
+  });
+  const config = appConfig(environment.config, layer.diffId, options.config);
+  const layers = [...environment.manifest.layers, layer.descriptor];
+  const { manifest, descriptor } = await writeImage(layout, config, layers);
+  const base = parseReference(environment.reference);
+  const tag = `${base.tag}-${hexOf(layer.descriptor.digest).slice(0, 12)}`;
+  const reference = `${base.name}:${tag}`;
+  await layout.tag(reference, descriptor);
+  const blobs = [...layers, manifest.config, descriptor];
+  const size = blobs.reduce((sum, blob) => sum + blob.size, 0);
+  return { descriptor, digest: descriptor.digest, tag, reference, layers, blobs, size };
+}
+
+/** The packages stand at `app/node_modules`, in a layer of their own, so the app's files cannot. */
+function checkPath(path: string): void {
+  if (path !== "node_modules" && !path.startsWith("node_modules/")) return;
+  throw usageError(`the app cannot have a file at ${path}: node_modules is the place of the image's packages`, {
+    code: "RESERVED_PATH",
+    hint: "list the package in ImageSpec.packages, or import it, so that it is bundled",
+  });
+}
+
+function appConfig(base: ImageConfig, diffId: string, app: AppConfig): ImageConfig {
+  const inherited = base.config.Env.map((entry): [string, string] => {
+    const at = entry.indexOf("=");
+    return [entry.slice(0, at), entry.slice(at + 1)];
+  });
+  const labels = { ...base.config.Labels, ...app.labels };
+  return {
+    ...base,
+    config: {
+      ...base.config,
+      Env: envList({ ...Object.fromEntries(inherited), ...app.env }),
+      ...(app.entrypoint ? { Entrypoint: [...app.entrypoint] } : {}),
+      ...(app.cmd ? { Cmd: [...app.cmd] } : {}),
+      ...(app.port === undefined ? {} : { ExposedPorts: { [`${app.port}/tcp`]: {} } }),
+      ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
+    },
+    rootfs: { type: "layers", diff_ids: [...base.rootfs.diff_ids, diffId] },
+    history: [...base.history, { created: EPOCH, created_by: "appctl: app" }],
+  };
+}

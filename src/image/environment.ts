@@ -1,0 +1,207 @@
+/**
+ * The environment image: what an ImageSpec describes. Its tag is made of what decides its content, so that one that exists
+ * under its reference never has to be built again.
+ */
+import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
+import type { BuildProgress } from "../core/events.ts";
+import { type Layer, treeEntries, writeLayer } from "./layer.ts";
+import type { OciLayout } from "./layout.ts";
+import { lockIdentity, type ResolvedLock } from "./lock.ts";
+import {
+  canonicalJson,
+  type Descriptor,
+  EPOCH,
+  goPlatform,
+  hostPlatform,
+  type ImageConfig,
+  jsonBytes,
+  type Manifest,
+  MediaType,
+  type Platform,
+  parseReference,
+} from "./oci.ts";
+import { installPackages, type PackageContext, resolvePackages } from "./packages.ts";
+
+/** The fields of an ImageSpec that decide what the environment image holds, and its name. */
+export interface EnvironmentSpec {
+  /** Repository name: `fastapi-with-auth-image`. */
+  name: string;
+  packages?: readonly string[] | undefined;
+  env?: Readonly<Record<string, string>> | undefined;
+  /** Reference of the base as written; part of the tag. */
+  baseImage?: string | undefined;
+}
+
+/** What {@link planEnvironment} and {@link buildEnvironment} need to know of the world. `platform` defaults to the host's. */
+export interface EnvironmentContext extends Omit<PackageContext, "platform"> {
+  platform?: Platform | undefined;
+}
+
+/** What an environment image will be, before anything is installed. Plain data. */
+export interface EnvironmentPlan {
+  name: string;
+  /** 22 characters of base64url. */
+  tag: string;
+  /** `<name>:<tag>`. */
+  reference: string;
+  lock: ResolvedLock;
+  /** The packages asked for, with the versions that they got. */
+  packages: { name: string; version: string }[];
+  env: Record<string, string>;
+  platform: Platform;
+  /** For the user: disagreements with the lock file, install scripts that are not run. */
+  warnings: string[];
+}
+
+/** An environment image as an app image needs it: its manifest and configuration, without the content of its layers. */
+export interface EnvironmentImage {
+  reference: string;
+  manifest: Manifest;
+  config: ImageConfig;
+}
+
+/** An environment image in a layout. `built` is false when the layout had it already. */
+export interface BuiltEnvironment extends EnvironmentImage {
+  descriptor: Descriptor;
+  built: boolean;
+}
+
+/**
+ * Says which image `spec` describes. Nothing is installed; npm is asked only when the lock is not in the cache, or when
+ * `refresh` says so (ImageSpec.force). Throws as `resolvePackages`.
+ */
+export async function planEnvironment(
+  spec: EnvironmentSpec,
+  context: EnvironmentContext & { refresh?: boolean | undefined },
+): Promise<EnvironmentPlan> {
+  const platform = context.platform ?? hostPlatform();
+  const { lock, warnings } = await resolvePackages({ ...context, platform, packages: spec.packages ?? [] });
+  const env = { ...spec.env };
+  const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform });
+  const reference = `${spec.name}:${tag}`;
+  parseReference(reference);
+  return { name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, warnings };
+}
+
+/**
+ * The tag: 22 characters of base64url (132 bits) of the hash of everything that decides the image's content. Not in it: the
+ * name, and how a package was asked for, since `hono` and `hono@4.13.19` can mean the same image.
+ */
+export function environmentTag(content: {
+  lock: ResolvedLock;
+  env: Record<string, string>;
+  baseImage?: string | undefined;
+  platform: Platform;
+}): string {
+  const identity = canonicalJson({
+    v: 1,
+    base: content.baseImage ?? null,
+    env: content.env,
+    packages: lockIdentity(content.lock.lock),
+    platform: content.platform,
+  });
+  for (let counter = 0; ; counter++) {
+    const hash = createHash("sha256").update(`${identity}\n${counter}`);
+    const tag = hash.digest("base64url").slice(0, 22);
+    // OCI's grammar for reference names has no "--" inside a run of separators and none at an end; about 1 hash in 10 fails.
+    if (/^[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*$/.test(tag)) return tag;
+  }
+}
+
+/**
+ * Makes the planned image in `layout`: installs the packages, packs them below `app/node_modules`, writes configuration and
+ * manifest, and tags it. An image that the layout already has whole is taken as it is, unless `force`.
+ */
+export async function buildEnvironment(
+  plan: EnvironmentPlan,
+  layout: OciLayout,
+  context: EnvironmentContext & { force?: boolean | undefined },
+): Promise<BuiltEnvironment> {
+  const present = context.force ? undefined : await loadEnvironment(layout, plan.reference);
+  if (present !== undefined && (await isWhole(layout, present.manifest))) return { ...present, built: false };
+
+  const layer = await packagesLayer(plan, layout, { ...context, platform: plan.platform });
+  const config: ImageConfig = {
+    created: EPOCH,
+    ...goPlatform(plan.platform),
+    config: { Env: envList(plan.env), WorkingDir: "/app" },
+    rootfs: { type: "layers", diff_ids: layer ? [layer.diffId] : [] },
+    history: layer ? [{ created: EPOCH, created_by: "appctl: packages" }] : [],
+  };
+  const { manifest, descriptor } = await writeImage(layout, config, layer ? [layer.descriptor] : []);
+  await layout.tag(plan.reference, descriptor);
+  return { reference: plan.reference, manifest, config, descriptor, built: true };
+}
+
+/** The image that `layout` has under `reference`, or undefined when it has none or lacks its manifest or configuration. */
+export async function loadEnvironment(
+  layout: OciLayout,
+  reference: string,
+): Promise<(EnvironmentImage & { descriptor: Descriptor }) | undefined> {
+  const descriptor = await layout.resolve(reference);
+  if (descriptor === undefined || !(await layout.hasBlob(descriptor.digest, descriptor.size))) return undefined;
+  const manifest = await layout.readJson<Manifest>(descriptor.digest);
+  if (!(await layout.hasBlob(manifest.config.digest, manifest.config.size))) return undefined;
+  return { reference, manifest, config: await layout.readJson<ImageConfig>(manifest.config.digest), descriptor };
+}
+
+async function isWhole(layout: OciLayout, manifest: Manifest): Promise<boolean> {
+  const present = await Promise.all(manifest.layers.map(({ digest, size }) => layout.hasBlob(digest, size)));
+  return present.every(Boolean);
+}
+
+async function packagesLayer(
+  plan: EnvironmentPlan,
+  layout: OciLayout,
+  context: PackageContext,
+): Promise<Layer | undefined> {
+  if (plan.lock.packages.length === 0) return undefined;
+  const installed = await installPackages(plan.lock, context);
+  try {
+    if (installed.nodeModules === undefined || !(await isDirectory(installed.nodeModules))) return undefined;
+    const message = "packing the packages";
+    progress(context, { step: "layer", message });
+    // npm's own notes on the tree; they hold its times and are of no use in an image.
+    const skip = (path: string) => path === ".package-lock.json";
+    const entries = await treeEntries(installed.nodeModules, "app/node_modules", skip);
+    return await writeLayer(layout, entries, { role: "packages", level: 6, signal: context.signal });
+  } finally {
+    await installed.dispose();
+  }
+}
+
+function progress(context: PackageContext, event: BuildProgress): void {
+  context.onProgress?.(event);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false, // npm makes no folder when nothing fits the platform
+  );
+}
+
+/** `NAME=value` of every variable, in order of the names. */
+export function envList(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`);
+}
+
+/** Stores configuration and manifest of an image. */
+export async function writeImage(
+  layout: OciLayout,
+  config: ImageConfig,
+  layers: Descriptor[],
+): Promise<{ manifest: Manifest; descriptor: Descriptor }> {
+  const stored = await layout.writeBlob(jsonBytes(config));
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.manifest,
+    config: { mediaType: MediaType.config, ...stored },
+    layers,
+  };
+  const descriptor = { mediaType: MediaType.manifest, ...(await layout.writeBlob(jsonBytes(manifest))) };
+  return { manifest, descriptor };
+}

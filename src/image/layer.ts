@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import { lstat, readdir, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { gzip } from "./gzip.ts";
+import type { OciLayout } from "./layout.ts";
+import { type Descriptor, LAYER_ROLE, MediaType } from "./oci.ts";
+import { type TarEntry, tar } from "./tar.ts";
+
+/** A layer that lies in a layout. `diffId` is the digest of the uncompressed archive. */
+export interface Layer {
+  descriptor: Descriptor;
+  diffId: string;
+}
+
+/** How a layer is made. `role` is written on its descriptor; `level` is gzip's, 1 to 9. */
+export interface LayerOptions {
+  role: "packages" | "app";
+  level: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** Archives and compresses `entries` and stores the result. The same entries give the same bytes on every machine. */
+export async function writeLayer(
+  layout: OciLayout,
+  entries: Iterable<TarEntry>,
+  options: LayerOptions,
+): Promise<Layer> {
+  const hash = createHash("sha256");
+  async function* hashed() {
+    for await (const chunk of tar(entries)) {
+      options.signal?.throwIfAborted();
+      hash.update(chunk);
+      yield chunk;
+    }
+  }
+  const { digest, size } = await layout.writeBlobStream(gzip(hashed(), options.level));
+  return {
+    descriptor: { mediaType: MediaType.layer, digest, size, annotations: { [LAYER_ROLE]: options.role } },
+    diffId: `sha256:${hash.digest("hex")}`,
+  };
+}
+
+/**
+ * Everything below the directory `dir` as entries below `prefix`, except paths (relative to `dir`) that `skip` names.
+ * Throws on what a layer cannot hold (sockets, devices).
+ */
+export async function treeEntries(dir: string, prefix: string, skip: (path: string) => boolean): Promise<TarEntry[]> {
+  const entries: TarEntry[] = [];
+  const walk = async (relative: string): Promise<void> => {
+    for (const item of await readdir(join(dir, relative), { withFileTypes: true })) {
+      const inner = relative === "" ? item.name : `${relative}/${item.name}`;
+      if (skip(inner)) continue;
+      const path = `${prefix}/${inner}`;
+      const file = join(dir, inner);
+      if (item.isDirectory()) {
+        entries.push({ type: "directory", path });
+        await walk(inner);
+      } else if (item.isSymbolicLink()) {
+        entries.push({ type: "symlink", path, target: await readlink(file) });
+      } else if (item.isFile()) {
+        const { size, mode } = await lstat(file);
+        entries.push({ type: "file", path, executable: (mode & 0o100) !== 0, content: { file, size } });
+      } else throw new Error(`${file} is neither a file nor a directory nor a symbolic link`);
+    }
+  };
+  await walk("");
+  return entries;
+}

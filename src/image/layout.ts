@@ -1,0 +1,287 @@
+import { Buffer } from "node:buffer";
+import { createHash, randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { type Descriptor, digestOf, hexOf, MediaType, parseReference, REF_NAME } from "./oci.ts";
+
+interface Index {
+  schemaVersion: 2;
+  mediaType?: string;
+  manifests: Descriptor[];
+  [other: string]: unknown;
+}
+
+/** A reference of a layout and what it names. */
+export interface Reference {
+  reference: string;
+  descriptor: Descriptor;
+}
+
+const DAY = 24 * 3600 * 1000;
+const LOCK_TIMEOUT = 30_000;
+
+/**
+ * An OCI image layout directory (image-spec, image-layout.md): the CLI's cache of images and the platform's store. Any
+ * number of processes may use one at the same time: blobs and `index.json` only ever appear whole, by a rename.
+ * The directory is made, 0700, by the first write.
+ */
+export class OciLayout {
+  readonly dir: string;
+  #ready: Promise<void> | undefined;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /** Where the blob lies, whether it is there or not. */
+  blobPath(digest: string): string {
+    return join(this.dir, "blobs", "sha256", hexOf(digest));
+  }
+
+  /** True when the blob is there (and, when `size` is given, has that many bytes). */
+  async hasBlob(digest: string, size?: number): Promise<boolean> {
+    const found = await stat(this.blobPath(digest)).catch((error: unknown) => ignoreMissing(error));
+    return found?.isFile() === true && (size === undefined || found.size === size);
+  }
+
+  /** Those of `digests` that are not there, each once, in the order given. */
+  async missing(digests: Iterable<string>): Promise<string[]> {
+    const wanted = [...new Set(digests)];
+    const present = await Promise.all(wanted.map((digest) => this.hasBlob(digest)));
+    return wanted.filter((_, index) => !present[index]);
+  }
+
+  /** The blob's bytes, checked against the digest. Throws BLOB_NOT_FOUND, or BLOB_DAMAGED when they are not the same. */
+  async readBlob(digest: string): Promise<Buffer> {
+    const file = this.blobPath(digest);
+    const bytes = await readFile(file).catch((error: unknown) => ignoreMissing(error));
+    if (bytes === undefined) throw blobNotFound(digest, this.dir);
+    if (digestOf(bytes) !== digest) throw blobDamaged(digest, file);
+    return bytes;
+  }
+
+  /** A JSON blob. The digest is checked, the shape is not. */
+  async readJson<T>(digest: string): Promise<T> {
+    const bytes = await this.readBlob(digest);
+    try {
+      return JSON.parse(bytes.toString("utf8"));
+    } catch (cause) {
+      throw new AppctlError({
+        code: "NOT_JSON",
+        exit: ExitCode.usage,
+        message: `${digest} is not a JSON document: ${messageOf(cause)}`,
+        cause,
+      });
+    }
+  }
+
+  /** Stores `bytes`; a no-op when they are there already. */
+  async writeBlob(bytes: Uint8Array): Promise<{ digest: string; size: number }> {
+    const digest = digestOf(bytes);
+    if (await this.hasBlob(digest, bytes.length)) return { digest, size: bytes.length };
+    return this.writeBlobStream([bytes], digest);
+  }
+
+  /**
+   * Stores a stream of bytes. Throws DIGEST_MISMATCH when it does not have `expectedDigest`, and BLOB_TOO_LARGE as soon as
+   * there are more than `maxBytes`; the source is then left, and nothing of it stays in the layout.
+   */
+  async writeBlobStream(
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    expectedDigest?: string,
+    maxBytes = Number.POSITIVE_INFINITY,
+  ): Promise<{ digest: string; size: number }> {
+    if (expectedDigest !== undefined) hexOf(expectedDigest);
+    await this.#prepare();
+    const temporary = join(this.dir, ".tmp", randomBytes(12).toString("hex"));
+    let file: FileHandle | undefined;
+    try {
+      file = await open(temporary, "wx", 0o644);
+      const hash = createHash("sha256");
+      let size = 0;
+      for await (const chunk of source) {
+        size += chunk.length;
+        if (size > maxBytes) throw blobTooLarge(maxBytes);
+        hash.update(chunk);
+        for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+      }
+      const digest = `sha256:${hash.digest("hex")}`;
+      if (expectedDigest !== undefined && digest !== expectedDigest) throw digestMismatch(expectedDigest, digest);
+      await file.sync();
+      await file.close();
+      file = undefined;
+      await rename(temporary, this.blobPath(digest));
+      await syncDirectory(join(this.dir, "blobs", "sha256"));
+      return { digest, size };
+    } catch (error) {
+      await file?.close();
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  /** What `reference` (`<name>:<tag>`) names, or undefined. */
+  async resolve(reference: string): Promise<Descriptor | undefined> {
+    return (await this.references()).find((entry) => entry.reference === reference)?.descriptor;
+  }
+
+  /** Every reference of the layout, in order of its text. */
+  async references(): Promise<Reference[]> {
+    const text = await readFile(join(this.dir, "index.json"), "utf8").catch((error: unknown) => ignoreMissing(error));
+    return (text === undefined ? [] : this.#parseIndex(text).manifests)
+      .filter((entry) => entry.annotations?.[REF_NAME] !== undefined)
+      .map(({ mediaType, digest, size, annotations }) => ({
+        reference: annotations?.[REF_NAME] ?? "",
+        descriptor: { mediaType, digest, size },
+      }));
+  }
+
+  /**
+   * Makes `reference` name `descriptor`'s manifest, which is in the layout. Safe against other processes that do the same:
+   * `index.json` is read and replaced under a lock that the kernel lets go of when its holder dies.
+   */
+  async tag(reference: string, descriptor: Descriptor): Promise<void> {
+    parseReference(reference);
+    if (!(await this.hasBlob(descriptor.digest))) throw blobNotFound(descriptor.digest, this.dir);
+    await this.#prepare();
+    const { DatabaseSync } = await import("node:sqlite");
+    const { mediaType, digest, size } = descriptor;
+    // An exclusive SQLite transaction is a POSIX record lock, which Node itself does not have. Nothing is awaited while it
+    // is held, so two calls in one process cannot wait for each other; another process holds it for a millisecond or two.
+    const lock = new DatabaseSync(join(this.dir, ".lock"));
+    try {
+      lock.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT}; BEGIN EXCLUSIVE`);
+      const file = join(this.dir, "index.json");
+      const index = this.#parseIndex(readFileSync(file, "utf8"));
+      const others = index.manifests.filter((entry) => entry.annotations?.[REF_NAME] !== reference);
+      const manifests = [...others, { mediaType, digest, size, annotations: { [REF_NAME]: reference } }];
+      manifests.sort((a, b) => ((a.annotations?.[REF_NAME] ?? "") < (b.annotations?.[REF_NAME] ?? "") ? -1 : 1));
+      replaceFile(
+        file,
+        join(this.dir, ".tmp", randomBytes(12).toString("hex")),
+        JSON.stringify({ ...index, manifests }),
+      );
+    } finally {
+      lock.close();
+    }
+  }
+
+  #parseIndex(text: string): Index {
+    const damaged = (cause?: unknown) =>
+      new AppctlError({
+        code: "LAYOUT_DAMAGED",
+        exit: ExitCode.failed,
+        message: `${join(this.dir, "index.json")} is not an OCI image index`,
+        hint: "every image of the directory can be built again: remove the directory and deploy again",
+        cause,
+      });
+    let index: Index;
+    try {
+      index = JSON.parse(text);
+    } catch (cause) {
+      throw damaged(cause);
+    }
+    if (!Array.isArray(index?.manifests)) throw damaged();
+    return index;
+  }
+
+  /** Makes the directories and the two files of an empty layout, once; sweeps up what killed processes left behind. */
+  #prepare(): Promise<void> {
+    this.#ready ??= prepare(this.dir).catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+}
+
+async function prepare(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await mkdir(join(dir, "blobs", "sha256"), { recursive: true });
+  const temporary = join(dir, ".tmp");
+  await mkdir(temporary, { recursive: true });
+  await createFile(join(dir, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }), temporary);
+  const empty: Index = { schemaVersion: 2, mediaType: MediaType.index, manifests: [] };
+  await createFile(join(dir, "index.json"), JSON.stringify(empty), temporary);
+  for (const name of await readdir(temporary)) {
+    const left = await stat(join(temporary, name)).catch((error: unknown) => ignoreMissing(error));
+    if (left !== undefined && left.mtimeMs < Date.now() - DAY) await rm(join(temporary, name), { force: true });
+  }
+}
+
+/** Creates a file with its whole content, or leaves the one that is there. */
+async function createFile(path: string, text: string, temporaryDir: string): Promise<void> {
+  const { link, writeFile } = await import("node:fs/promises");
+  if ((await stat(path).catch((error: unknown) => ignoreMissing(error))) !== undefined) return;
+  const temporary = join(temporaryDir, randomBytes(12).toString("hex"));
+  await writeFile(temporary, text, { flag: "wx" });
+  // A hard link, other than a rename, fails when another process was faster: its file may hold tags by now.
+  await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  await rm(temporary);
+}
+
+function replaceFile(path: string, temporary: string, text: string): void {
+  const file = openSync(temporary, "wx", 0o644);
+  try {
+    const bytes = Buffer.from(text, "utf8");
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Turns "there is no such file" into undefined; throws everything else. */
+function ignoreMissing(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+}
+
+function blobNotFound(digest: string, dir: string): AppctlError {
+  return new AppctlError({
+    code: "BLOB_NOT_FOUND",
+    exit: ExitCode.notFound,
+    message: `the image content ${digest} is not in ${dir}`,
+  });
+}
+
+/** The error for a blob whose bytes do not have its digest. `file` is where it lies. */
+export function blobDamaged(digest: string, file: string): AppctlError {
+  return new AppctlError({
+    code: "BLOB_DAMAGED",
+    exit: ExitCode.failed,
+    message: `the image content ${digest} is damaged on disk: ${file}`,
+    hint: "remove the file and deploy again; the content is then built or uploaded anew",
+    next: [`rm '${file}'`],
+  });
+}
+
+function blobTooLarge(maxBytes: number): AppctlError {
+  return new AppctlError({
+    code: "BLOB_TOO_LARGE",
+    exit: ExitCode.usage,
+    message: `the content has more than the ${maxBytes} bytes that are allowed`,
+  });
+}
+
+function digestMismatch(expected: string, found: string): AppctlError {
+  return new AppctlError({
+    code: "DIGEST_MISMATCH",
+    exit: ExitCode.usage,
+    message: `the content has the digest ${found}, not ${expected}`,
+    hint: "it was cut off or changed on its way; send it again",
+  });
+}

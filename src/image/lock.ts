@@ -1,0 +1,148 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { canonicalJson, type Platform } from "./oci.ts";
+import type { PackageSpec } from "./package-spec.ts";
+
+/** One package of a package-lock.json, version 3. Only what appctl itself looks at is named. */
+export interface LockEntry {
+  name?: string;
+  version?: string;
+  resolved?: string;
+  integrity?: string;
+  dependencies?: Record<string, string>;
+  hasInstallScript?: boolean;
+  optional?: boolean;
+  os?: string[];
+  cpu?: string[];
+  libc?: string[];
+  [other: string]: unknown;
+}
+
+/** A package-lock.json, version 3. The key "" is the project itself; the others are paths such as `node_modules/hono`. */
+export interface PackageLock {
+  name: string;
+  lockfileVersion: 3;
+  requires: true;
+  packages: Record<string, LockEntry>;
+}
+
+/** What a list of packages came to: every package at one version. Plain data: it is kept as JSON. */
+export interface ResolvedLock {
+  /** The packages that were asked for, at the versions that they got, by name. */
+  packages: { name: string; version: string }[];
+  lock: PackageLock;
+}
+
+/** Name of the project that npm sees; nobody else does. */
+const PROJECT = "appctl-image";
+
+/** A lock of no packages. */
+export function emptyLock(): ResolvedLock {
+  return {
+    packages: [],
+    lock: { name: PROJECT, lockfileVersion: 3, requires: true, packages: { "": { name: PROJECT } } },
+  };
+}
+
+/** The package.json that goes with a list of packages. `dependencies` is in order of the names. */
+export function projectManifest(specs: readonly PackageSpec[]): { name: string; dependencies: Record<string, string> } {
+  const dependencies = specs.map(({ name, range }): [string, string] => [name, range ?? "*"]);
+  return { name: PROJECT, dependencies: Object.fromEntries(dependencies.sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+/** Makes a {@link ResolvedLock} of the text of npm's package-lock.json. Throws when a package of `specs` is not in it. */
+export function readNpmLock(text: string, specs: readonly PackageSpec[]): ResolvedLock {
+  const { packages }: { packages: Record<string, LockEntry> } = JSON.parse(text);
+  const entries = Object.entries(packages)
+    .filter(([path]) => path !== "")
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    packages: specs.map(({ name }) => {
+      const version = packages[`node_modules/${name}`]?.version;
+      if (version === undefined) throw new Error(`npm's lock file does not have ${name}`);
+      return { name, version };
+    }),
+    lock: {
+      name: PROJECT,
+      lockfileVersion: 3,
+      requires: true,
+      packages: { "": projectManifest(specs), ...Object.fromEntries(entries) },
+    },
+  };
+}
+
+/**
+ * What of a lock decides the bytes that get installed: path, name, version and integrity of every package. Addresses are
+ * not in it (the same package from a mirror is the same package), except the commit of a git dependency.
+ */
+export function lockIdentity(lock: PackageLock): unknown[] {
+  return Object.entries(lock.packages)
+    .filter(([path]) => path !== "")
+    .map(([path, entry]) => {
+      const commit = entry.integrity === undefined ? entry.resolved?.split("#")[1] : undefined;
+      const { name, version, integrity } = entry;
+      return { path, name, version, integrity, commit };
+    });
+}
+
+/** Packages of the lock that belong on `platform`, as `name@version`, once each. */
+export function packagesFor(lock: PackageLock, platform: Platform): string[] {
+  const fitting = Object.entries(lock.packages).filter(
+    ([path, entry]) =>
+      path !== "" &&
+      allows(entry.os, platform.os) &&
+      allows(entry.cpu, platform.cpu) &&
+      (platform.libc === undefined || allows(entry.libc, platform.libc)),
+  );
+  return [...new Set(fitting.map(([path, entry]) => `${packageName(path, entry)}@${entry.version}`))];
+}
+
+/** The name of the package at `path` of a lock. */
+export function packageName(path: string, entry: LockEntry): string {
+  return entry.name ?? path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+}
+
+/** npm's rule for `os`, `cpu` and `libc`: no list allows all, `!x` forbids x. */
+function allows(list: string | string[] | undefined, value: string): boolean {
+  const items = list === undefined ? [] : [list].flat();
+  if (items.length === 0 || (items.length === 1 && items[0] === "any")) return true;
+  if (items.includes(`!${value}`)) return false;
+  return items.includes(value) || items.every((item) => item.startsWith("!"));
+}
+
+/** Resolved locks on disk, by what was asked for, so that a second build needs neither npm nor the network. */
+export class LockCache {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** The lock for `request` (any JSON value), or undefined. A file that is not whole counts as not there. */
+  async read(request: unknown): Promise<ResolvedLock | undefined> {
+    try {
+      const cached: { v: number; resolved: ResolvedLock } = JSON.parse(await readFile(this.#file(request), "utf8"));
+      return cached.v === 1 && cached.resolved.lock.lockfileVersion === 3 ? cached.resolved : undefined;
+    } catch {
+      return undefined; // missing or damaged: it is made anew, and written over
+    }
+  }
+
+  /** Keeps the lock for `request`. */
+  async write(request: unknown, resolved: ResolvedLock): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const temporary = join(this.#dir, `.${randomBytes(9).toString("hex")}`);
+    try {
+      await writeFile(temporary, JSON.stringify({ v: 1, resolved }), { flag: "wx", mode: 0o600 });
+      await rename(temporary, this.#file(request));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  #file(request: unknown): string {
+    return join(this.#dir, `${createHash("sha256").update(canonicalJson(request)).digest("hex")}.json`);
+  }
+}

@@ -1,0 +1,189 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { createGunzip } from "node:zlib";
+import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { type ExtractLimits, extractTar } from "./extract.ts";
+import { blobDamaged, type OciLayout } from "./layout.ts";
+import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
+
+/** An app on disk. Paths are absolute when `contentDir` is. */
+export interface UnpackedApp {
+  /** Working directory of the app: its files, and `node_modules` when the image has packages. Read only by agreement. */
+  dir: string;
+  /** The folder that `node_modules` leads to, shared between apps; what a permission model has to allow besides `dir`. */
+  packagesDir: string | undefined;
+  config: ImageConfig;
+}
+
+const LIMITS: ExtractLimits = { maxBytes: 16 * 1024 ** 3, maxEntries: 2_000_000 };
+const DAY = 24 * 3600 * 1000;
+
+/**
+ * Unpacks the image with the manifest `manifestDigest` for the process runtime: its app layer to `<contentDir>/<hex>/app`,
+ * its packages layer to `<contentDir>/layers/<hex of the layer>`, each once. A folder appears by a rename when it is
+ * complete, so any number of processes may do this at the same time, and one that is killed leaves nothing that counts.
+ * Folders are 0755 and files 0644 or 0755, whatever the umask is: another user may run the app.
+ * Throws BLOB_NOT_FOUND, BLOB_DAMAGED, and UNSUPPORTED_IMAGE for an image or layer that appctl did not make.
+ */
+export async function unpackApp(layout: OciLayout, manifestDigest: string, contentDir: string): Promise<UnpackedApp> {
+  const manifest = await layout.readJson<Manifest>(manifestDigest);
+  const config = await layout.readJson<ImageConfig>(manifest.config?.digest ?? "");
+  const { app, packages } = layersOf(manifest, config, manifestDigest);
+
+  const home = join(contentDir, hexOf(manifestDigest));
+  const packagesHome = packages && join(contentDir, "layers", hexOf(packages.layer.digest));
+  await makeShared(contentDir);
+  if (packages !== undefined && packagesHome !== undefined) {
+    await makeShared(join(contentDir, "layers"));
+    await once(packagesHome, contentDir, (dir) => unpackLayer(layout, packages, dir));
+  }
+  await once(home, contentDir, async (dir) => {
+    await unpackLayer(layout, app, dir);
+    if (packages !== undefined) {
+      // Relative, so that the whole content directory can be moved or mounted elsewhere.
+      await symlink(`../../layers/${hexOf(packages.layer.digest)}/app/node_modules`, join(dir, "app", "node_modules"));
+    }
+  });
+  return {
+    dir: join(home, "app"),
+    packagesDir: packagesHome && join(packagesHome, "app", "node_modules"),
+    config,
+  };
+}
+
+/**
+ * Unpacks the packages layer alone, as {@link unpackApp} does; returns its `node_modules`, or undefined when the image has
+ * no such layer.
+ */
+export async function unpackPackages(
+  layout: OciLayout,
+  { manifest, config }: { manifest: Manifest; config: ImageConfig },
+  contentDir: string,
+): Promise<string | undefined> {
+  const index = manifest.layers.findIndex((layer) => layer.annotations?.[LAYER_ROLE] === "packages");
+  const layer = manifest.layers[index];
+  if (layer === undefined) return undefined;
+  const home = join(contentDir, "layers", hexOf(layer.digest));
+  await makeShared(contentDir);
+  await makeShared(join(contentDir, "layers"));
+  const packages = { layer, diffId: config.rootfs.diff_ids[index] ?? "" };
+  await once(home, contentDir, (dir) => unpackLayer(layout, packages, dir));
+  return join(home, "app", "node_modules");
+}
+
+interface LayerToUnpack {
+  layer: Descriptor;
+  diffId: string;
+}
+
+function layersOf(
+  manifest: Manifest,
+  config: ImageConfig,
+  digest: string,
+): { app: LayerToUnpack; packages: LayerToUnpack | undefined } {
+  const unsupported = (why: string) => unsupportedImage(`the image ${digest} ${why}`);
+  const diffIds = config.rootfs?.diff_ids;
+  if (!Array.isArray(manifest.layers) || manifest.layers.length !== diffIds?.length) {
+    throw unsupported("has not as many layers as its configuration says");
+  }
+  const roles = new Map<string, LayerToUnpack>();
+  for (const [index, layer] of manifest.layers.entries()) {
+    const role = layer.annotations?.[LAYER_ROLE];
+    if (role === undefined) continue; // a base layer: a process has the machine itself instead
+    if (layer.mediaType !== MediaType.layer) throw unsupported(`has a layer of the type ${layer.mediaType}`);
+    if (roles.has(role)) throw unsupported(`has more than one ${role} layer`);
+    roles.set(role, { layer, diffId: diffIds[index] ?? "" });
+  }
+  const app = roles.get("app");
+  if (app === undefined) throw unsupported("has no app layer");
+  return { app, packages: roles.get("packages") };
+}
+
+/** Makes `target` with what `fill` puts into a temporary folder, unless it is there. */
+async function once(target: string, contentDir: string, fill: (dir: string) => Promise<void>): Promise<void> {
+  if (await isDirectory(target)) return;
+  const temporary = join(contentDir, ".tmp");
+  await mkdir(temporary, { recursive: true, mode: 0o700 });
+  await sweep(temporary);
+  const dir = await mkdtemp(join(temporary, "unpack-"));
+  try {
+    await fill(dir);
+    await chmod(dir, 0o755);
+    await rename(dir, target);
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true });
+    // Another one was faster; what it made has the same digest.
+    const lost = ["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "");
+    if (!(lost && (await isDirectory(target)))) throw error;
+  }
+}
+
+/** Writes a layer below `dir`. Both digests are checked before it returns. */
+async function unpackLayer(layout: OciLayout, { layer, diffId }: LayerToUnpack, dir: string): Promise<void> {
+  if (!(await layout.hasBlob(layer.digest))) await layout.readBlob(layer.digest); // for its error
+  const file = layout.blobPath(layer.digest);
+  const compressed = createHash("sha256");
+  const plain = createHash("sha256");
+  const unzipped = createGunzip({ chunkSize: 1 << 18 });
+  const source = createReadStream(file, { highWaterMark: 1 << 18 });
+  source.on("data", (chunk) => compressed.update(chunk));
+  source.once("error", (error) => unzipped.destroy(error));
+  source.pipe(unzipped);
+  async function* hashed() {
+    for await (const chunk of unzipped as AsyncIterable<Buffer>) {
+      plain.update(chunk);
+      yield chunk;
+    }
+  }
+  try {
+    await extractTar(hashed(), dir, LIMITS);
+  } catch (error) {
+    // A damaged blob shows in many ways; only when its bytes are right is the archive itself to blame.
+    await layout.readBlob(layer.digest);
+    throw isAppctlError(error) || (error as NodeJS.ErrnoException).syscall !== undefined
+      ? error
+      : unsupportedImage(`the layer ${layer.digest} cannot be unpacked: ${messageOf(error)}`, error);
+  } finally {
+    source.destroy();
+    unzipped.destroy();
+  }
+  if (`sha256:${compressed.digest("hex")}` !== layer.digest) throw blobDamaged(layer.digest, file);
+  if (`sha256:${plain.digest("hex")}` !== diffId) {
+    throw unsupportedImage(`the layer ${layer.digest} is not the one that the image's configuration names`);
+  }
+}
+
+/** A folder that other users may pass through, but not list. One that is there keeps its mode. */
+async function makeShared(dir: string): Promise<void> {
+  if ((await mkdir(dir, { recursive: true })) !== undefined) await chmod(dir, 0o711);
+}
+
+async function sweep(temporary: string): Promise<void> {
+  for (const name of await readdir(temporary)) {
+    const path = join(temporary, name);
+    const left = await stat(path).catch(() => undefined); // its owner has just moved it
+    if (left !== undefined && left.mtimeMs < Date.now() - DAY) await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      return false;
+    },
+  );
+}
+
+function unsupportedImage(message: string, cause?: unknown): AppctlError {
+  return new AppctlError({
+    code: "UNSUPPORTED_IMAGE",
+    exit: ExitCode.failed,
+    message,
+    hint: "only images that appctl built can run as a process",
+    cause,
+  });
+}
