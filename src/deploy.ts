@@ -49,23 +49,20 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
 }
 
 /** Loads the file. Packages of an ImageSpec that are not installed beside it come from their own layer. */
-async function load({ file, cwd, env, cacheDir, signal }: DeployOptions): Promise<LoadedFile> {
+async function load(options: DeployOptions): Promise<LoadedFile> {
+  const { file, cwd, env, signal } = options;
   const files = { sdkFile: builtFile("sdk/index.js"), workerFile: builtFile("describe-worker.js") };
   try {
     return await loadApps({ file, cwd, env, signal, ...files });
   } catch (error) {
     const missing = missingPackagesOf(error);
     if (!missing) throw error;
-    const packageDirs = await installedPackages(missing.packages, file, { cwd, env, cacheDir, signal });
+    const packageDirs = await installedPackages(missing.packages, file, options);
     return await loadApps({ file, cwd, env, signal, packageDirs, ...files });
   }
 }
 
-async function* deployOne(
-  app: LoadedApp,
-  loaded: LoadedFile,
-  options: DeployOptions,
-): AsyncGenerator<DeployEvent> {
+async function* deployOne(app: LoadedApp, loaded: LoadedFile, options: DeployOptions): AsyncGenerator<DeployEvent> {
   const { client, scope, signal } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
   const check = await client.checkApp(ref, app.spec, signal);

@@ -32,8 +32,13 @@ export interface MakeImageOptions {
   cacheDir: string;
   cwd: string;
   env: NodeJS.ProcessEnv;
+  /** Let packages run their install scripts. */
+  allowScripts?: boolean | undefined;
   signal: AbortSignal;
 }
+
+/** What resolving and installing packages needs. */
+type InstallOptions = Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "allowScripts" | "signal">;
 
 /**
  * Makes the app's image and sees to it that the platform has all of it. The environment image is not built when the
@@ -83,7 +88,7 @@ export function imageCache(cacheDir: string): OciLayout {
 export async function installedPackages(
   packages: string[],
   file: string,
-  options: Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "signal">,
+  options: InstallOptions,
 ): Promise<Map<string, string>> {
   const { cacheDir, cwd } = options;
   const layout = imageCache(cacheDir);
@@ -97,11 +102,11 @@ export async function installedPackages(
 /** What resolving and installing packages needs to know. */
 function environmentContext(
   appDir: string,
-  options: Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "signal">,
+  options: InstallOptions,
   onProgress?: (step: BuildProgress) => void,
 ): EnvironmentContext {
-  const { cacheDir, cwd, env, signal } = options;
-  return { appDir, cacheDir, cwd, env, signal, onProgress };
+  const { cacheDir, cwd, env, allowScripts, signal } = options;
+  return { appDir, cacheDir, cwd, env, allowScripts, signal, onProgress };
 }
 
 /** The environment image, when the platform has it, or this machine has all of it and can upload it. */
@@ -114,7 +119,10 @@ async function existing(
     client.resolveImage(plan.reference, signal),
     loadEnvironment(layout, plan.reference),
   ]);
-  if (!there) return here && (await layout.missing(here.manifest.layers.map(({ digest }) => digest))).length === 0 ? here : undefined;
+  if (!there)
+    return here && (await layout.missing(here.manifest.layers.map(({ digest }) => digest))).length === 0
+      ? here
+      : undefined;
   if (here && here.descriptor.digest === there.digest) return here;
   // Built on another machine: manifest and configuration are all that an app image needs to stand on it.
   const json = async (digest: string): Promise<unknown> => {

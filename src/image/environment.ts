@@ -21,7 +21,7 @@ import {
   type Platform,
   parseReference,
 } from "./oci.ts";
-import { installPackages, type PackageContext, resolvePackages } from "./packages.ts";
+import { installPackages, type PackageContext, packagesWithScripts, resolvePackages } from "./packages.ts";
 
 /** The fields of an ImageSpec that decide what the environment image holds, and its name. */
 export interface EnvironmentSpec {
@@ -78,7 +78,8 @@ export async function planEnvironment(
   const platform = context.platform ?? hostPlatform();
   const { lock, warnings } = await resolvePackages({ ...context, platform, packages: spec.packages ?? [] });
   const env = { ...spec.env };
-  const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform });
+  const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
+  const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts });
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
   return { name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, warnings };
@@ -93,13 +94,17 @@ export function environmentTag(content: {
   env: Record<string, string>;
   baseImage?: string | undefined;
   platform: Platform;
+  /** Packages whose install scripts run: what they leave is content too. */
+  scripts?: string[];
 }): string {
+  const { scripts = [] } = content;
   const identity = canonicalJson({
     v: 1,
     base: content.baseImage ?? null,
     env: content.env,
     packages: lockIdentity(content.lock.lock),
     platform: content.platform,
+    ...(scripts.length > 0 ? { scripts } : {}),
   });
   for (let counter = 0; ; counter++) {
     const hash = createHash("sha256").update(`${identity}\n${counter}`);

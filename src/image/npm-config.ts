@@ -15,7 +15,6 @@ const RETRY: Record<string, string> = { fetch_retry_mintimeout: "500", fetch_ret
 
 /** Flags that make any npm of the last years do the same thing, whatever the user's configuration says. */
 export const FIXED_FLAGS = [
-  "--ignore-scripts",
   "--no-audit",
   "--no-fund",
   "--no-update-notifier",

@@ -12,6 +12,8 @@ export interface NpmRun {
   cwd: string;
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
+  /** Run the packages' install scripts. */
+  scripts?: boolean;
   /** Each line that npm writes to stderr, as it comes. */
   onLine?: (line: string) => void;
 }
@@ -36,7 +38,7 @@ const GRACE_MS = 2000;
 export async function runNpm(run: NpmRun): Promise<NpmResult> {
   run.signal.throwIfAborted();
   const npm = await findNpm(run.env);
-  const child = spawn(npm, [...run.args, ...FIXED_FLAGS], {
+  const child = spawn(npm, [...run.args, ...FIXED_FLAGS, `--ignore-scripts=${!run.scripts}`], {
     cwd: run.cwd,
     env: { ...run.env, PWD: run.cwd },
     stdio: ["ignore", "pipe", "pipe"],

@@ -31,6 +31,8 @@ export interface PackageContext {
   cwd: string;
   signal: AbortSignal;
   platform: Platform;
+  /** Let packages run their install scripts. Default: none runs, and a warning names those that have some. */
+  allowScripts?: boolean | undefined;
   onProgress?: ((progress: BuildProgress) => void) | undefined;
 }
 
@@ -67,7 +69,7 @@ export async function resolvePackages(
     lock = await askNpm(specs, project, config, context);
     await cache.write(request, lock);
   }
-  return { lock, warnings: [...project.warnings, ...warningsOf(asked, lock, project)], cached };
+  return { lock, warnings: [...project.warnings, ...warningsOf(asked, lock, project, context.allowScripts)], cached };
 }
 
 async function askNpm(
@@ -134,7 +136,12 @@ function newest(json: string): string[] {
   return (releases.length > 0 ? releases : versions).slice(-5).reverse();
 }
 
-function warningsOf(asked: readonly PackageSpec[], { packages, lock }: ResolvedLock, project: NpmProject): string[] {
+function warningsOf(
+  asked: readonly PackageSpec[],
+  { packages, lock }: ResolvedLock,
+  project: NpmProject,
+  allowScripts: boolean | undefined,
+): string[] {
   const warnings: string[] = [];
   for (const { name, range } of asked) {
     const locked = project.lock?.versions.get(name);
@@ -144,12 +151,17 @@ function warningsOf(asked: readonly PackageSpec[], { packages, lock }: ResolvedL
       exactVersion(range) === got ? `the image pins ${name}@${got}` : `${name}@${range} is ${got} in the image`;
     warnings.push(`${chosen}, but ${project.lock?.file} has ${locked}`);
   }
-  const scripts = Object.entries(lock.packages).filter(([, entry]) => entry.hasInstallScript === true);
-  if (scripts.length > 0) {
-    const names = [...new Set(scripts.map(([path, entry]) => packageName(path, entry)))];
-    warnings.push(`install scripts are not run while an image is built: ${names.join(", ")}`);
+  const names = packagesWithScripts(lock);
+  if (names.length > 0 && !allowScripts) {
+    warnings.push(`install scripts are not run (--allow-scripts runs them): ${names.join(", ")}`);
   }
   return warnings;
+}
+
+/** Names of the packages that have install scripts. */
+export function packagesWithScripts(lock: ResolvedLock["lock"]): string[] {
+  const scripts = Object.entries(lock.packages).filter(([, entry]) => entry.hasInstallScript === true);
+  return [...new Set(scripts.map(([path, entry]) => packageName(path, entry)))].sort();
 }
 
 /** Packages on disk. `nodeModules` is undefined when there are none to install on the platform. */
@@ -159,12 +171,17 @@ export interface InstalledPackages {
   dispose(): Promise<void>;
 }
 
-/** Installs exactly the packages of `lock`, without their scripts, below the cache folder. Throws as {@link resolvePackages}. */
+/** Installs exactly the packages of `lock` below the cache folder. Throws as {@link resolvePackages}. */
 export async function installPackages(lock: ResolvedLock, context: PackageContext): Promise<InstalledPackages> {
   if (lock.packages.length === 0) return { nodeModules: undefined, dispose: async () => {} };
   const project = await findNpmProject(context.appDir);
   const config = await npmConfig(context.env, context.cwd, project.npmrc);
-  const manifest = lock.lock.packages[""] ?? {};
+  const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
+  const manifest = {
+    ...lock.lock.packages[""],
+    // npm from version 12 on runs only the scripts that the project has approved.
+    ...(scripts.length > 0 ? { allowScripts: Object.fromEntries(scripts.map((name) => [name, true])) } : {}),
+  };
   const total = packagesFor(lock.lock, context.platform).length;
   const message = `installing ${count(total, "package")}`;
   const dir = await makeNpmFolder(context, project, manifest);
@@ -179,6 +196,7 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
       cwd: dir,
       env: config.env,
       signal: context.signal,
+      scripts: scripts.length > 0,
       onLine: (line) => {
         const tarball = /^npm (?:ERR! )?http (?:fetch GET 200|cache) (\S+(?:\.tgz|\/download\/\S+))/.exec(line)?.[1];
         if (tarball === undefined || seen.has(tarball)) return;

@@ -257,7 +257,7 @@ describe("installPackages", () => {
       npm_config_global: "true",
     });
     const { lock, warnings } = await resolvePackages({ ...context, packages: ["tree", "scripted"] });
-    expect(warnings).toEqual(["install scripts are not run while an image is built: scripted"]);
+    expect(warnings).toEqual(["install scripts are not run (--allow-scripts runs them): scripted"]);
     const tree = await installPackages(lock, context);
     const root = tree.nodeModules ?? "";
     expect((await readdir(root)).sort()).toEqual([".bin", ".package-lock.json", "leaf", "scripted", "tree"]);
@@ -268,6 +268,16 @@ describe("installPackages", () => {
     expect(install.every(({ total }) => total === 3)).toBe(true);
     await tree.dispose();
     expect(await readdir(join(context.cacheDir, "tmp"))).toEqual([]);
+  });
+
+  it("runs install scripts when that is allowed, without a warning", async () => {
+    const { context } = await setUp();
+    const allowed = { ...context, allowScripts: true };
+    const { lock, warnings } = await resolvePackages({ ...allowed, packages: ["scripted"] });
+    expect(warnings).toEqual([]);
+    const tree = await installPackages(lock, allowed);
+    expect(await readdir(join(tree.nodeModules ?? "", "scripted"))).toContain("ran");
+    await tree.dispose();
   });
 
   it("fails, and leaves nothing, when the registry has something else than what was locked", async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { Hono } from "hono";
 import { type EndpointName, endpoints } from "../../contract/endpoints.ts";
-import { isAppctlError, messageOf } from "../../core/errors.ts";
+import { ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { ProblemError } from "../problem.ts";
 import * as apps from "./apps.ts";
 import type { Handler, Services } from "./context.ts";
@@ -94,7 +94,7 @@ function answerFor(error: unknown, report: (message: string) => void): Response 
     return error.toResponse(error.problem.status === 401 ? { "www-authenticate": 'Bearer realm="appctl"' } : {});
   }
   if (isAppctlError(error)) {
-    const status = error.code === "DIGEST_MISMATCH" || error.code === "BLOB_TOO_LARGE" ? 422 : 500;
+    const status = error.exit === ExitCode.usage ? 422 : error.exit === ExitCode.notFound ? 404 : 500;
     if (status === 500) report(messageOf(error));
     return new ProblemError(status, error.code, error.message, error.hint ? { hint: error.hint } : {}).toResponse();
   }
