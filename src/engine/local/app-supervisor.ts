@@ -1,0 +1,163 @@
+/** Keeps one app in its wanted state: which revisions run, which one gets the traffic, what is true of each. */
+import { isDeepStrictEqual } from "node:util";
+import type { AppRef, ReplicaStatus } from "../../contract/types.ts";
+import { superseded } from "../causes.ts";
+import type { Condition, Lease, WantedApp } from "../engine.ts";
+import { ConditionBoard } from "./condition-board.ts";
+import type { EstablishedRevisions } from "./established.ts";
+import type { AppLog } from "./logs/app-log.ts";
+import { RevisionRun, type RunContext } from "./revision-run.ts";
+
+/** What a supervisor needs from the engine. */
+export interface SupervisorContext extends RunContext {
+  established: EstablishedRevisions;
+  log(message: string): void;
+}
+
+/** One app. */
+export class AppSupervisor {
+  readonly ref: AppRef;
+  readonly output: AppLog;
+  readonly board = new ConditionBoard();
+  readonly #context: SupervisorContext;
+  readonly #runs = new Map<string, RevisionRun>();
+  /** Runs that are ending; a revision that is wanted again gets a new one beside it. */
+  readonly #leaving = new Set<RevisionRun>();
+  #wanted: WantedApp | undefined;
+  /** The revision that gets the traffic. */
+  #route: string | null = null;
+  #switching = false;
+
+  constructor(context: SupervisorContext, ref: AppRef, output: AppLog) {
+    this.#context = context;
+    this.ref = ref;
+    this.output = output;
+  }
+
+  /** Takes over a wanted state. The same one twice changes nothing. */
+  apply(wanted: WantedApp): void {
+    if (isDeepStrictEqual(this.#wanted, wanted)) return;
+    this.#wanted = structuredClone(wanted);
+    for (const revision of this.#wanted.revisions) {
+      if (this.#runs.has(revision.name)) continue;
+      const { established } = this.#context;
+      this.board.forget(revision.name);
+      const run: RevisionRun = new RevisionRun(this.#context, {
+        ref: this.ref,
+        revision,
+        log: this.output,
+        established: established.has(this.ref, revision.name),
+        changed: () => this.#reconcile(),
+      });
+      this.#runs.set(revision.name, run);
+    }
+    this.#reconcile();
+  }
+
+  /** The revision that gets the traffic; null before the first was ready and while the app is stopped. */
+  get serving(): string | null {
+    return this.#route;
+  }
+
+  /** The replica for one request; null when none is ready. */
+  lease(): Lease | null {
+    return (this.#route !== null && this.#runs.get(this.#route)?.lease()) || null;
+  }
+
+  /** Replicas now: those that run and those that are ending. */
+  replicas(): ReplicaStatus[] {
+    return [...this.#runs.values(), ...this.#leaving].flatMap((run) => run.status() ?? []);
+  }
+
+  /** Stops everything. With `drainMs` 0 requests under way are left to the replica's own orderly end. */
+  async stop(drainMs?: number): Promise<void> {
+    this.apply({ ref: this.ref, revisions: [], traffic: null });
+    await Promise.all([...this.#leaving].map((run) => run.stop(drainMs)));
+  }
+
+  /** Brings what is into line with what is wanted, as far as it can be done now. Called at every change. */
+  #reconcile(): void {
+    const wanted = this.#wanted;
+    if (!wanted) return;
+    const names = new Set(wanted.revisions.map(({ name }) => name));
+    const target = wanted.traffic;
+    const isMoving = target !== null && names.has(target) && this.#route !== target;
+    for (const [name, run] of this.#runs) {
+      // Until the traffic has moved, the revision that has it goes on serving, wanted or not.
+      const keepsServing = isMoving && name === this.#route;
+      if (!names.has(name) && !keepsServing) this.#retire(name, run);
+    }
+    this.#publish();
+    if (isMoving && this.#runs.get(target)?.ready) void this.#switchTraffic(target);
+  }
+
+  async #switchTraffic(target: string): Promise<void> {
+    if (this.#switching) return;
+    this.#switching = true;
+    try {
+      await this.#context.gate("route", this.ref, target);
+    } finally {
+      this.#switching = false;
+    }
+    const run = this.#runs.get(target);
+    if (this.#wanted?.traffic === target && run?.ready) {
+      run.established = true;
+      this.#context.established.add(this.ref, target);
+      this.#route = target;
+    }
+    this.#reconcile();
+  }
+
+  #retire(name: string, run: RevisionRun): void {
+    this.#runs.delete(name);
+    this.#leaving.add(run);
+    if (this.#route === name) this.#route = null;
+    const last = this.board.get(name);
+    if (last?.ready === "True") this.board.forget(name);
+    if (last?.ready !== "True" && last?.ready !== "False") {
+      this.board.set({
+        revision: name,
+        ready: "False",
+        reason: "RevisionDeleted",
+        message: `Revision "${name}" was deleted.`,
+        cause: superseded(name),
+      });
+    }
+    run
+      .stop()
+      .catch((error) => this.#context.log(`replica ${run.replica} could not be ended: ${String(error)}`))
+      .finally(() => this.#leaving.delete(run));
+  }
+
+  #publish(): void {
+    for (const [name, run] of this.#runs) this.board.set({ revision: name, ...this.#conditionOf(name, run) });
+  }
+
+  #conditionOf(name: string, run: RevisionRun): Omit<Condition, "revision"> {
+    if (this.#route === name) return { ready: "True", reason: "", message: "" };
+    if (run.cause) {
+      const { message } = run.cause;
+      return {
+        ready: "False",
+        reason: "RevisionFailed",
+        message: `Revision "${name}" failed with message: ${message}${message.endsWith(".") ? "" : "."}`,
+        cause: run.cause,
+      };
+    }
+    if (run.ready && this.#wanted?.traffic === name) {
+      return { ready: "Unknown", reason: "IngressNotConfigured", message: "Ingress has not yet been reconciled." };
+    }
+    if (this.#route !== null) {
+      return {
+        ready: "Unknown",
+        reason: "TrafficNotMigrated",
+        message: "Traffic is not yet migrated to the latest revision.",
+      };
+    }
+    return {
+      ready: "Unknown",
+      reason: "RevisionMissing",
+      message: `Configuration "${this.ref.name}" is waiting for a Revision to become ready.`,
+    };
+  }
+}

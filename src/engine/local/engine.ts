@@ -1,0 +1,147 @@
+/** The engine `local`: it owns replicas, readiness and routing itself, and runs replicas with one {@link Runtime}. */
+import { join } from "node:path";
+import type { AppRef, AppSpec, LogLine, ReplicaStatus } from "../../contract/types.ts";
+import type { Fault } from "../../core/errors.ts";
+import type { Condition, Engine, EngineFacts, Lease, LogQuery, WantedApp } from "../engine.ts";
+import { AppSupervisor, type SupervisorContext } from "./app-supervisor.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { EstablishedRevisions } from "./established.ts";
+import { AppLog, type LogLimits } from "./logs/app-log.ts";
+import { readLog } from "./logs/read-log.ts";
+import type { Cgroups } from "./process/cgroup.ts";
+import { createProcessRuntime, type ImageUnpacker } from "./process/process-runtime.ts";
+import type { SecretReader } from "./process/secret-values.ts";
+import type { Gate } from "./revision-run.ts";
+import type { Runtime } from "./runtime.ts";
+import { checkSpec } from "./spec-check.ts";
+
+/** What the engine needs. Directories are absolute; times are in milliseconds. */
+export interface LocalEngineOptions {
+  /** What outlives the platform: logs and the ledger of replicas. */
+  stateDir: string;
+  /** For sockets and the replicas' own directories: a short path. */
+  runtimeDir: string;
+  /** Path of the Node binary that runs apps. */
+  node: string;
+  /** Unpacks an image. */
+  prepare: ImageUnpacker;
+  readSecret: SecretReader;
+  /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
+  platformUrl?: string;
+  /** Gets messages for the platform's own log: one line each, never a secret. */
+  log(message: string): void;
+  clock?: Clock;
+  /** The platform's environment. Only the language and the time zone get from it into apps. */
+  env?: NodeJS.ProcessEnv;
+  /** How long requests under way may take when a replica is to end. Default 30 s. */
+  drainMs?: number;
+  /** How long a replica may take to end after SIGTERM. Default 10 s. */
+  stopMs?: number;
+  /** How long a starting replica may listen on another port only. Default 15 s. */
+  otherPortMs?: number;
+  logLimits?: LogLimits;
+  /** Control groups. Default: what this machine has. */
+  cgroups?: Cgroups;
+  /** Holds a revision at a step, for tests that look at what is true there. */
+  gate?: Gate;
+}
+
+/** Makes the engine with the runtime `process`. What a killed platform left running has ended when it resolves. */
+export async function createLocalEngine(options: LocalEngineOptions): Promise<Engine> {
+  const runtime = createProcessRuntime(options);
+  await runtime.recover();
+  return new LocalEngine(options, runtime);
+}
+
+class LocalEngine implements Engine {
+  readonly #options: LocalEngineOptions;
+  readonly #runtime: Runtime;
+  readonly #context: SupervisorContext;
+  readonly #apps = new Map<string, AppSupervisor>();
+
+  constructor(options: LocalEngineOptions, runtime: Runtime) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#context = {
+      runtime,
+      clock: options.clock ?? systemClock,
+      gate: options.gate ?? (async () => {}),
+      drainMs: options.drainMs ?? 30_000,
+      stopMs: options.stopMs ?? 10_000,
+      otherPortMs: options.otherPortMs ?? 15_000,
+      established: new EstablishedRevisions(join(options.stateDir, "established")),
+      log: options.log,
+    };
+  }
+
+  facts(): EngineFacts {
+    return { name: "local", runtime: this.#runtime.name, ...this.#runtime.facts() };
+  }
+
+  check(spec: AppSpec): Fault[] {
+    return [...checkSpec(spec), ...this.#runtime.check(spec)];
+  }
+
+  warnings(spec: AppSpec): string[] {
+    return this.#runtime.warnings(spec);
+  }
+
+  async apply(wanted: WantedApp): Promise<void> {
+    this.#app(wanted.ref).apply(wanted);
+  }
+
+  observe(ref: AppRef, revision: string, signal: AbortSignal): AsyncIterable<Condition> {
+    return this.#app(ref).board.watch(revision, signal);
+  }
+
+  replicas(ref: AppRef): ReplicaStatus[] {
+    return this.#apps.get(keyOf(ref))?.replicas() ?? [];
+  }
+
+  serving(ref: AppRef): string | null {
+    return this.#apps.get(keyOf(ref))?.serving ?? null;
+  }
+
+  lease(ref: AppRef): Lease | null {
+    return this.#apps.get(keyOf(ref))?.lease() ?? null;
+  }
+
+  logs(ref: AppRef, query: LogQuery): AsyncIterable<LogLine> {
+    return readLog(this.#app(ref).output, query);
+  }
+
+  async delete(ref: AppRef): Promise<void> {
+    const app = this.#app(ref);
+    await app.stop(0);
+    await app.output.close(true);
+    this.#context.established.remove(ref);
+    // An apply that came meanwhile has a new life and keeps its supervisor.
+    if (this.#apps.get(keyOf(ref)) === app) this.#apps.delete(keyOf(ref));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      [...this.#apps.values()].map(async (app) => {
+        await app.stop();
+        await app.output.close();
+      }),
+    );
+    await this.#runtime.close();
+  }
+
+  #app(ref: AppRef): AppSupervisor {
+    const key = keyOf(ref);
+    let app = this.#apps.get(key);
+    if (!app) {
+      const { project, domain, name } = ref;
+      const dir = join(this.#options.stateDir, "logs", project, domain, name);
+      app = new AppSupervisor(this.#context, { project, domain, name }, new AppLog(dir, this.#options.logLimits));
+      this.#apps.set(key, app);
+    }
+    return app;
+  }
+}
+
+function keyOf({ project, domain, name }: AppRef): string {
+  return `${project}/${domain}/${name}`;
+}

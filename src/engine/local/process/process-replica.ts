@@ -1,0 +1,184 @@
+/** A replica that is a child process, the leader of a process group of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
+import type { ReplicaGroup } from "./cgroup.ts";
+import { LineSplitter } from "./lines.ts";
+import { groupIsAlive, listeningPortsOf, processTree, residentBytes } from "./proc.ts";
+
+/** What to start and how. */
+export interface ProcessPlan {
+  program: string;
+  args: string[];
+  cwd: string;
+  env: Record<string, string>;
+  address: ReplicaAddress;
+  token: string | undefined;
+  /** The process has a channel on which it says that it listens, and which closes when the platform dies. */
+  channel: boolean;
+  /** SIGTERM goes to the whole group, because the leader is a shell that does not pass it on. */
+  signalsGroup: boolean;
+  /** Memory that no control group limits, in bytes: it is watched. */
+  watchedMemory: number | undefined;
+  group: ReplicaGroup | undefined;
+  output: OutputSink;
+  /** Called as soon as there is a process. */
+  started(pid: number): void;
+  /** Called after the process and what it started are gone; `exited` waits for it. */
+  ended(): Promise<void>;
+}
+
+/** Time between two looks at a watched memory, in milliseconds. */
+export const WATCH_MS = 250;
+/** How long the output of a process that ended is waited for: a program outside its group may hold the pipe. */
+const LAST_OUTPUT_MS = 1_000;
+
+/** Starts the process. Rejects with the system's error when there is none. */
+export async function startProcess(plan: ProcessPlan): Promise<RunningReplica> {
+  const child = spawn(plan.program, plan.args, {
+    cwd: plan.cwd,
+    env: plan.env,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", ...(plan.channel ? ["ipc" as const] : [])],
+  });
+  const { pid } = child;
+  if (pid === undefined) {
+    throw await new Promise((resolve) => child.once("error", resolve));
+  }
+  const replica = new ProcessReplica(plan, child, pid);
+  try {
+    plan.group?.add(pid);
+  } catch {
+    // it ended before it could be put there
+  }
+  plan.started(pid);
+  return replica;
+}
+
+class ProcessReplica implements RunningReplica {
+  readonly pid: number;
+  readonly address: ReplicaAddress;
+  readonly token: string | undefined;
+  readonly listening: Promise<void> | undefined;
+  readonly exited: Promise<ReplicaExit>;
+  readonly #plan: ProcessPlan;
+  hasExited = false;
+  #stopping = false;
+  #graceIsOver = false;
+  #overMemory = false;
+  #addressTaken = false;
+
+  constructor(plan: ProcessPlan, child: ChildProcess, pid: number) {
+    this.#plan = plan;
+    this.pid = pid;
+    this.address = plan.address;
+    this.token = plan.token;
+    this.listening = plan.channel ? listeningMessage(child) : undefined;
+    child.on("error", () => {
+      // a failed kill or a message that could not be sent: the exit tells what matters
+    });
+    const output = Promise.all([this.#read("stdout", child.stdout), this.#read("stderr", child.stderr)]);
+    const watch = this.#watchMemory();
+    this.exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.hasExited = true;
+        resolve({ code, signal });
+      });
+    }).then(async (exit) => {
+      clearInterval(watch);
+      await this.#endGroup();
+      await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      await output;
+      const failed = exit.signal !== null || exit.code !== 0;
+      const outOfMemory = failed && (this.#overMemory || plan.group?.ranOutOfMemory() === true);
+      await plan.ended();
+      return { ...exit, outOfMemory, addressTaken: this.#addressTaken };
+    });
+  }
+
+  listeningPorts(): number[] | undefined {
+    return this.hasExited ? undefined : listeningPortsOf(processTree(this.pid));
+  }
+
+  memory(): number | undefined {
+    if (this.hasExited) return undefined;
+    return this.#plan.group?.memory() ?? residentBytes(processTree(this.pid));
+  }
+
+  stop(graceMs: number): Promise<ReplicaExit> {
+    if (!this.#stopping && !this.hasExited) {
+      this.#stopping = true;
+      this.#signal(this.#plan.signalsGroup ? -this.pid : this.pid, "SIGTERM");
+      const grace = setTimeout(() => this.kill(), graceMs);
+      void this.exited.then(() => clearTimeout(grace));
+    }
+    return this.exited;
+  }
+
+  kill(): Promise<ReplicaExit> {
+    this.#graceIsOver = true;
+    if (!this.hasExited) this.#signal(-this.pid, "SIGKILL");
+    return this.exited;
+  }
+
+  /** What the leader started ends with it; below a shell it gets the rest of the grace period first. */
+  async #endGroup(): Promise<void> {
+    if (this.#plan.signalsGroup && this.#stopping) {
+      while (!this.#graceIsOver && groupIsAlive(this.pid)) await delay(20);
+    }
+    this.#signal(-this.pid, "SIGKILL");
+  }
+
+  #signal(target: number, signal: NodeJS.Signals): void {
+    try {
+      process.kill(target, signal);
+    } catch {
+      // nothing of it is left
+    }
+  }
+
+  async #read(stream: "stdout" | "stderr", pipe: Readable | null): Promise<void> {
+    const splitter = new LineSplitter();
+    const pass = async (lines: string[]) => {
+      if (lines.length === 0) return;
+      const time = Date.now();
+      if (stream === "stderr" && lines.some((line) => this.#saysTaken(line))) this.#addressTaken = true;
+      await this.#plan.output(lines.map((line) => ({ time, stream, line })));
+    };
+    try {
+      // The loop asks for more only after the lines were taken: an app that writes faster than the disk has to wait.
+      for await (const chunk of pipe ?? []) await pass(splitter.push(chunk));
+    } catch {
+      // destroyed after the process ended
+    }
+    await pass(splitter.flush());
+  }
+
+  #saysTaken(line: string): boolean {
+    const { address } = this.#plan;
+    return "port" in address && line.includes("EADDRINUSE") && line.includes(String(address.port));
+  }
+
+  #watchMemory(): NodeJS.Timeout | undefined {
+    const limit = this.#plan.watchedMemory;
+    if (limit === undefined) return undefined;
+    const watch = setInterval(() => {
+      if (residentBytes(processTree(this.pid)) <= limit) return;
+      this.#overMemory = true;
+      void this.kill();
+    }, WATCH_MS);
+    return watch.unref();
+  }
+}
+
+function listeningMessage(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.on("message", (message) => {
+      if (typeof message === "object" && message !== null && "type" in message && message.type === "listening")
+        resolve();
+    });
+  });
+}

@@ -1,0 +1,216 @@
+/** The runtime `process`: a replica is a child process that runs the unpacked image. Nothing has to be installed for it. */
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { AppSpec } from "../../../contract/types.ts";
+import { AppctlError, ExitCode, type Fault } from "../../../core/errors.ts";
+import { engineError, explainFailure, imageUnreadable } from "../../causes.ts";
+import type { RunnableRevision } from "../../engine.ts";
+import { bytesOf, coresOf } from "../amounts.ts";
+import {
+  type Content,
+  type ReplicaAddress,
+  type RunningReplica,
+  type Runtime,
+  StartFailure,
+  type StartRequest,
+} from "../runtime.ts";
+import { Cgroups, type Limits } from "./cgroup.ts";
+import { FreePorts } from "./free-port.ts";
+import { MARKER, ReplicaLedger } from "./ledger.ts";
+import { startProcess, WATCH_MS } from "./process-replica.ts";
+import { replicaEnv } from "./replica-env.ts";
+import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
+
+/** Unpacks an image. `dir` is the directory that an app runs in. */
+export type ImageUnpacker = (digest: string, signal: AbortSignal) => Promise<{ dir: string }>;
+
+/** What the runtime needs. Directories are absolute and are made when they are missing (0700). */
+export interface ProcessRuntimeOptions {
+  stateDir: string;
+  /** For sockets: short, because a unix socket's path ends at 107 bytes. */
+  runtimeDir: string;
+  /** Path of the Node binary that runs apps. */
+  node: string;
+  prepare: ImageUnpacker;
+  readSecret: SecretReader;
+  /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
+  platformUrl?: string;
+  /** The platform's environment. Only the language and the time zone get from it into apps. */
+  env?: NodeJS.ProcessEnv;
+  /** Control groups. Default: what this machine has. */
+  cgroups?: Cgroups;
+  log(message: string): void;
+}
+
+const LONGEST_SOCKET_PATH = 107;
+const UNSUPPORTED = ["sharedMemory", "accelerator"] as const;
+
+/** Makes the runtime `process`. Throws an {@link AppctlError} when `runtimeDir` is too long for sockets. */
+export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
+  return new ProcessRuntime(options);
+}
+
+class ProcessRuntime implements Runtime {
+  readonly name = "process";
+  readonly #options: ProcessRuntimeOptions;
+  readonly #ledger: ReplicaLedger;
+  readonly #cgroups: Cgroups;
+  readonly #ports = new FreePorts();
+  readonly #secretFiles: string;
+
+  constructor(options: ProcessRuntimeOptions) {
+    const socket = join(options.runtimeDir, "01234567", "s");
+    if (Buffer.byteLength(socket) > LONGEST_SOCKET_PATH) {
+      throw new AppctlError({
+        code: "RUNTIME_DIRECTORY_TOO_LONG",
+        exit: ExitCode.usage,
+        message: `the directory ${options.runtimeDir} is too long for unix sockets, whose path ends at 107 bytes`,
+        hint: "set TMPDIR to a shorter directory",
+      });
+    }
+    this.#options = options;
+    mkdirSync(options.runtimeDir, { recursive: true, mode: 0o700 });
+    // A name that no other platform of this machine has.
+    const name = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
+    this.#ledger = new ReplicaLedger(join(options.stateDir, "replicas"));
+    this.#cgroups = options.cgroups ?? Cgroups.detect(name);
+    this.#secretFiles = secretFilesRoot(name, options.runtimeDir);
+  }
+
+  facts() {
+    return {
+      limits: {
+        cpu: this.#cgroups.holds("cpu") ?? "none: no control group can be written",
+        mem: this.#cgroups.holds("memory") ?? `soft: memory in use is read every ${WATCH_MS} ms`,
+      },
+      isolation: "process group, environment and directories of its own; the platform's user",
+    };
+  }
+
+  check(spec: AppSpec): Fault[] {
+    return UNSUPPORTED.filter((field) => spec[field] !== undefined).map((field) => ({
+      path: field,
+      message: `"${field}" is not honoured by the runtime "process": remove it`,
+    }));
+  }
+
+  warnings(spec: AppSpec): string[] {
+    const warnings: string[] = [];
+    if (spec.limits.cpu !== undefined && !this.#cgroups.holds("cpu")) {
+      warnings.push(`limits.cpu (${spec.limits.cpu}) is not enforced: this platform can write no control group`);
+    }
+    if (spec.limits.mem !== undefined && !this.#cgroups.holds("memory")) {
+      warnings.push(
+        `limits.mem (${spec.limits.mem}) is soft: the platform looks every ${WATCH_MS} ms and ends an app that uses more`,
+      );
+    }
+    return warnings;
+  }
+
+  async recover(): Promise<void> {
+    const ended = await this.#ledger.recover();
+    await rm(this.#secretFiles, { recursive: true, force: true });
+    if (ended > 0) this.#options.log(`ended ${ended} replica(s) that an earlier platform left running`);
+  }
+
+  async prepare(revision: RunnableRevision, signal: AbortSignal): Promise<Content> {
+    try {
+      const { dir } = await this.#options.prepare(revision.digest, signal);
+      return { dir, roots: [...new Set([realpathSync(dir), dir])] };
+    } catch (error) {
+      throw new StartFailure(imageUnreadable(revision.digest, error), { cause: error });
+    }
+  }
+
+  async start(request: StartRequest): Promise<RunningReplica> {
+    const { revision, content } = request;
+    const { spec } = revision;
+    const id = randomBytes(4).toString("hex");
+    const home = join(this.#options.runtimeDir, id);
+    const secretDir = join(this.#secretFiles, id);
+    const isFramework = spec.kind === "framework";
+    const ownPort = isFramework ? undefined : await this.#ports.take();
+    const limits = limitsOf(spec);
+    const isLimited = Object.keys(limits).length > 0;
+    const record = { id, dirs: [home, secretDir], cgroups: isLimited ? this.#cgroups.dirsOf(id) : [] };
+    const ended = async () => {
+      if (ownPort !== undefined) this.#ports.release(ownPort);
+      await this.#ledger.settle(record);
+    };
+    this.#ledger.write(record);
+    try {
+      for (const dir of [home, join(home, "home"), join(home, "tmp")]) mkdirSync(dir, { mode: 0o700 });
+      const address: ReplicaAddress =
+        ownPort === undefined ? { socketPath: join(home, "s") } : { host: "127.0.0.1", port: ownPort };
+      const token = isFramework ? randomBytes(32).toString("hex") : undefined;
+      const env = replicaEnv({
+        node: this.#options.node,
+        contentDir: content.dir,
+        home: join(home, "home"),
+        tmp: join(home, "tmp"),
+        platformUrl: this.#options.platformUrl,
+        host: this.#options.env ?? {},
+        revision: revision.env,
+        port: ownPort ?? spec.port,
+        secrets: await giveSecrets(revision.secrets, this.#options.readSecret, secretDir),
+        internal: {
+          [MARKER]: id,
+          ...("socketPath" in address ? { APPCTL_SOCKET: address.socketPath } : {}),
+          ...(token === undefined ? {} : { APPCTL_REPLICA_TOKEN: token }),
+        },
+      });
+      if (!existsSync(content.dir)) {
+        throw new StartFailure(imageUnreadable(revision.digest, new Error("its directory is gone")));
+      }
+      const watched = limits.memoryBytes !== undefined && !this.#cgroups.holds("memory");
+      return await startProcess({
+        ...this.#programOf(spec, content),
+        cwd: content.dir,
+        env,
+        address,
+        token,
+        channel: isFramework,
+        signalsGroup: spec.kind === "command",
+        watchedMemory: watched ? limits.memoryBytes : undefined,
+        group: isLimited ? this.#cgroups.create(id, limits) : undefined,
+        output: request.output,
+        started: (pid) => this.#ledger.write({ ...record, pid }),
+        ended,
+      });
+    } catch (error) {
+      await ended();
+      if (error instanceof StartFailure) throw error;
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      const failure =
+        code !== undefined && syscall?.startsWith("spawn")
+          ? explainFailure({ spec, wasReady: false, spawnError: code, output: [], roots: content.roots })
+          : engineError(error);
+      throw new StartFailure(failure, { cause: error });
+    }
+  }
+
+  async close(): Promise<void> {
+    await rm(this.#secretFiles, { recursive: true, force: true });
+    this.#cgroups.close();
+  }
+
+  #programOf(spec: AppSpec, content: Content): { program: string; args: string[] } {
+    const { node } = this.#options;
+    if (spec.kind === "framework") {
+      return { program: node, args: ["--enable-source-maps", join(content.dir, "serve.mjs")] };
+    }
+    if (spec.kind === "command") return { program: "/bin/sh", args: ["-c", spec.command ?? ""] };
+    const [program = "", ...args] = spec.args ?? [];
+    return program === "node" ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args };
+  }
+}
+
+function limitsOf(spec: AppSpec): Limits {
+  const { cpu, mem } = spec.limits;
+  return {
+    ...(mem === undefined ? {} : { memoryBytes: bytesOf(mem) }),
+    ...(cpu === undefined ? {} : { cores: coresOf(cpu) }),
+  };
+}

@@ -1,0 +1,67 @@
+/** Gives a replica its secrets: as values for its environment, or as files with the exact bytes. */
+
+import type { Buffer } from "node:buffer";
+import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Redacted } from "../../../core/redacted.ts";
+import { secretNotText, secretUnreadable } from "../../causes.ts";
+import type { PinnedSecret } from "../../engine.ts";
+import { StartFailure } from "../runtime.ts";
+
+/** Reads the bytes of one version of a secret. */
+export type SecretReader = (id: string, version: number) => Promise<Redacted<Buffer>>;
+
+const MEMORY_FILES = "/dev/shm";
+
+/** Where secret files lie: in memory where the machine has a place for it, else beside the sockets. */
+export function secretFilesRoot(name: string, fallback: string): string {
+  try {
+    accessSync(MEMORY_FILES, constants.W_OK | constants.X_OK);
+    return join(MEMORY_FILES, name);
+  } catch {
+    return join(fallback, "secrets"); // no shared memory here
+  }
+}
+
+/**
+ * Reads `secrets` and gives the variables that carry them. Files go into `dir` (made 0700 when it is needed; files 0400).
+ * Rejects with a {@link StartFailure} when a value cannot be read or cannot be an environment variable.
+ */
+export async function giveSecrets(
+  secrets: readonly PinnedSecret[],
+  read: SecretReader,
+  dir: string,
+): Promise<Record<string, string>> {
+  const variables: Record<string, string> = {};
+  const values = await Promise.all(secrets.map((secret) => readOne(secret, read)));
+  for (const [at, secret] of secrets.entries()) {
+    const bytes = values[at]?.reveal();
+    if (bytes === undefined) continue;
+    if (secret.mount === "file") {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      // The variable's name, not the key: it is the one of the two that no other secret of the app has.
+      const file = join(dir, secret.envVar);
+      writeFileSync(file, bytes, { mode: 0o400, flag: "wx" });
+      variables[secret.envVar] = file;
+    } else variables[secret.envVar] = textOf(secret.key, bytes);
+  }
+  return variables;
+}
+
+async function readOne(secret: PinnedSecret, read: SecretReader): Promise<Redacted<Buffer>> {
+  try {
+    return await read(secret.id, secret.version);
+  } catch (error) {
+    throw new StartFailure(secretUnreadable(secret.key, secret.version, error), { cause: error });
+  }
+}
+
+function textOf(key: string, bytes: Buffer): string {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    if (!text.includes("\0")) return text;
+  } catch {
+    // no UTF-8: said below
+  }
+  throw new StartFailure(secretNotText(key));
+}

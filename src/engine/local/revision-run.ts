@@ -1,0 +1,271 @@
+/** Keeps the replica of one revision running: prepares, starts, waits until it is ready, restarts, drains, stops. */
+import { randomBytes } from "node:crypto";
+import type { AppRef, FailureCause, LogLine, ReplicaStatus } from "../../contract/types.ts";
+import { engineError, explainFailure } from "../causes.ts";
+import type { Lease, RunnableRevision } from "../engine.ts";
+import { BackOff } from "./back-off.ts";
+import type { Clock } from "./clock.ts";
+import type { AppLog } from "./logs/app-log.ts";
+import { type StartOutcome, waitUntilReady } from "./readiness.ts";
+import { RecentOutput } from "./recent-output.ts";
+import { type Content, type OutputLine, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
+
+/** A step before which a test can hold a revision. */
+export type GateStep = "prepare" | "ready" | "route";
+
+/** Holds a revision at a step until the promise resolves. */
+export type Gate = (step: GateStep, ref: AppRef, revision: string) => Promise<void>;
+
+/** What a run needs from the engine. Times are in milliseconds. */
+export interface RunContext {
+  runtime: Runtime;
+  clock: Clock;
+  gate: Gate;
+  drainMs: number;
+  stopMs: number;
+  otherPortMs: number;
+}
+
+type State = "starting" | "ready" | "backOff" | "failed" | "draining" | "ended";
+
+/** Starts on an address that another program had taken are repeated this often before they count as a failure. */
+const ADDRESS_TRIES = 3;
+
+/** One revision of an app while it is wanted. */
+export class RevisionRun {
+  readonly revision: RunnableRevision;
+  readonly replica: string;
+  /** Set when the revision has got the app's traffic, now or on an earlier platform: from then on it is restarted. */
+  established: boolean;
+  readonly #context: RunContext;
+  readonly #ref: AppRef;
+  readonly #log: AppLog;
+  readonly #changed: () => void;
+  readonly #abort = new AbortController();
+  readonly #aborted = new Promise<void>((resolve) => {
+    this.#abort.signal.addEventListener("abort", () => resolve());
+  });
+  readonly #backOff = new BackOff();
+  readonly #done: Promise<void>;
+  #output = new RecentOutput();
+  #state: State = "starting";
+  #cause: FailureCause | undefined;
+  #running: RunningReplica | undefined;
+  #restarts = 0;
+  #startedAt: number | undefined;
+  #lastExit: string | undefined;
+  #leases = 0;
+  #noLeases: (() => void) | undefined;
+
+  constructor(
+    context: RunContext,
+    app: { ref: AppRef; revision: RunnableRevision; log: AppLog; established: boolean; changed(): void },
+  ) {
+    this.#context = context;
+    this.#ref = app.ref;
+    this.#log = app.log;
+    this.#changed = app.changed;
+    this.revision = app.revision;
+    this.established = app.established;
+    this.replica = `${app.revision.name}-${randomBytes(3).toString("hex").slice(0, 5)}`;
+    this.#done = this.#keepRunning();
+  }
+
+  /** True while the replica answers and takes requests. */
+  get ready(): boolean {
+    return this.#state === "ready" && this.#running?.hasExited === false;
+  }
+
+  /** Why the revision failed; undefined while it has not. */
+  get cause(): FailureCause | undefined {
+    return this.#cause;
+  }
+
+  /** The replica, as `get apps` shows it; undefined when there is none any more. */
+  status(): ReplicaStatus | undefined {
+    if (this.#state === "failed" || this.#state === "ended") return undefined;
+    const states = { starting: "Starting", ready: "Ready", backOff: "BackOff", draining: "Draining" } as const;
+    return {
+      name: this.replica,
+      revision: this.revision.name,
+      state: states[this.#state],
+      restarts: this.#restarts,
+      startedAt: this.#startedAt === undefined ? null : new Date(this.#startedAt).toISOString(),
+      pid: this.#running?.pid ?? null,
+      lastExit: this.#lastExit ?? null,
+    };
+  }
+
+  /** The replica for one request; null while it is not ready. */
+  lease(): Lease | null {
+    const running = this.#running;
+    if (this.#state !== "ready" || !running || running.hasExited) return null;
+    this.#leases++;
+    let released = false;
+    return {
+      revision: this.revision.name,
+      replica: this.replica,
+      address: running.address,
+      ...(running.token === undefined ? {} : { token: running.token }),
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#leases--;
+        if (this.#leases === 0) this.#noLeases?.();
+      },
+    };
+  }
+
+  /**
+   * Takes no more requests, waits up to `drainMs` for those under way, ends the replica. Resolves when it is gone. A second
+   * call with 0 cuts the wait of the first one short.
+   */
+  async stop(drainMs = this.#context.drainMs): Promise<void> {
+    if (this.#abort.signal.aborted) {
+      if (drainMs === 0) this.#noLeases?.();
+    } else {
+      const mustDrain = this.#state === "ready";
+      this.#abort.abort();
+      if (this.#state !== "failed") this.#setState("draining");
+      if (mustDrain) await this.#drain(drainMs);
+      await this.#running?.stop(this.#context.stopMs);
+    }
+    await this.#done;
+  }
+
+  async #keepRunning(): Promise<void> {
+    const { clock } = this.#context;
+    const { signal } = this.#abort;
+    // The constructor's caller has its run before the first change is told.
+    await Promise.resolve();
+    let content: Content | undefined;
+    while (!signal.aborted) {
+      let healthyMs = 0;
+      let cause: FailureCause;
+      try {
+        content ??= await this.#prepare();
+        if (signal.aborted) break;
+        ({ cause, healthyMs } = await this.#startAndWait(content));
+      } catch (error) {
+        cause = error instanceof StartFailure ? error.failure : engineError(error);
+      }
+      if (signal.aborted) break;
+      this.#running = undefined;
+      this.#lastExit = cause.message;
+      if (!this.established) {
+        this.#cause = cause;
+        return this.#setState("failed");
+      }
+      // An established revision that does not come up is reported as failed, and tried again all the same.
+      if (healthyMs === 0) this.#cause = cause;
+      this.#setState("backOff");
+      await clock.sleep(this.#backOff.next(healthyMs), signal);
+      if (signal.aborted) break;
+      this.#restarts++;
+      this.#setState("starting");
+    }
+    this.#running = undefined;
+    this.#setState("ended");
+  }
+
+  async #prepare(): Promise<Content> {
+    await Promise.race([this.#context.gate("prepare", this.#ref, this.revision.name), this.#aborted]);
+    return this.#context.runtime.prepare(this.revision, this.#abort.signal);
+  }
+
+  /** One life of the replica. Resolves after its end with the reason, and with how long it was ready. */
+  async #startAndWait(content: Content): Promise<{ cause: FailureCause; healthyMs: number }> {
+    const { clock, gate } = this.#context;
+    for (let attempt = 1; ; attempt++) {
+      const running = await this.#start(content);
+      const outcome = await this.#waitUntilReady(running);
+      let readyAt: number | undefined;
+      if (outcome.type === "ready") {
+        await Promise.race([gate("ready", this.#ref, this.revision.name), running.exited]);
+        readyAt = await this.#serve(running);
+      } else if (outcome.type !== "aborted") await running.kill();
+      const exit = await running.exited;
+      const wasAnswering = readyAt !== undefined;
+      if (exit.addressTaken && !wasAnswering && attempt < ADDRESS_TRIES && !this.#abort.signal.aborted) continue;
+      const { address } = running;
+      const cause = explainFailure({
+        spec: this.revision.spec,
+        // a replica that was given up has been killed by the engine: its end explains nothing, save for its memory
+        ...(outcome.type === "ready" || outcome.type === "exited" || exit.outOfMemory ? { exit } : {}),
+        ...(outcome.type === "otherPort" ? { otherPorts: outcome.ports } : {}),
+        ...("port" in address ? { port: address.port } : {}),
+        wasReady: wasAnswering,
+        output: this.#output.lines(),
+        roots: content.roots,
+      });
+      return { cause, healthyMs: readyAt === undefined ? 0 : Math.max(1, clock.now() - readyAt) };
+    }
+  }
+
+  async #start(content: Content): Promise<RunningReplica> {
+    const { runtime, clock, stopMs } = this.#context;
+    this.#output = new RecentOutput();
+    const running = await runtime.start({
+      revision: this.revision,
+      replica: this.replica,
+      content,
+      output: (lines) => this.#keepOutput(lines),
+    });
+    this.#startedAt = clock.now();
+    this.#running = running;
+    // stop() came while the replica was being started, so it saw none to end.
+    if (this.#abort.signal.aborted) void running.stop(stopMs);
+    return running;
+  }
+
+  #waitUntilReady(running: RunningReplica): Promise<StartOutcome> {
+    const { clock, otherPortMs } = this.#context;
+    return waitUntilReady(running, {
+      timeoutMs: this.revision.spec.startTimeout * 1000,
+      otherPortMs,
+      clock,
+      signal: this.#abort.signal,
+    });
+  }
+
+  /** Marks the replica ready, unless it has ended or is to end. Resolves at its end with the time since it was ready. */
+  async #serve(running: RunningReplica): Promise<number | undefined> {
+    const alive = await Promise.race([running.exited.then(() => false), Promise.resolve(true)]);
+    if (!alive || this.#abort.signal.aborted) return undefined;
+    const readyAt = this.#context.clock.now();
+    this.#cause = undefined;
+    this.#setState("ready");
+    await running.exited;
+    return readyAt;
+  }
+
+  #drain(drainMs: number): Promise<unknown> {
+    if (this.#leases === 0 || drainMs === 0) return Promise.resolve();
+    const released = new Promise<void>((resolve) => {
+      this.#noLeases = resolve;
+    });
+    const over = new AbortController();
+    return Promise.race([released, this.#context.clock.sleep(drainMs, over.signal), this.#running?.exited]).finally(
+      () => over.abort(),
+    );
+  }
+
+  async #keepOutput(lines: OutputLine[]): Promise<void> {
+    const kept: LogLine[] = lines.map(({ time, stream, line }) => ({
+      time: new Date(time).toISOString(),
+      replica: this.replica,
+      revision: this.revision.name,
+      stream,
+      line,
+    }));
+    this.#output.add(kept);
+    await this.#log.append(kept);
+  }
+
+  #setState(state: State): void {
+    // What is to end goes on to its end, whatever is still under way.
+    if (this.#abort.signal.aborted && state !== "draining" && state !== "ended") return;
+    this.#state = state;
+    this.#changed();
+  }
+}

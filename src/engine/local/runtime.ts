@@ -1,0 +1,95 @@
+/**
+ * The seam inside the engine `local`: something that can run one replica of a revision. It prepares the image's content
+ * in its own way, gives the replica its address, holds the limits, hands over the output and says how a replica ended.
+ */
+import type { AppSpec, FailureCause } from "../../contract/types.ts";
+import type { Fault } from "../../core/errors.ts";
+import type { EngineFacts, Lease, RunnableRevision } from "../engine.ts";
+
+/** Where a replica answers: what a {@link Lease} carries. */
+export type ReplicaAddress = Lease["address"];
+
+/** One line of a replica's output. `time` is in milliseconds since the epoch. */
+export interface OutputLine {
+  time: number;
+  stream: "stdout" | "stderr";
+  line: string;
+}
+
+/** Takes a replica's output. While the promise is pending the runtime reads no more of that stream. */
+export type OutputSink = (lines: OutputLine[]) => Promise<void>;
+
+/** How a replica ended. Exactly one of `code` and `signal` is set. */
+export interface ReplicaExit {
+  code: number | null;
+  signal: string | null;
+  /** The memory limit ended it. */
+  outOfMemory: boolean;
+  /** Another program had taken the replica's address: a new start gets another one. */
+  addressTaken: boolean;
+}
+
+/** Content of an image, ready to run. `roots` are the directories to cut from the paths of a stack trace. */
+export interface Content {
+  dir: string;
+  roots: string[];
+}
+
+/** What to start. `replica` is the replica's name; it is the same at each restart. */
+export interface StartRequest {
+  revision: RunnableRevision;
+  replica: string;
+  content: Content;
+  output: OutputSink;
+}
+
+/** A replica that was started and may have ended. */
+export interface RunningReplica {
+  readonly pid: number | null;
+  readonly address: ReplicaAddress;
+  /** What the replica's server shim demands in `appctl-replica-token`. */
+  readonly token: string | undefined;
+  /** Settles when the replica itself says that it listens; undefined when nothing in it can say so. */
+  readonly listening: Promise<void> | undefined;
+  /** True from the moment at which it ended: earlier than `exited` settles. */
+  readonly hasExited: boolean;
+  /** Settles once, after the last line of output was handed over and the limits were taken away. Never rejects. */
+  readonly exited: Promise<ReplicaExit>;
+  /** TCP ports on which the replica listens now; undefined when they cannot be told. */
+  listeningPorts(): number[] | undefined;
+  /** Memory that the replica uses, in bytes; undefined when it cannot be told. */
+  memory(): number | undefined;
+  /** Asks it to end; after `graceMs` it is killed with everything that it started. */
+  stop(graceMs: number): Promise<ReplicaExit>;
+  /** Ends it at once, with everything that it started. */
+  kill(): Promise<ReplicaExit>;
+}
+
+/** Runs replicas. */
+export interface Runtime {
+  readonly name: string;
+  facts(): Pick<EngineFacts, "limits" | "isolation">;
+  /** Faults of a spec that this runtime cannot honour. */
+  check(spec: AppSpec): Fault[];
+  /** Things that hold less strictly than the spec says, in words. */
+  warnings(spec: AppSpec): string[];
+  /** Ends what a killed platform left behind. Called once, before the first start. */
+  recover(): Promise<void>;
+  /** Makes a revision's image ready to run. Rejects with a {@link StartFailure} when it cannot. */
+  prepare(revision: RunnableRevision, signal: AbortSignal): Promise<Content>;
+  /** Starts a replica. Rejects with a {@link StartFailure} when it cannot. */
+  start(request: StartRequest): Promise<RunningReplica>;
+  /** Lets go of what the runtime itself holds; every replica has ended by then. */
+  close(): Promise<void>;
+}
+
+/** A replica that could not even be started, with the cause to report. */
+export class StartFailure extends Error {
+  readonly failure: FailureCause;
+
+  constructor(failure: FailureCause, options?: ErrorOptions) {
+    super(failure.message, options);
+    this.name = "StartFailure";
+    this.failure = failure;
+  }
+}

@@ -1,0 +1,29 @@
+/** For a platform that runs in a process of its own, outside the test runner. */
+import { request } from "node:http";
+import { join } from "node:path";
+import { Redacted } from "../../src/core/redacted.ts";
+import type { Lease } from "../../src/engine/engine.ts";
+import type { LocalEngineOptions } from "../../src/engine/local/engine.ts";
+
+/** Options on `base`, laid out as the tests lay it out. */
+export function engineOptions(base: string): LocalEngineOptions {
+  return {
+    stateDir: join(base, "state"),
+    runtimeDir: join(base, "run"),
+    node: process.execPath,
+    prepare: async (digest) => ({ dir: join(base, "content", digest) }),
+    readSecret: async () => new Redacted(Buffer.from("secret")),
+    log: (message) => process.stderr.write(`${message}\n`),
+  };
+}
+
+/** The body of `GET /`. */
+export function call(lease: Lease): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request({ ...lease.address, agent: false }, (response) => {
+      response.setEncoding("utf8").on("data", resolve).on("error", reject);
+    })
+      .on("error", reject)
+      .end();
+  });
+}
