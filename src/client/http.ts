@@ -96,7 +96,8 @@ export class Http {
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse> {
-    const { Agent, request: send } = await import("undici");
+    // The default export: undici is CommonJS, whose names a bundler cannot tell.
+    const { Agent, request: send } = (await import("undici")).default;
     this.#agent ??= new Agent({ connect: { lookup: lookupWithLocalhost }, keepAliveTimeout: 4000 });
     const timeout = request.timeout ?? 30_000;
     const headers: Record<string, string> = { accept: "application/json", ...request.headers };

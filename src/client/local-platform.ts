@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Health } from "../contract/types.ts";
 import { builtFile } from "../core/assets.ts";
-import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { pathsOf } from "../core/paths.ts";
 import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
@@ -45,8 +45,10 @@ export async function findLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPl
     if (!health.proof || !sameProof(health.proof, proofOf(file.proofKey, nonce))) return undefined;
     const apiKey = new Redacted(readFileSync(adminKeyFile(state), "utf8").trim());
     return { endpoint: file.address, apiKey, file, started: false };
-  } catch {
-    return undefined; // nobody listens there, or not our platform: both mean that it has to be started
+  } catch (error) {
+    // Nobody listens there, or not our platform, or its key is gone: all mean that it has to be started.
+    if (isAppctlError(error) || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   } finally {
     await http.close();
   }

@@ -28,6 +28,9 @@ import { PlatformServer } from "./server.ts";
 import { AppStore } from "./store/app-store.ts";
 import { Database } from "./store/database.ts";
 
+/** How long requests may take to end when the platform stops, in milliseconds. */
+const STOP_GRACE_MS = 5000;
+
 /** What an engine gets from the platform. */
 export interface EngineContext {
   stateDir: string;
@@ -171,9 +174,12 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     proofKey,
     services,
     async close() {
-      const closing = server.close(5000);
+      const closing = server.close(STOP_GRACE_MS);
       await deployer.close();
+      // What lasts longer (a WebSocket, say) is broken off, and so does not hold its replica.
+      const impatient = setTimeout(() => gateway.close(), STOP_GRACE_MS);
       await engine.close();
+      clearTimeout(impatient);
       gateway.close();
       await closing;
       keys.flush();

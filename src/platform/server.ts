@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Addresses } from "./addresses.ts";
-import type { Gateway } from "./gateway/gateway.ts";
+import { type Gateway, opensTunnel } from "./gateway/gateway.ts";
 import { ProblemError } from "./problem.ts";
 
 /** What stands behind the one listener. */
@@ -46,6 +46,8 @@ export class PlatformServer {
         headersTimeout: 30_000,
         maxHeaderSize: 32 * 1024,
         noDelay: true,
+        // Without it node:http takes every request with an Upgrade field for one, and its body is lost (Node 24 and later).
+        shouldUpgradeCallback: opensTunnel,
       },
       handle,
     );
