@@ -89,7 +89,12 @@ describe("status lines", () => {
     expect((await client.getApp(refOf("web"))).replicas.filter(({ state }) => state === "Ready")).toEqual([]);
     expect((await status())[0]).toBe(401); // nothing is known of the app yet, so nobody is let in
     // A second deploy is accepted, and its only line says that nobody works on it yet.
-    const queued = await client.applyApp(refOf("web"), programSpec("web"), await programImage(test, server("two")), "2");
+    const queued = await client.applyApp(
+      refOf("web"),
+      programSpec("web"),
+      await programImage(test, server("two")),
+      "2",
+    );
     expect(await standsStill("web", queued.id)).toEqual([PENDING]);
 
     steps.release("prepare");

@@ -1,0 +1,31 @@
+import { AppctlError, ExitCode, usageError } from "../core/errors.ts";
+import { canAsk, type Io } from "../ui/io.ts";
+import { type CommonFlags, commandLine } from "./flags.ts";
+import { placeText, printResult } from "./print.ts";
+import { withSession } from "./session.ts";
+
+/** `appctl delete apps NAME`: asks first, unless `--yes`. */
+export async function deleteApps(io: Io, name: string, flags: CommonFlags & { yes?: boolean }): Promise<void> {
+  if (!flags.yes && !canAsk(io)) {
+    throw usageError(`deleting app ${name} needs a yes, and there is no terminal to ask on`, {
+      code: "NOT_CONFIRMED",
+      next: [commandLine(["delete", "apps", name, "--yes"])],
+    });
+  }
+  await withSession(io, flags, async ({ client, scope }) => {
+    const app = await client.getApp({ ...scope, name });
+    if (!flags.yes) {
+      const { confirm } = await import("../ui/prompt.ts");
+      const question = `Delete app ${name} (${placeText(scope)}) and its revisions? ${app.endpoint} stops answering.`;
+      if (!(await confirm(io, question))) {
+        throw new AppctlError({
+          code: "NOT_CONFIRMED",
+          exit: ExitCode.failed,
+          message: `app ${name} was not deleted`,
+        });
+      }
+    }
+    await client.deleteApp({ ...scope, name });
+    printResult(io, flags, { deleted: { ...scope, name } }, `App ${name} is deleted. Its secrets stay.`);
+  });
+}

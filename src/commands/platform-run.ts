@@ -1,0 +1,22 @@
+import { resolveConfig } from "../core/config.ts";
+import type { Io } from "../ui/io.ts";
+import type { StartFlags } from "./platform-start.ts";
+
+/**
+ * `appctl platform run` (hidden) and `platform start --foreground`: the platform in this process, until it is asked to stop.
+ * `io.notify` tells the command that started it how the start went.
+ */
+export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
+  const { port } = await resolveConfig(flags, io.env, io.cwd);
+  const { runPlatform } = await import("../platform/run.ts");
+  await runPlatform({
+    port,
+    host: flags.host ?? "127.0.0.1",
+    baseDomain: flags.baseDomain,
+    url: flags.url,
+    env: io.env,
+    signal: io.signal,
+    notify: io.notify,
+    report: (message) => io.stderr.write(`${io.now().toISOString()} ${message}\n`),
+  });
+}

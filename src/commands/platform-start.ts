@@ -1,0 +1,71 @@
+import { ensureLocalPlatform, findLocalPlatform, type LocalPlatform, startPlatform } from "../client/local-platform.ts";
+import { resolveConfig } from "../core/config.ts";
+import { AppctlError, ExitCode as Exit, type ExitCode } from "../core/errors.ts";
+import { pathsOf } from "../core/paths.ts";
+import type { Io } from "../ui/io.ts";
+import { type CommonFlags, commandLine } from "./flags.ts";
+import { printResult } from "./print.ts";
+import { tilde } from "./session.ts";
+
+/** Flags of `platform start` and `platform run`. */
+export interface StartFlags extends CommonFlags {
+  host?: string;
+  baseDomain?: string;
+  url?: string;
+  foreground?: boolean;
+}
+
+/** `appctl platform start`: one that runs already is fine, unless it was to run otherwise. */
+export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
+  if (flags.foreground) {
+    const { platformRun } = await import("./platform-run.ts");
+    return platformRun(io, flags);
+  }
+  const { port } = await resolveConfig(flags, io.env, io.cwd);
+  const running = await findLocalPlatform(io.env);
+  if (running) return report(io, flags, sameOrConflict(running, flags));
+  const outcome = await startPlatform(io.env, runArguments(port, flags));
+  if (outcome.type === "failed") {
+    throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
+  }
+  // Locked: another command is starting one at this moment; ensure waits for it.
+  report(io, flags, { ...(await ensureLocalPlatform(io.env, port)), started: outcome.type === "ready" });
+}
+
+/** The arguments of `platform run`. */
+export function runArguments(port: number, flags: Pick<StartFlags, "host" | "baseDomain" | "url">): string[] {
+  return [
+    ...["--port", String(port)],
+    ...(flags.host === undefined ? [] : ["--host", flags.host]),
+    ...(flags.baseDomain === undefined ? [] : ["--base-domain", flags.baseDomain]),
+    ...(flags.url === undefined ? [] : ["--url", flags.url]),
+  ];
+}
+
+function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): void {
+  const state = tilde(pathsOf(io.env).state, io.env);
+  const word = started ? "Started the local platform" : "The local platform runs already";
+  printResult(
+    io,
+    flags,
+    { url: file.url, pid: file.pid, version: file.version, stateDirectory: pathsOf(io.env).state, started },
+    `${word} at ${file.url} (pid ${file.pid}, state in ${state})`,
+  );
+}
+
+/** A platform that runs is the wanted one unless a flag says otherwise. */
+function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatform {
+  const runningPort = Number(new URL(running.file.address).port);
+  const samePort = flags.port === undefined || flags.port === runningPort;
+  if (samePort && flags.host === undefined && flags.baseDomain === undefined && flags.url === undefined) return running;
+  throw new AppctlError({
+    code: "PLATFORM_RUNNING",
+    exit: Exit.conflict,
+    message: `a local platform runs already at ${running.file.url} (pid ${running.file.pid})`,
+    hint: "stop it first to start it with other settings; its apps come back with it",
+    next: [
+      "appctl platform stop",
+      commandLine(["platform", "start", ...runArguments(flags.port ?? runningPort, flags)]),
+    ],
+  });
+}

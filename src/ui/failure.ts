@@ -1,0 +1,103 @@
+import { type AppctlError, ExitCode, type Fault, isAppctlError, messageOf } from "../core/errors.ts";
+import { codeFrame } from "./code-frame.ts";
+import { plainLine, plainLines } from "./plain-text.ts";
+import type { Style } from "./style.ts";
+
+/** An error as `-o json` and `-o ndjson` print it. */
+export interface FailureObject {
+  code: string;
+  message: string;
+  hint: string | null;
+  next: string[];
+  /** The part of the README that says more. */
+  docs: string;
+  exitCode: number;
+  faults?: Fault[];
+  location?: AppctlError["location"];
+  details?: string[];
+}
+
+/** What {@link failureLines} may use. */
+export interface FailureOptions {
+  style: Style;
+  /** Folder that the places of a fault are relative to. */
+  cwd: string;
+  /** Also show the stack and the causes of an error that is no bug. */
+  verbose: boolean;
+}
+
+/** The exit code that `error` stands for: its own, or 70 for what appctl did not expect. */
+export function exitCodeOf(error: unknown): number {
+  return isAppctlError(error) ? error.exit : ExitCode.bug;
+}
+
+/** `error` as plain data. */
+export function failureObject(error: unknown): FailureObject {
+  if (!isAppctlError(error)) {
+    return {
+      code: "BUG",
+      message: `appctl failed unexpectedly: ${messageOf(error)}`,
+      hint: BUG_HINT,
+      next: [],
+      docs: "README.md#exit-codes",
+      exitCode: ExitCode.bug,
+      details: stackOf(error),
+    };
+  }
+  return {
+    code: error.code,
+    message: error.message,
+    hint: error.hint ?? null,
+    next: error.next,
+    docs: "README.md#exit-codes",
+    exitCode: error.exit,
+    ...(error.faults.length > 0 ? { faults: error.faults } : {}),
+    ...(error.location ? { location: error.location } : {}),
+    ...(error.details.length > 0 ? { details: error.details } : {}),
+  };
+}
+
+const BUG_HINT = "this is a bug in appctl, not in your app; please report it with the lines above";
+
+/** `error` for a person, as lines: what, where, why, and what to type next. */
+export function failureLines(error: unknown, { style, cwd, verbose }: FailureOptions): string[] {
+  const failure = failureObject(error);
+  const lines = [...headline(failure, style)];
+  if (failure.location) lines.push(...codeFrame(failure.location, cwd, style));
+  for (const fault of failure.faults ?? []) lines.push(...faultLines(fault, cwd, style));
+  if (failure.details) lines.push("", ...failure.details.flatMap(plainLines).map((line) => (line ? `  ${line}` : "")));
+  if (verbose && isAppctlError(error))
+    lines.push("", ...stackOf(error).map((line) => style.dim(`  ${plainLine(line)}`)));
+  const isLong = lines.length > 1;
+  if (failure.hint) lines.push(...(isLong ? [""] : []), `${style.yellow("hint:")} ${plainLine(failure.hint)}`);
+  if (failure.next.length > 0) {
+    const commands = failure.next.map((command) => `  ${style.cyan(plainLine(command))}`);
+    lines.push(...(isLong && !failure.hint ? [""] : []), style.yellow("next:"), ...commands);
+  }
+  return lines;
+}
+
+function headline({ code, message, exitCode }: FailureObject, style: Style): string[] {
+  const [first = code, ...rest] = plainLines(message);
+  // Who pressed Ctrl-C knows that this is no error.
+  if (exitCode === ExitCode.interrupted || exitCode === ExitCode.terminated) return [first, ...rest];
+  return [`${style.red("Error:")} ${style.bold(first)}`, ...rest];
+}
+
+function faultLines(fault: Fault, cwd: string, style: Style): string[] {
+  return [
+    "",
+    `  ${style.bold(plainLine(fault.path))}: ${plainLine(fault.message)}`,
+    ...(fault.location ? codeFrame(fault.location, cwd, style).map((line) => `  ${line}`) : []),
+    ...(fault.hint ? [`  ${style.yellow("hint:")} ${plainLine(fault.hint)}`] : []),
+  ];
+}
+
+/** The stack of an error and of what caused it. */
+function stackOf(error: unknown, depth = 0): string[] {
+  if (!(error instanceof Error)) return [String(error)];
+  const own = (error.stack ?? error.message).split("\n");
+  if (error.cause === undefined || depth >= 8) return own;
+  const [first = "", ...rest] = stackOf(error.cause, depth + 1);
+  return [...own, `caused by ${first}`, ...rest];
+}
