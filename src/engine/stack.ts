@@ -2,6 +2,7 @@
  * Reads what Node prints about an uncaught error: `util.inspect` of the error, after an excerpt of the source when the
  * error left the program. Frames are already mapped to the user's files by `--enable-source-maps`.
  */
+import { dirname } from "node:path";
 import type { FailureCause } from "../contract/types.ts";
 
 /** An error found in a program's output. */
@@ -21,6 +22,8 @@ const EMITTED = /^Emitted '.+' event .*at:$/;
 const FOREIGN_FRAME = /^ {4}(?:at .*(?:\bserve\.mjs:\d+:\d+|node:internal\/(?:modules|process)\/.*)\)?$|\.{3} )/;
 const HEADLINE = /^(?:Uncaught )?[A-Za-z_$][\w$.]*(?: \[[^\]]+\])?(?::|$| \{)/;
 const ERROR_NAME = /^(?:Uncaught )?[\w$.]*(?:Error|Exception)\b/;
+/** How many folders above the entry's own a first-party file may lie. */
+const FARTHEST_UP = 3;
 /** Farthest that an error's message may reach above its first frame, in lines. */
 const LONGEST_MESSAGE = 40;
 
@@ -70,13 +73,21 @@ function headlineAbove(lines: readonly string[], firstFrame: number): number {
   return candidate ?? firstFrame - 1;
 }
 
-/** Cuts the content's directory off and shortens installed packages to `node_modules/…`. */
+/**
+ * Shortens installed packages to `node_modules/…` and cuts the content's directory off. A source map's `../lib/db.ts`, a
+ * file beside the entry's own folder, has become a path beside the content: it is turned back.
+ */
 function cleanPaths(line: string, roots: readonly string[]): string {
-  let text = line;
+  let text = line.replace(/(?:file:\/\/)?\/[^\s()]*\/(node_modules\/)/g, "$1");
   for (const root of roots) {
-    text = text.replaceAll(`file://${root}/`, "").replaceAll(`${root}/`, "");
+    let dir = root;
+    for (let up = 0; up <= FARTHEST_UP && dir !== "/"; up++, dir = dirname(dir)) {
+      text = text.replaceAll(`file://${dir}/`, "../".repeat(up));
+      text = text.replaceAll(`(${dir}/`, `(${"../".repeat(up)}`).replaceAll(` ${dir}/`, ` ${"../".repeat(up)}`);
+      if (text.startsWith(`${dir}/`)) text = "../".repeat(up) + text.slice(dir.length + 1);
+    }
   }
-  return text.replace(/(?:file:\/\/)?\/[^\s()]*\/(node_modules\/)/g, "$1");
+  return text;
 }
 
 function locationOf(frame: string): PrintedError["location"] {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { AppctlError, ExitCode } from "../core/errors.ts";
 import { FIXED_FLAGS } from "./npm-config.ts";
@@ -40,7 +40,8 @@ export async function runNpm(run: NpmRun): Promise<NpmResult> {
   const npm = await findNpm(run.env);
   const child = spawn(npm, [...run.args, ...FIXED_FLAGS, `--ignore-scripts=${!run.scripts}`], {
     cwd: run.cwd,
-    env: { ...run.env, PWD: run.cwd },
+    // With the Node that it was installed with: npm derives the place of its global configuration from that.
+    env: { ...run.env, PATH: [dirname(npm), run.env["PATH"]].join(delimiter), PWD: run.cwd },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -40,7 +40,7 @@ export function routeTable({ store, engine, addresses }: RouteSources): (host: s
 class AppRoute implements Route {
   readonly appId: number;
   readonly app: string;
-  readonly stopped: boolean;
+  readonly #stopped: boolean;
   readonly #ref: AppRef;
   readonly #store: AppStore;
   readonly #engine: Engine;
@@ -49,14 +49,20 @@ class AppRoute implements Route {
   constructor(app: AppRecord, store: AppStore, engine: Engine) {
     this.appId = app.id;
     this.app = app.name;
-    this.stopped = app.stopped;
+    this.#stopped = app.stopped;
     this.#ref = { project: app.project, domain: app.domain, name: app.name };
     this.#store = store;
     this.#engine = engine;
   }
 
+  /** A stopped app that is being started again is no longer stopped once a revision gets its requests. */
+  get stopped(): boolean {
+    return this.#stopped && this.#engine.serving(this.#ref) === null;
+  }
+
+  /** While no revision gets requests there is nothing behind the gateway to protect: the answer is 503 for everybody. */
   get requiresAuth(): boolean {
-    return this.#serving()?.requiresAuth ?? true;
+    return this.#serving()?.requiresAuth ?? false;
   }
 
   get requestTimeoutMs(): number {

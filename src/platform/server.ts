@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Addresses } from "./addresses.ts";
 import { type Gateway, opensTunnel } from "./gateway/gateway.ts";
+import { refuseUnreadable } from "./gateway/refusal.ts";
 import { ProblemError } from "./problem.ts";
 
 /** What stands behind the one listener. */
@@ -52,6 +53,7 @@ export class PlatformServer {
       handle,
     );
     this.#server.on("checkContinue", handle);
+    this.#server.on("clientError", refuseUnreadable);
     this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
       const host = hostOf(req);
       if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {

@@ -177,6 +177,14 @@ export default new App({ name: "web", frameworkApp: { fetch: () => new Response(
     expect(cause).toMatchObject({ code: "OUT_OF_MEMORY", signal: "SIGKILL" });
   });
 
+  it("OUT_OF_MEMORY: the JavaScript heap", async () => {
+    const cause = await causeOf({
+      source: { files: { "hog.cjs": "const kept = []; for (;;) kept.push({ more: [1, 2, 3] });" } },
+      spec: { kind: "args", args: ["node", "--max-old-space-size=16", "hog.cjs"] },
+    });
+    expect(cause).toMatchObject({ code: "OUT_OF_MEMORY", message: "out of memory: the JavaScript heap is full" });
+  });
+
   it("NEVER_LISTENED: at the end of startTimeout", async () => {
     const cause = await causeOf({ spec: { kind: "command", command: "exec sleep 600", startTimeout: 0.3 } });
     expect(cause).toMatchObject({ code: "NEVER_LISTENED" });

@@ -1,13 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import { describe, expect, it } from "vitest";
-import type { Clock } from "../../src/engine/local/clock.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type Clock, systemClock } from "../../src/engine/local/clock.ts";
 import { createLocalEngine } from "../../src/engine/local/engine.ts";
 import { bootId, groupIsAlive, startTimeOf } from "../../src/engine/local/process/proc.ts";
+import { waitUntilReady } from "../../src/engine/local/readiness.ts";
+import type { RunningReplica } from "../../src/engine/local/runtime.ts";
 import {
   call,
   collect,
@@ -119,7 +122,10 @@ function heldClock() {
         else setTimeout(resolve, Math.min(ms, 2 ** 31 - 1)).unref();
       }),
   };
-  return { clock, pauses, advance: (ms: number) => void (ahead += ms) };
+  const advance = (ms: number) => {
+    ahead += ms;
+  };
+  return { clock, pauses, advance };
 }
 
 describe("a crash after success", () => {
@@ -308,26 +314,86 @@ describe("the end", () => {
   it("delete() removes the logs too, and the app can come again", async () => {
     const { engine, revision, deploy, stateDir, logs } = await startEngine();
     const first = await revision("web-00001", {
-      app: fetchApp('return new Response("one");', 'console.log("first life");'),
+      app: fetchApp('return new Response("one");', 'console.log("a life");'),
     });
+    const firstLine = async () => {
+      for await (const { line } of engine.logs(ref, { follow: true, signal: never })) return line;
+      return undefined;
+    };
     await deploy(first);
-    expect(await logs()).toHaveLength(1);
+    expect(await firstLine()).toBe("a life");
     await engine.delete(ref);
     expect(engine.replicas(ref)).toEqual([]);
     expect(existsSync(join(stateDir, "logs", "default", "development", "web"))).toBe(false);
     expect((await deploy(first)).at(-1)?.ready).toBe("True");
+    expect(await firstLine()).toBe("a life");
     expect(await logs()).toHaveLength(1);
   });
 
   it("a replica's directory for files of its own goes with it", async () => {
     const { engine, revision, deploy } = await startEngine();
     const show =
-      'import { writeFileSync } from "node:fs"; import { homedir, tmpdir } from "node:os"; writeFileSync(`${homedir()}/a`, "x"); writeFileSync(`${tmpdir()}/b`, "x");';
+      'import { writeFileSync } from "node:fs"; import { homedir, tmpdir } from "node:os"; writeFileSync(homedir() + "/a", "x"); writeFileSync(tmpdir() + "/b", "x");';
     await deploy(await revision("web-00001", { app: fetchApp("return Response.json([homedir(), tmpdir()]);", show) }));
     const dirs: string[] = JSON.parse((await call(engine.lease(ref))).body);
     expect(dirs.map((dir) => existsSync(dir))).toEqual([true, true]);
     await engine.apply({ ref, revisions: [], traffic: null });
     await until(() => engine.replicas(ref).length === 0);
     expect(dirs.map((dir) => existsSync(dir))).toEqual([false, false]);
+  });
+});
+
+describe("the port of a replica", () => {
+  it("is another one when a program has taken it meanwhile", async () => {
+    const { engine, revision, deploy } = await startEngine();
+    const server = `
+const { existsSync, writeFileSync } = require("node:fs");
+const { createServer } = require("node:http");
+const { PORT } = process.env;
+const listen = () => createServer((req, res) => res.end(PORT)).listen(PORT, "127.0.0.1");
+if (existsSync("tried")) listen();
+else {
+  writeFileSync("tried", PORT);
+  require("node:net").createServer().listen(PORT, "127.0.0.1", listen);
+}`;
+    const made = await revision(
+      "web-00001",
+      { files: { "server.cjs": server } },
+      { spec: { kind: "args", args: ["node", "server.cjs"] } },
+    );
+    expect((await deploy(made)).at(-1)).toMatchObject({ ready: "True" });
+    expect(engine.replicas(ref)).toMatchObject([{ restarts: 0, state: "Ready" }]);
+  });
+
+  it("is not taken for answering when a stranger answers there", async () => {
+    const stranger = createServer((_, res) => void res.end("stranger")).listen(0, "127.0.0.1");
+    onTestFinished(() => void stranger.close());
+    await once(stranger, "listening");
+    const { port } = stranger.address() as { port: number };
+    let looks = 0;
+    let ports: number[] = [];
+    const replica: RunningReplica = {
+      pid: null,
+      address: { host: "127.0.0.1", port },
+      token: undefined,
+      listening: undefined,
+      hasExited: false,
+      exited: new Promise(() => {}),
+      listeningPorts: () => {
+        if (++looks === 3) ports = [port];
+        return ports;
+      },
+      memory: () => undefined,
+      stop: () => new Promise(() => {}),
+      kill: () => new Promise(() => {}),
+    };
+    const outcome = await waitUntilReady(replica, {
+      timeoutMs: 60_000,
+      otherPortMs: 60_000,
+      clock: systemClock,
+      signal: never,
+    });
+    expect(outcome).toEqual({ type: "ready" });
+    expect(looks).toBeGreaterThanOrEqual(3);
   });
 });

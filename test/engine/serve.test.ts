@@ -53,7 +53,12 @@ interface Reply {
 function get(
   where: { socketPath: string } | { port: number },
   path = "/",
-  { headers = {}, agent, method = "GET", body }: { headers?: Record<string, string>; agent?: Agent; method?: string; body?: string } = {},
+  {
+    headers = {},
+    agent,
+    method = "GET",
+    body,
+  }: { headers?: Record<string, string>; agent?: Agent; method?: string; body?: string } = {},
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const req = request({ ...where, path, headers, method, agent: agent ?? false }, (response) => {
@@ -165,7 +170,12 @@ describe("the token", () => {
   it("is demanded, and the app never sees it", async () => {
     const shim = await startShim(showToken, { APPCTL_REPLICA_TOKEN: "t0ken" });
     const agent = new Agent({ keepAlive: true });
-    for (const headers of [{}, { "appctl-replica-token": "" }, { "appctl-replica-token": "t0keN" }, { "appctl-replica-token": "t0ken2" }]) {
+    for (const headers of [
+      {},
+      { "appctl-replica-token": "" },
+      { "appctl-replica-token": "t0keN" },
+      { "appctl-replica-token": "t0ken2" },
+    ]) {
       const refused = await get(shim, "/", { headers: headers as Record<string, string>, agent });
       expect(refused).toMatchObject({ status: 403, body: "", headers: { connection: "close" } });
     }
@@ -254,7 +264,13 @@ describe("in a container", () => {
     onTestFinished(() => void child.kill("SIGKILL"));
     for (;;) {
       const socket = connect(port, "127.0.0.1");
-      const open = await Promise.race([once(socket, "connect").then(() => true, () => false), once(socket, "close").then(() => false)]);
+      const open = await Promise.race([
+        once(socket, "connect").then(
+          () => true,
+          () => false,
+        ),
+        once(socket, "close").then(() => false),
+      ]);
       socket.destroy();
       if (open) break;
       await new Promise((resolve) => setTimeout(resolve, 20));

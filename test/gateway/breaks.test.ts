@@ -142,7 +142,9 @@ describe.each(implementations)("what breaks, through %s", (_name, make) => {
       client.send(`later!${get}`);
       await client.until((text) => text.split("HTTP/1.1 413 ").length === 3);
     }));
+});
 
+describe.each(implementations.slice(0, 1))("what breaks, through %s alone", (_name, make) => {
   it("reads the rest of an upload that had stood still when the answer came", () =>
     withBench(make, async (bench) => {
       const size = 64 * 1024 * 1024;

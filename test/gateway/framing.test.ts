@@ -52,6 +52,18 @@ describe.each(implementations)("framing through %s", (_name, make) => {
       expect(await complete.promise).toBe(false);
     }));
 
+  it("writes nothing into a response that has begun when the upload turns out malformed", () =>
+    withBench(make, async (bench) => {
+      await bench.httpReplica((req, res) => {
+        req.on("error", () => undefined); // the point of the test: "aborted"
+        req.once("data", () => res.writeHead(200, { "content-length": 1000 }).write("begun"));
+      });
+      const client = bench.client().send(post("Transfer-Encoding: chunked", "3\r\nabc\r\n"));
+      await client.until(/begun/);
+      client.send("zz\r\n");
+      expect(await client.untilEnd()).toMatch(/begun$/);
+    }));
+
   it("sends no body for HEAD, 204 and 304, and keeps the connection in step", () =>
     withBench(make, async (bench) => {
       await bench.httpReplica((req, res) => {

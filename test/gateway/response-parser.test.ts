@@ -246,6 +246,31 @@ describe("the response parser", () => {
     expect([seen.status, seen.body, seen.complete]).toEqual([101, "\0rawHTTP/1.1 200", false]);
   });
 
+  it("hands on nothing more once it is stopped, even in the middle of a read", () => {
+    for (const rest of [
+      "Content-Length: 4\r\n\r\nabcd",
+      "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n",
+    ]) {
+      for (const stopAt of ["head", "body"]) {
+        const parser = new ResponseParser();
+        parser.expect({ toHead: false, toUpgrade: false });
+        const calls: string[] = [];
+        const note = (what: string) => {
+          calls.push(what);
+          if (what === stopAt) parser.stop();
+        };
+        const bytes = Buffer.from(`HTTP/1.1 200 OK\r\n${rest}`);
+        parser.execute(bytes, bytes.length, {
+          onInformation: () => note("interim"),
+          onHead: () => note("head"),
+          onBody: () => note("body"),
+        });
+        expect(calls).toEqual(stopAt === "head" ? ["head"] : ["head", "body"]);
+        expect(parser.complete).toBe(false);
+      }
+    }
+  });
+
   it("keeps hop-by-hop fields and the gateway's own names to itself", () => {
     const { fields } = feed([
       "HTTP/1.1 200 OK\r\nConnection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: a\r\n" +

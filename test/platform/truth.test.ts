@@ -87,7 +87,7 @@ describe("status lines", () => {
     await steps.at("prepare");
     expect(await standsStill("web", first.id)).toEqual([PENDING, MISSING]);
     expect((await client.getApp(refOf("web"))).replicas.filter(({ state }) => state === "Ready")).toEqual([]);
-    expect((await status())[0]).toBe(401); // nothing is known of the app yet, so nobody is let in
+    expect(await status()).toEqual([503, "NO_REPLICA"]);
     // A second deploy is accepted, and its only line says that nobody works on it yet.
     const queued = await client.applyApp(
       refOf("web"),

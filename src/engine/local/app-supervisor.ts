@@ -1,6 +1,7 @@
 /** Keeps one app in its wanted state: which revisions run, which one gets the traffic, what is true of each. */
 import { isDeepStrictEqual } from "node:util";
 import type { AppRef, ReplicaStatus } from "../../contract/types.ts";
+import { messageOf } from "../../core/errors.ts";
 import { superseded } from "../causes.ts";
 import type { Condition, Lease, WantedApp } from "../engine.ts";
 import { ConditionBoard } from "./condition-board.ts";
@@ -94,16 +95,20 @@ export class AppSupervisor {
   async #switchTraffic(target: string): Promise<void> {
     if (this.#switching) return;
     this.#switching = true;
-    try {
-      await this.#context.gate("route", this.ref, target);
-    } finally {
-      this.#switching = false;
-    }
+    await this.#context.gate("route", this.ref, target);
+    this.#switching = false;
     const run = this.#runs.get(target);
     if (this.#wanted?.traffic === target && run?.ready) {
       run.established = true;
-      this.#context.established.add(this.ref, target);
       this.#route = target;
+      try {
+        this.#context.established.add(this.ref, target);
+      } catch (error) {
+        // It serves all the same; a later platform will only take it for one that never did.
+        this.#context.log(
+          `revision ${target} of ${this.ref.name} could not be noted as established: ${messageOf(error)}`,
+        );
+      }
     }
     this.#reconcile();
   }
@@ -125,7 +130,7 @@ export class AppSupervisor {
     }
     run
       .stop()
-      .catch((error) => this.#context.log(`replica ${run.replica} could not be ended: ${String(error)}`))
+      .catch((error) => this.#context.log(`replica ${run.replica} could not be ended: ${messageOf(error)}`))
       .finally(() => this.#leaving.delete(run));
   }
 

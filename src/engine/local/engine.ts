@@ -58,6 +58,8 @@ class LocalEngine implements Engine {
   readonly #runtime: Runtime;
   readonly #context: SupervisorContext;
   readonly #apps = new Map<string, AppSupervisor>();
+  /** Deletes under way; a new life of the app waits for its end. */
+  readonly #deleting = new Map<string, Promise<void>>();
 
   constructor(options: LocalEngineOptions, runtime: Runtime) {
     this.#options = options;
@@ -87,6 +89,7 @@ class LocalEngine implements Engine {
   }
 
   async apply(wanted: WantedApp): Promise<void> {
+    await this.#deleting.get(keyOf(wanted.ref));
     this.#app(wanted.ref).apply(wanted);
   }
 
@@ -110,13 +113,15 @@ class LocalEngine implements Engine {
     return readLog(this.#app(ref).output, query);
   }
 
-  async delete(ref: AppRef): Promise<void> {
-    const app = this.#app(ref);
-    await app.stop(0);
-    await app.output.close(true);
-    this.#context.established.remove(ref);
-    // An apply that came meanwhile has a new life and keeps its supervisor.
-    if (this.#apps.get(keyOf(ref)) === app) this.#apps.delete(keyOf(ref));
+  delete(ref: AppRef): Promise<void> {
+    const key = keyOf(ref);
+    const deleting =
+      this.#deleting.get(key) ??
+      this.#delete(ref, key).finally(() => {
+        this.#deleting.delete(key);
+      });
+    this.#deleting.set(key, deleting);
+    return deleting;
   }
 
   async close(): Promise<void> {
@@ -127,6 +132,14 @@ class LocalEngine implements Engine {
       }),
     );
     await this.#runtime.close();
+  }
+
+  async #delete(ref: AppRef, key: string): Promise<void> {
+    const app = this.#app(ref);
+    await app.stop(0);
+    await app.output.close(true);
+    this.#context.established.remove(ref);
+    this.#apps.delete(key);
   }
 
   #app(ref: AppRef): AppSupervisor {

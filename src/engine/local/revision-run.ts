@@ -5,6 +5,7 @@ import { engineError, explainFailure } from "../causes.ts";
 import type { Lease, RunnableRevision } from "../engine.ts";
 import { BackOff } from "./back-off.ts";
 import type { Clock } from "./clock.ts";
+import { Leases } from "./leases.ts";
 import type { AppLog } from "./logs/app-log.ts";
 import { type StartOutcome, waitUntilReady } from "./readiness.ts";
 import { RecentOutput } from "./recent-output.ts";
@@ -54,8 +55,7 @@ export class RevisionRun {
   #restarts = 0;
   #startedAt: number | undefined;
   #lastExit: string | undefined;
-  #leases = 0;
-  #noLeases: (() => void) | undefined;
+  readonly #leases = new Leases();
 
   constructor(
     context: RunContext,
@@ -100,19 +100,12 @@ export class RevisionRun {
   lease(): Lease | null {
     const running = this.#running;
     if (this.#state !== "ready" || !running || running.hasExited) return null;
-    this.#leases++;
-    let released = false;
     return {
       revision: this.revision.name,
       replica: this.replica,
       address: running.address,
       ...(running.token === undefined ? {} : { token: running.token }),
-      release: () => {
-        if (released) return;
-        released = true;
-        this.#leases--;
-        if (this.#leases === 0) this.#noLeases?.();
-      },
+      release: this.#leases.take(),
     };
   }
 
@@ -122,7 +115,7 @@ export class RevisionRun {
    */
   async stop(drainMs = this.#context.drainMs): Promise<void> {
     if (this.#abort.signal.aborted) {
-      if (drainMs === 0) this.#noLeases?.();
+      if (drainMs === 0) this.#leases.giveUp();
     } else {
       const mustDrain = this.#state === "ready";
       this.#abort.abort();
@@ -239,15 +232,11 @@ export class RevisionRun {
     return readyAt;
   }
 
-  #drain(drainMs: number): Promise<unknown> {
-    if (this.#leases === 0 || drainMs === 0) return Promise.resolve();
-    const released = new Promise<void>((resolve) => {
-      this.#noLeases = resolve;
-    });
+  async #drain(drainMs: number): Promise<void> {
     const over = new AbortController();
-    return Promise.race([released, this.#context.clock.sleep(drainMs, over.signal), this.#running?.exited]).finally(
-      () => over.abort(),
-    );
+    const waits = [this.#leases.idle(), this.#context.clock.sleep(drainMs, over.signal), this.#running?.exited];
+    await Promise.race(waits);
+    over.abort();
   }
 
   async #keepOutput(lines: OutputLine[]): Promise<void> {

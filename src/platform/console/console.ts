@@ -27,7 +27,8 @@ export function createConsole(services: Services): Hono {
 
   app.use("/console/*", async (c, next) => {
     c.header("content-security-policy", CONTENT_SECURITY_POLICY);
-    c.header("referrer-policy", "no-referrer");
+    // Not "no-referrer": browsers then send `Origin: null` with our own forms.
+    c.header("referrer-policy", "same-origin");
     c.header("x-content-type-options", "nosniff");
     c.header("cache-control", "no-store");
     const origin = c.req.header("origin");

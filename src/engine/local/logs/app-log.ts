@@ -39,7 +39,6 @@ export class AppLog {
   constructor(dir: string, limits: LogLimits = DEFAULT_LOG_LIMITS) {
     this.#dir = dir;
     this.#limits = limits;
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
     this.#segment = (this.#rotated().at(-1) ?? 0) + 1;
     this.#size = cutPartialLine(this.#currentFile);
   }
@@ -113,6 +112,7 @@ export class AppLog {
       const data = Buffer.from(batch.map(({ text }) => text).join(""));
       try {
         if (this.#size > 0 && this.#size + data.length > this.#limits.segmentBytes) await this.#rotate();
+        mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
         this.#handle ??= await open(this.#currentFile, "a", 0o600);
         await this.#handle.appendFile(data);
         this.#size += data.length;

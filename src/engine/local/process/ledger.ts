@@ -82,31 +82,29 @@ async function endReplica(record: ReplicaRecord): Promise<boolean> {
   if (pid !== undefined && (isSame || processesWithEnv(MARKER, record.id).length > 0)) members.add(-pid);
   for (const marked of processesWithEnv(MARKER, record.id)) members.add(marked);
   if (members.size === 0) return false;
-  for (const member of members) {
-    try {
-      process.kill(member, "SIGKILL");
-    } catch {
-      // ended by itself, as framework apps do when the platform is gone
-    }
-  }
+  for (const member of members) killIfAlive(member);
   const alive = () =>
     [...members].some((member) => (member < 0 ? groupIsAlive(-member) : startTimeOf(member) !== undefined));
   for (let waited = 0; waited < VANISH_MS && alive(); waited += 10) await delay(10);
   return true;
 }
 
-async function cleanUp(record: Pick<ReplicaRecord, "dirs" | "cgroups">): Promise<void> {
+async function cleanUp(record: Pick<ReplicaRecord, "id" | "dirs" | "cgroups">): Promise<void> {
+  // What had left the replica's process group is known by its mark.
+  for (const pid of processesWithEnv(MARKER, record.id)) killIfAlive(pid);
   for (const dir of record.dirs) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   for (let waited = 0; waited < VANISH_MS; waited += 10) {
     if (record.cgroups.filter((dir) => existsSync(dir) && !removeGroup(dir)).length === 0) return;
-    for (const pid of record.cgroups.flatMap(membersOf)) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // already dead: the group empties by itself
-      }
-    }
+    for (const pid of record.cgroups.flatMap(membersOf)) killIfAlive(pid);
     await delay(10);
+  }
+}
+
+function killIfAlive(target: number): void {
+  try {
+    process.kill(target, "SIGKILL");
+  } catch {
+    // ended by itself meanwhile
   }
 }
 

@@ -23,9 +23,11 @@ export interface ProcessPlan {
   watchedMemory: number | undefined;
   group: ReplicaGroup | undefined;
   output: OutputSink;
-  /** Called as soon as there is a process. */
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Called as soon as there is a process. When it throws, the process is ended. */
   started(pid: number): void;
-  /** Called after the process and what it started are gone; `exited` waits for it. */
+  /** Called after the process and what it started are gone; `exited` waits for it. Never rejects. */
   ended(): Promise<void>;
 }
 
@@ -52,7 +54,12 @@ export async function startProcess(plan: ProcessPlan): Promise<RunningReplica> {
   } catch {
     // it ended before it could be put there
   }
-  plan.started(pid);
+  try {
+    plan.started(pid);
+  } catch (error) {
+    await replica.kill();
+    throw error;
+  }
   return replica;
 }
 
@@ -144,7 +151,7 @@ class ProcessReplica implements RunningReplica {
     const splitter = new LineSplitter();
     const pass = async (lines: string[]) => {
       if (lines.length === 0) return;
-      const time = Date.now();
+      const time = this.#plan.now();
       if (stream === "stderr" && lines.some((line) => this.#saysTaken(line))) this.#addressTaken = true;
       await this.#plan.output(lines.map((line) => ({ time, stream, line })));
     };

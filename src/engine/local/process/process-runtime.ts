@@ -4,10 +4,11 @@ import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { AppSpec } from "../../../contract/types.ts";
-import { AppctlError, ExitCode, type Fault } from "../../../core/errors.ts";
+import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure, imageUnreadable } from "../../causes.ts";
 import type { RunnableRevision } from "../../engine.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import {
   type Content,
   type ReplicaAddress,
@@ -19,6 +20,7 @@ import {
 import { Cgroups, type Limits } from "./cgroup.ts";
 import { FreePorts } from "./free-port.ts";
 import { MARKER, ReplicaLedger } from "./ledger.ts";
+import { makePrivateDirectory } from "./private-directory.ts";
 import { startProcess, WATCH_MS } from "./process-replica.ts";
 import { replicaEnv } from "./replica-env.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
@@ -41,6 +43,7 @@ export interface ProcessRuntimeOptions {
   env?: NodeJS.ProcessEnv;
   /** Control groups. Default: what this machine has. */
   cgroups?: Cgroups;
+  clock?: Clock;
   log(message: string): void;
 }
 
@@ -71,7 +74,7 @@ class ProcessRuntime implements Runtime {
       });
     }
     this.#options = options;
-    mkdirSync(options.runtimeDir, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(options.runtimeDir);
     // A name that no other platform of this machine has.
     const name = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
     this.#ledger = new ReplicaLedger(join(options.stateDir, "replicas"));
@@ -137,7 +140,10 @@ class ProcessRuntime implements Runtime {
     const record = { id, dirs: [home, secretDir], cgroups: isLimited ? this.#cgroups.dirsOf(id) : [] };
     const ended = async () => {
       if (ownPort !== undefined) this.#ports.release(ownPort);
-      await this.#ledger.settle(record);
+      await this.#ledger.settle(record).catch((error) => {
+        // Its file stays, so the next start of the platform tries again.
+        this.#options.log(`what replica ${id} of ${revision.name} had could not be removed: ${messageOf(error)}`);
+      });
     };
     this.#ledger.write(record);
     try {
@@ -154,7 +160,7 @@ class ProcessRuntime implements Runtime {
         host: this.#options.env ?? {},
         revision: revision.env,
         port: ownPort ?? spec.port,
-        secrets: await giveSecrets(revision.secrets, this.#options.readSecret, secretDir),
+        secrets: await giveSecrets(revision.secrets, this.#options.readSecret, this.#secretFiles, id),
         internal: {
           [MARKER]: id,
           ...("socketPath" in address ? { APPCTL_SOCKET: address.socketPath } : {}),
@@ -176,6 +182,7 @@ class ProcessRuntime implements Runtime {
         watchedMemory: watched ? limits.memoryBytes : undefined,
         group: isLimited ? this.#cgroups.create(id, limits) : undefined,
         output: request.output,
+        now: () => (this.#options.clock ?? systemClock).now(),
         started: (pid) => this.#ledger.write({ ...record, pid }),
         ended,
       });

@@ -7,6 +7,7 @@ import type { Redacted } from "../../../core/redacted.ts";
 import { secretNotText, secretUnreadable } from "../../causes.ts";
 import type { PinnedSecret } from "../../engine.ts";
 import { StartFailure } from "../runtime.ts";
+import { makePrivateDirectory } from "./private-directory.ts";
 
 /** Reads the bytes of one version of a secret. */
 export type SecretReader = (id: string, version: number) => Promise<Redacted<Buffer>>;
@@ -24,13 +25,15 @@ export function secretFilesRoot(name: string, fallback: string): string {
 }
 
 /**
- * Reads `secrets` and gives the variables that carry them. Files go into `dir` (made 0700 when it is needed; files 0400).
+ * Reads `secrets` and gives the variables that carry them. Files go into the directory `replica` below `root`, which is made
+ * when it is needed (0700; files 0400).
  * Rejects with a {@link StartFailure} when a value cannot be read or cannot be an environment variable.
  */
 export async function giveSecrets(
   secrets: readonly PinnedSecret[],
   read: SecretReader,
-  dir: string,
+  root: string,
+  replica: string,
 ): Promise<Record<string, string>> {
   const variables: Record<string, string> = {};
   const values = await Promise.all(secrets.map((secret) => readOne(secret, read)));
@@ -38,6 +41,8 @@ export async function giveSecrets(
     const bytes = values[at]?.reveal();
     if (bytes === undefined) continue;
     if (secret.mount === "file") {
+      makePrivateDirectory(root);
+      const dir = join(root, replica);
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       // The variable's name, not the key: it is the one of the two that no other secret of the app has.
       const file = join(dir, secret.envVar);
