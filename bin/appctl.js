@@ -20,13 +20,14 @@ function fail(lines) {
 
 // Runs this command in another Node and ends as that one ends.
 function runIn(node) {
-  var child = spawn(node, [fileURLToPath(import.meta.url)].concat(process.argv.slice(2)), { stdio: "inherit" });
+  var child;
   // Ctrl-C reaches the child from the terminal itself; what is sent to this process alone has to be passed on.
   ["SIGINT", "SIGTERM", "SIGHUP"].forEach((signal) => {
     process.on(signal, () => {
       if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
     });
   });
+  child = spawn(node, [fileURLToPath(import.meta.url)].concat(process.argv.slice(2)), { stdio: "inherit" });
   child.on("error", (error) => fail([`Error: ${node} cannot be started: ${error.message}`]));
   child.on("exit", (code, signal) => {
     process.exitCode = signal ? 128 + constants.signals[signal] : code;

@@ -13,10 +13,10 @@ export async function deleteApps(io: Io, name: string, flags: CommonFlags & { ye
     });
   }
   await withSession(io, flags, async ({ client, scope }) => {
-    const app = await client.getApp({ ...scope, name });
     if (!flags.yes) {
+      await client.getApp({ ...scope, name }); // nobody should be asked about what does not exist
       const { confirm } = await import("../ui/prompt.ts");
-      const question = `Delete app ${name} (${placeText(scope)}) and its revisions? ${app.endpoint} stops answering.`;
+      const question = `Delete app ${name} (${placeText(scope)}) with its address and its revisions?`;
       if (!(await confirm(io, question))) {
         throw new AppctlError({
           code: "NOT_CONFIRMED",

@@ -1,6 +1,7 @@
 import { pathsOf } from "../core/paths.ts";
 import { deployRenderer } from "../ui/deploy-renderer.ts";
 import type { Io } from "../ui/io.ts";
+import { besideProgress } from "../ui/progress.ts";
 import { offeredSecrets, secretProvider } from "./deploy-secrets.ts";
 import { type CommonFlags, milliseconds } from "./flags.ts";
 import { withSession } from "./session.ts";
@@ -15,9 +16,10 @@ export interface DeployFlags extends CommonFlags {
 }
 
 /** `appctl deploy apps FILE [NAME]`. */
-export async function deployApps(io: Io, file: string, name: string | undefined, flags: DeployFlags): Promise<void> {
+export async function deployApps(outer: Io, file: string, name: string | undefined, flags: DeployFlags): Promise<void> {
   const waitMs = flags.waitTimeout === undefined ? DEFAULT_WAIT_MS : milliseconds("--wait-timeout", flags.waitTimeout);
-  const renderer = await deployRenderer(io, flags.output, flags.color);
+  const renderer = await deployRenderer(outer, flags.output, flags.color);
+  const io = besideProgress(outer, renderer.progress);
   try {
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);

@@ -73,6 +73,10 @@ export function secretProvider(io: Io, options: ProviderOptions) {
     if (unanswered.length > 0 && !canAsk(io)) throw missingSecrets(unanswered, app, options.scope);
     for (const { key, mount } of unanswered) {
       options.beforePrompt();
+      if (isPlatformKey(key)) {
+        const create = commandLine(["create", "admin-api-key", "--name", key], options.scope);
+        io.stderr.write(`${key} looks like a key of the platform. To make one: ${create}\n`);
+      }
       const label = `Secret ${key} does not exist yet. Value (hidden): `;
       values.set(key, checkedValue(key, await promptValue(io, label, key), mount === "file"));
     }
@@ -108,8 +112,7 @@ function missingSecrets(missing: MissingSecret[], app: string, scope: Scope): Ap
         : `${app} needs ${keys.length} secrets that do not exist yet: ${keys.join(", ")}`,
     hint: "create them, or give them to this command: --secret KEY=@FILE, KEY=- (stdin) or KEY=env:VAR",
     next: missing.map(({ key, mount }) =>
-      // The platform's own key is made by the platform.
-      /APPCTL_API_KEY/i.test(key)
+      isPlatformKey(key)
         ? commandLine(["create", "admin-api-key", "--name", key], scope)
         : commandLine(
             ["create", "secret", "--name", key, "--value-file", "-", ...(mount === "file" ? ["--binary"] : [])],
@@ -117,4 +120,9 @@ function missingSecrets(missing: MissingSecret[], app: string, scope: Scope): Ap
           ),
     ),
   });
+}
+
+/** A key of the platform is made by the platform; nobody has one to type in. */
+function isPlatformKey(key: string): boolean {
+  return /APPCTL_API_KEY/i.test(key);
 }

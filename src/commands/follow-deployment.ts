@@ -1,6 +1,7 @@
 import type { Client, Scope } from "../client/client.ts";
 import { deployRenderer } from "../ui/deploy-renderer.ts";
 import type { Io } from "../ui/io.ts";
+import { besideProgress } from "../ui/progress.ts";
 import { type CommonFlags, milliseconds } from "./flags.ts";
 import { withSession } from "./session.ts";
 import { DEFAULT_WAIT_MS, draw } from "./wait.ts";
@@ -31,7 +32,7 @@ export async function followDeployment(
   const waitMs = flags.waitTimeout === undefined ? DEFAULT_WAIT_MS : milliseconds("--wait-timeout", flags.waitTimeout);
   const renderer = await deployRenderer(io, flags.output, flags.color);
   try {
-    await withSession(io, flags, async (session) => {
+    await withSession(besideProgress(io, renderer.progress), flags, async (session) => {
       const { client, scope } = session;
       const { deployment, consoleUrl, endpoint } = await begin(session);
       renderer.event({ type: "deploying", app: name, ...scope, consoleUrl, deployment });

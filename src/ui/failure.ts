@@ -63,7 +63,9 @@ const BUG_HINT = "this is a bug in appctl, not in your app; please report it wit
 export function failureLines(error: unknown, { style, cwd, verbose }: FailureOptions): string[] {
   const failure = failureObject(error);
   const lines = [...headline(failure, style)];
-  if (failure.location) lines.push(...codeFrame(failure.location, cwd, style));
+  // Faults with places of their own make the error's place one of them.
+  const placed = failure.faults?.some(({ location }) => location) ?? false;
+  if (failure.location && !placed) lines.push(...codeFrame(failure.location, cwd, style));
   for (const fault of failure.faults ?? []) lines.push(...faultLines(fault, cwd, style));
   if (failure.details) lines.push("", ...failure.details.flatMap(plainLines).map((line) => (line ? `  ${line}` : "")));
   if (verbose && isAppctlError(error))

@@ -1,4 +1,4 @@
-import { type ColorMode, canAnimate, type Output } from "./io.ts";
+import { type ColorMode, canAnimate, type Io, type Output } from "./io.ts";
 import { cutToWidth, plainLine } from "./plain-text.ts";
 import { usesColor } from "./style.ts";
 
@@ -30,6 +30,22 @@ export const SILENT: Progress = {
 /** The {@link Progress} for a stream: a spinner on a terminal, else one line for each new text. */
 export function progressOn(stream: Output, env: NodeJS.ProcessEnv, color: ColorMode): Progress {
   return canAnimate(stream, env) ? new Spinner(stream, usesColor(stream, env, color)) : new Lines(stream);
+}
+
+/** `io` with a stderr that gets the animation out of the way of whatever is written to it. */
+export function besideProgress(io: Io, progress: Progress): Io {
+  const { stderr } = io;
+  const beside: Output = {
+    write: (text) => progress.around(() => stderr.write(text)),
+    get isTTY() {
+      return stderr.isTTY ?? false;
+    },
+    get columns() {
+      return stderr.columns ?? 80;
+    },
+  };
+  // Not a copy: stdin is opened when it is looked at.
+  return Object.create(io, { stderr: { value: beside } }) as Io;
 }
 
 class Lines implements Progress {
@@ -91,19 +107,17 @@ class Spinner implements Progress {
   }
 
   around(write: () => void): void {
-    if (this.#ora) {
-      const { isSpinning } = this.#ora;
-      this.#ora.stop();
-      write();
-      if (isSpinning) this.#ora.start();
-      return;
-    }
-    this.#erase();
+    // Only what is drawn is taken away: the line may be a prompt's.
+    const spinner = this.#shown ? this.#ora : undefined;
+    if (spinner) spinner.stop();
+    else this.#erase();
     write();
-    if (this.#shown) this.#draw();
+    if (spinner) spinner.start();
+    else if (this.#shown) this.#draw();
   }
 
   stop(): void {
+    if (!this.#shown) return;
     this.#shown = false;
     this.#erase();
     this.#ora?.stop();

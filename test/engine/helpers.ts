@@ -5,7 +5,7 @@ import { type IncomingHttpHeaders, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
-import { onTestFinished } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 import { REPLICA_TOKEN_HEADER } from "../../src/contract/headers.ts";
 import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
@@ -22,12 +22,16 @@ export function temporaryDirectory(): string {
 }
 
 let shim: Promise<string> | undefined;
+let shimDir: string | undefined;
+afterAll(() => {
+  if (shimDir !== undefined) rmSync(shimDir, { recursive: true, force: true });
+});
 
-/** The server shim, built as the product builds it; once for each test process. */
+/** The server shim, built as the product builds it; once for each test file. */
 export function builtShim(): Promise<string> {
   shim ??= (async () => {
-    const file = join(mkdtempSync(join(tmpdir(), "ae-shim-")), "serve.mjs");
-    process.on("exit", () => rmSync(dirname(file), { recursive: true, force: true }));
+    shimDir = mkdtempSync(join(tmpdir(), "ae-shim-"));
+    const file = join(shimDir, "serve.mjs");
     await build({
       entryPoints: [join(repository, "src/serve/serve.ts")],
       outfile: file,

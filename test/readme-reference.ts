@@ -1,0 +1,108 @@
+/**
+ * The reference parts of the README, made from the code: `node test/readme-reference.ts` writes them, and a test fails when
+ * they are not what the code says.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { createProgram } from "../src/program.ts";
+import type { Io } from "../src/ui/io.ts";
+
+const root = join(import.meta.dirname, "..");
+export const readmeFile = join(root, "README.md");
+
+/** Where help texts go; 100 columns, no colour. */
+function silentIo(sink: (text: string) => void): Io {
+  const stream = { write: (text: string) => sink(text), isTTY: false, columns: 100 };
+  return { stdout: stream, stderr: stream, env: {}, cwd: root } as never;
+}
+
+/** Every command that does something: its whole name and its help. */
+export function commandPages(): { name: string; help: string }[] {
+  let text = "";
+  const program = createProgram(
+    silentIo((part) => {
+      text += part;
+    }),
+  );
+  const pages: { name: string; help: string }[] = [];
+  const visit = (command: Command, name: string) => {
+    for (const child of command.commands) {
+      if ((child as Command & { _hidden?: boolean })._hidden) continue;
+      visit(child, `${name} ${child.name()}`);
+    }
+    if (command.commands.length > 0) return;
+    text = "";
+    command.outputHelp();
+    pages.push({ name, help: text });
+  };
+  visit(program, "appctl");
+  return pages;
+}
+
+function commandsPart(): string {
+  const pages = commandPages();
+  const links = pages.map(({ name }) => `[${name.slice("appctl ".length)}](#${name.replaceAll(" ", "-")})`);
+  const sections = pages.map(({ name, help }) => {
+    const own = help.replace(/\nGlobal options:\n[\s\S]*?(?=\n\S|$)/, "").trim();
+    return `### ${name}\n\n\`\`\`text\n${own}\n\`\`\``;
+  });
+  const globals = /Global options:\n([\s\S]*?)\n\n/.exec(pages[0]?.help ?? "")?.[1]?.replace(/^ +-o.*\n/, "") ?? "";
+  return [
+    links.join(" · "),
+    "",
+    "Every command takes these, too:",
+    "",
+    "```text",
+    globals,
+    "```",
+    "",
+    sections.join("\n\n"),
+  ].join("\n");
+}
+
+/** Fields of the SDK's option types, from their doc comments. */
+export function optionFields(file: string, type: string): { name: string; text: string }[] {
+  const source = readFileSync(join(root, "src", "sdk", file), "utf8");
+  const body = new RegExp(`export interface ${type} \\{\\n([\\s\\S]*?)\\n\\}`).exec(source)?.[1] ?? "";
+  return [...body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*(\w+)\??:/g)].map(([, comment, name]) => ({
+    name: name as string,
+    text: (comment as string)
+      .replace(/\n\s*\*/g, " ")
+      .replace(/\s+/g, " ")
+      .trim(),
+  }));
+}
+
+function fieldsPart(): string {
+  const table = (title: string, file: string, type: string) =>
+    [
+      `**${title}**`,
+      "",
+      "| field | meaning |",
+      "|---|---|",
+      ...optionFields(file, type).map(({ name, text }) => `| \`${name}\` | ${text.replaceAll("|", "\\|")} |`),
+    ].join("\n");
+  return [
+    table("`new App({ … })`", "app.ts", "AppOptions"),
+    table("`new ImageSpec({ … })`", "options.ts", "ImageSpecOptions"),
+    table("`new Secret({ … })`", "options.ts", "SecretOptions"),
+  ].join("\n\n");
+}
+
+const PARTS: Record<string, () => string> = { commands: commandsPart, fields: fieldsPart };
+
+/** The README with its reference parts as the code has them. */
+export function withReference(readme: string): string {
+  let text = readme;
+  for (const [name, make] of Object.entries(PARTS)) {
+    const part = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(\\n<!-- end of ${name} -->)`);
+    if (!part.test(text)) throw new Error(`README.md has no part ${name}`);
+    text = text.replace(part, (_, start: string, end: string) => `${start}${make()}${end}`);
+  }
+  return text;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  writeFileSync(readmeFile, withReference(readFileSync(readmeFile, "utf8")));
+}

@@ -1,0 +1,167 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { AppctlError, ExitCode, usageError } from "../../src/core/errors.ts";
+import { exitCodeOf, failureLines, failureObject } from "../../src/ui/failure.ts";
+import { reportFailure } from "../../src/ui/report-failure.ts";
+import { PLAIN } from "../../src/ui/style.ts";
+import { fakeIo } from "./fake-io.ts";
+
+const lines = (error: unknown, cwd = "/nowhere", verbose = false) =>
+  failureLines(error, { style: PLAIN, cwd, verbose });
+
+describe("a failure for a person", () => {
+  it("says what, where, why and what to type next", () => {
+    const dir = mkdtempSync(join(tmpdir(), "appctl-ui-"));
+    writeFileSync(join(dir, "app.ts"), ["one", "two", "\tconst x = boom();", "four"].join("\r\n"));
+    const error = new AppctlError({
+      code: "APP_THREW",
+      exit: ExitCode.failed,
+      message: "web failed: TypeError: boom is not a function",
+      hint: "the file threw this while it was loaded",
+      next: ["appctl logs apps web"],
+      location: { file: "app.ts", line: 3, column: 12 },
+      details: ["at app.ts:3:12", "", "Last lines of its output:", "  \x1b[31mred\x1b[0m"],
+    });
+    expect(lines(error, dir)).toEqual([
+      "Error: web failed: TypeError: boom is not a function",
+      " --> app.ts:3:12",
+      "  |",
+      "3 |   const x = boom();",
+      "  |             ^",
+      "",
+      "  at app.ts:3:12",
+      "",
+      "  Last lines of its output:",
+      "    red",
+      "",
+      "hint: the file threw this while it was loaded",
+      "next:",
+      "  appctl logs apps web",
+    ]);
+  });
+
+  it("lists every fault with its path and its place", () => {
+    const error = usageError("app.ts has 2 faults", {
+      location: { file: "app.ts", line: 7, column: 3, lineText: "  secrts: []," },
+      faults: [
+        {
+          path: "secrts",
+          message: "is not an option of App",
+          hint: 'did you mean "secrets"?',
+          location: { file: "app.ts", line: 7, column: 3, lineText: "  secrts: []," },
+        },
+        { path: "limits.mem", message: 'must be such as "1Gi"' },
+      ],
+    });
+    expect(lines(error)).toEqual([
+      "Error: app.ts has 2 faults",
+      "",
+      "  secrts: is not an option of App",
+      "   --> app.ts:7:3",
+      "    |",
+      "  7 |   secrts: [],",
+      "    |   ^",
+      '  hint: did you mean "secrets"?',
+      "",
+      '  limits.mem: must be such as "1Gi"',
+    ]);
+  });
+
+  it("shows a piece of a minified line, with the caret below its column", () => {
+    const lineText = `${"a".repeat(5000)}BOOM${"b".repeat(5000)}`;
+    const [, , , text = "", caret = ""] = lines(
+      usageError("x", { location: { file: "dist.js", line: 1, column: 5001, lineText } }),
+    );
+    expect(text.length).toBeLessThan(120);
+    expect(text.slice(caret.indexOf("^"), caret.indexOf("^") + 4)).toBe("BOOM");
+  });
+
+  it("keeps the caret below its character behind tabs and wide characters", () => {
+    const lineText = "\t漢字(x)";
+    const [, , , text, caret] = lines(usageError("x", { location: { file: "a.ts", line: 1, column: 4, lineText } }));
+    expect([text, caret]).toEqual(["1 |   漢字(x)", "  |       ^"]);
+  });
+
+  it("does not fail over a file that is gone", () => {
+    expect(lines(usageError("x", { location: { file: "gone.ts", line: 12, column: 1 } }))).toEqual([
+      "Error: x",
+      "  --> gone.ts:12:1",
+    ]);
+  });
+
+  it("shows the stack and the cause only for a bug, or when asked", () => {
+    const cause = new Error("inner");
+    const error = usageError("outer", { cause });
+    expect(lines(error)).toEqual(["Error: outer"]);
+    expect(lines(error, "/nowhere", true).join("\n")).toMatch(/at .*failure\.test[\s\S]*caused by Error: inner/);
+    const bug = lines(new TypeError("undefined is not a function")).join("\n");
+    expect(bug).toContain("appctl failed unexpectedly: undefined is not a function");
+    expect(bug).toMatch(/at .*failure\.test/);
+    expect(bug).toContain("bug in appctl");
+  });
+
+  it("does not call Ctrl-C an error", () => {
+    const error = new AppctlError({ code: "INTERRUPTED", exit: ExitCode.interrupted, message: "Interrupted." });
+    expect(lines(error)).toEqual(["Interrupted."]);
+  });
+});
+
+it("maps every error to its exit code", () => {
+  for (const exit of Object.values(ExitCode)) {
+    expect(exitCodeOf(new AppctlError({ code: "X", exit, message: "x" }))).toBe(exit);
+  }
+  expect(exitCodeOf(new Error("x"))).toBe(70);
+  expect(exitCodeOf("thrown text")).toBe(70);
+  expect(failureObject("thrown text")).toMatchObject({ code: "BUG", exitCode: 70 });
+});
+
+it("knows an AppctlError of another copy of the package", () => {
+  const foreign = Object.assign(new Error("from elsewhere"), {
+    code: "NOT_FOUND",
+    exit: 4,
+    hint: undefined,
+    next: [],
+    faults: [],
+    location: undefined,
+    details: [],
+    [Symbol.for("appctl.error")]: true,
+  });
+  expect([exitCodeOf(foreign), failureObject(foreign).message]).toEqual([4, "from elsewhere"]);
+});
+
+describe("reportFailure", () => {
+  const error = usageError("no such thing", { code: "NOPE", hint: "try another", next: ["appctl get apps"] });
+  const modes = { color: "auto", verbose: false } as const;
+
+  it("prints one JSON object on stdout and nothing on stderr", async () => {
+    const { io, stdout, stderr } = fakeIo();
+    await reportFailure(io, error, { ...modes, output: "json" });
+    expect(stderr()).toBe("");
+    expect(JSON.parse(stdout())).toEqual({
+      error: {
+        code: "NOPE",
+        message: "no such thing",
+        hint: "try another",
+        next: ["appctl get apps"],
+        docs: "README.md#exit-codes",
+        exitCode: 2,
+      },
+    });
+  });
+
+  it("ends the lines of ndjson, with the next number", async () => {
+    const { io, stdout } = fakeIo();
+    io.lines.write({ type: "status" });
+    await reportFailure(io, error, { ...modes, output: "ndjson" });
+    const last = JSON.parse(stdout().trimEnd().split("\n").at(-1) ?? "");
+    expect(last).toMatchObject({ v: 1, seq: 2, type: "failed", error: { code: "NOPE" } });
+  });
+
+  it.each(["text", "url"] as const)("is text on stderr with -o %s", async (output) => {
+    const { io, stdout, stderr } = fakeIo();
+    await reportFailure(io, error, { ...modes, output });
+    expect([stdout(), stderr()]).toEqual(["", "Error: no such thing\nhint: try another\nnext:\n  appctl get apps\n"]);
+  });
+});
