@@ -270,6 +270,7 @@ export class Deployer {
     const aborter = new AbortController();
     this.#running.set(app.id, aborter);
     const signal = AbortSignal.any([aborter.signal, this.#closing.signal]);
+    let live = false;
     try {
       const verdict = await this.#rollOut(app, revision, deployment, signal);
       if (verdict.ok) {
@@ -290,7 +291,10 @@ export class Deployer {
             store.closeDeployment(deployment, "succeeded");
           },
         );
+        live = true;
       } else {
+        // First back to what served, then the verdict: it may have had the traffic, without being live.
+        await this.#settle(app);
         log.append(
           deployment,
           [
@@ -312,6 +316,7 @@ export class Deployer {
       if (signal.aborted) return; // stopping or deleted: the deployment stays open, or goes with the app
       this.#o.report(`deployment ${deployment.id} of ${app.name}: ${error instanceof Error ? error.stack : error}`);
       const cause = { code: "PLATFORM_ERROR", message: messageOf(error) };
+      await this.#settle(app).catch((again) => this.#o.report(messageOf(again)));
       log.append(deployment, [{ type: "failed", revision: revision.name, cause }], () => {
         if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
         store.closeDeployment(deployment, "failed");
@@ -319,8 +324,8 @@ export class Deployer {
     } finally {
       this.#running.delete(app.id);
     }
-    const after = store.byId(app.id);
-    if (after) await this.#settle(after);
+    // After the verdict: nobody waits for the last requests of the revision before.
+    if (live) await this.#settle({ ...app, currentRevision: revision.name, stopped: false });
   }
 
   /** Starts the revision beside the one that serves, moves traffic to it and proves that it is live. */

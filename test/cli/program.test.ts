@@ -1,0 +1,159 @@
+import { describe, expect, it } from "vitest";
+import { isAppctlError } from "../../src/core/errors.ts";
+import { createProgram, runProgram } from "../../src/program.ts";
+import { fakeIo } from "../ui/fake-io.ts";
+
+type Commander = ReturnType<typeof createProgram>;
+
+const all = (command: Commander): Commander[] => [command, ...command.commands.flatMap(all)];
+const pathOf = (command: Commander): string[] => (command.parent ? [...pathOf(command.parent), command.name()] : []);
+const commands = all(createProgram(fakeIo().io));
+const leaves = commands.filter((command) => command.commands.length === 0);
+
+async function help(...args: string[]): Promise<string> {
+  const { io, stdout } = fakeIo();
+  await runProgram(io, [...args, "--help"]);
+  return stdout();
+}
+
+/** The usage error of a command line that is wrong. */
+async function wrong(...args: string[]) {
+  const { io, stdout } = fakeIo();
+  const error: unknown = await runProgram(io, args).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!isAppctlError(error)) throw new Error(`no usage error for ${args.join(" ")}: ${error}`);
+  expect([stdout(), error.exit]).toEqual(["", 2]);
+  return error;
+}
+
+describe("the command tree", () => {
+  it("has every command", () => {
+    expect(leaves.map((command) => pathOf(command).join(" ")).sort()).toEqual([
+      "attach",
+      "create admin-api-key",
+      "create api-key",
+      "create secret",
+      "delete api-key",
+      "delete apps",
+      "delete secret",
+      "deploy apps",
+      "get api-key",
+      "get apps",
+      "get secret",
+      "logs apps",
+      "open",
+      "platform logs",
+      "platform run",
+      "platform start",
+      "platform status",
+      "platform stop",
+      "rollback",
+      "start apps",
+      "stop apps",
+      "update secret",
+    ]);
+  });
+
+  it.each(commands.map((command) => [pathOf(command).join(" ") || "(root)", command] as const))(
+    "%s: help with examples that the command line itself understands",
+    async (_, command) => {
+      const text = await help(...pathOf(command));
+      expect(text).toMatch(/^Usage: appctl/);
+      const examples = [...text.matchAll(/^ {2}\$ (.*)$/gm)].map((match) => match[1] as string);
+      expect(examples.length).toBeGreaterThan(0);
+      for (const example of examples) {
+        const [, line = ""] = /\bappctl ([^|)]*)/.exec(example) ?? [];
+        const words = line.split("<")[0]?.trim().split(/\s+/) ?? [];
+        const target = commands
+          .filter((each) =>
+            pathOf(each).every((word, index) => word === words[index] || each.aliases().includes(words[index] ?? "")),
+          )
+          .sort((a, b) => pathOf(b).length - pathOf(a).length)[0];
+        expect(target?.commands, example).toEqual([]);
+        for (const flag of words.filter((word) => word.startsWith("-") && word !== "-")) {
+          expect(
+            target?.options.some((option) => option.long === flag || option.short === flag),
+            `${example}: ${flag}`,
+          ).toBe(true);
+        }
+      }
+    },
+  );
+
+  it("gives every command the global options, after it and before the verb", async () => {
+    for (const command of leaves) {
+      const longs = command.options.map((option) => option.long);
+      for (const flag of [
+        "--project",
+        "--domain",
+        "--config",
+        "--endpoint",
+        "--port",
+        "--output",
+        "--color",
+        "--verbose",
+      ]) {
+        expect(longs, pathOf(command).join(" ")).toContain(flag);
+      }
+    }
+    expect((await wrong("--port", "0", "get", "apps")).message).toContain('--port "0"');
+    expect((await wrong("-o", "ndjson", "get", "apps")).message).toContain("-o ndjson");
+  });
+
+  it("shows no command that is not for people", async () => {
+    expect(await help("platform")).not.toContain("run");
+    expect(await help("platform", "run")).toContain("--port");
+  });
+
+  it("has an alias for every noun", async () => {
+    for (const [verb, noun] of [
+      ["get", "app"],
+      ["get", "secrets"],
+      ["get", "api-keys"],
+      ["deploy", "app"],
+      ["delete", "app"],
+    ] as const) {
+      expect(await help(verb, noun)).toContain(`Usage: appctl ${verb}`);
+    }
+  });
+});
+
+describe("wrong usage", () => {
+  it.each([
+    [["depoly", "apps"], "unknown command 'depoly'", "did you mean deploy?"],
+    [["deploy", "aps", "app.ts"], "unknown command 'aps'", "did you mean apps?"],
+    [["platform", "statsu", "--help"], "unknown command 'statsu'", "did you mean status?"],
+    [["create", "secret", "--nmae", "X"], "unknown option '--nmae'", "did you mean --name?"],
+    [["get", "apps", "--projct", "x"], "unknown option '--projct'", "did you mean --project?"],
+    [["deploy", "apps", "a.ts", "--alow-scripts"], "unknown option '--alow-scripts'", "did you mean --allow-scripts?"],
+  ])("%j: says what and the nearest", async (args, message, hint) => {
+    const error = await wrong(...args);
+    expect([error.message, error.hint]).toEqual([message, hint]);
+    expect(error.next[0]).toMatch(/^appctl .*--help$/);
+  });
+
+  it.each([
+    [["deploy", "apps"], "missing required argument 'file'"],
+    [["stop", "apps"], "missing required argument 'name'"],
+    [["stop", "apps", "a", "b"], "too many arguments"],
+    [["create", "secret"], "the name of the secret is missing"],
+    [["create", "secret", "A", "--name", "B"], "two names"],
+    [["create", "secret", "--name", ""], "empty"],
+    [["create", "api-key", "--name", "X"], "missing required argument 'kind'"],
+    [["create", "api-key", "owner", "--name", "X"], '"owner" is not a kind'],
+    [["create"], "It takes secret, admin-api-key, api-key"],
+    [["get", "apps", "-o", "yaml"], "-o yaml is not an output"],
+    [["get", "apps", "--color", "blue"], "--color"],
+    [["get", "apps", "--port", "70000"], "--port"],
+    [["logs", "apps", "web", "--tail", "many"], "--tail"],
+    [["logs", "apps", "web", "--since", "yesterday"], "--since"],
+    [["logs", "apps", "web", "-f", "-o", "json"], "--follow"],
+    [["deploy", "apps", "a.ts", "--wait-timeout", "0"], "--wait-timeout"],
+    [["deploy", "apps", "a.ts", "--wait-timeout", "soon"], "--wait-timeout"],
+    [["attach", "web", "--deployment", "first"], "--deployment"],
+    [["create", "secret", "X", "--scope", "world"], "--scope"],
+    [["delete", "apps", "web"], "needs a yes"],
+  ])("%j: %s", async (args, text) => expect((await wrong(...args)).message).toContain(text));
+});

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { commandLine, milliseconds } from "../../src/commands/flags.ts";
+import { appLines } from "../../src/commands/get-apps.ts";
+import { sinceTime } from "../../src/commands/logs-apps.ts";
+import { runArguments } from "../../src/commands/platform-start.ts";
+import { isLoopback } from "../../src/commands/session.ts";
+import { NOW } from "../ui/fake-io.ts";
+import { sampleApp } from "./samples.ts";
+
+it("shows an app", () => {
+  expect(appLines({ ...sampleApp, message: "" }, NOW)).toEqual([
+    "Name:     web",
+    "Status:   Running",
+    "Endpoint: http://rough-meadow-97cf5.apps.localhost:7654",
+    "Access:   with a platform key",
+    "Console:  http://localhost:7654/console/projects/default/domains/development/apps/web",
+    "Revision: web-00002",
+    "Image:    localhost:7654/web-image:KXwIrIyoU_Decb0wgPy23A-0123456789ab",
+    `Digest:   sha256:${"0".repeat(64)}`,
+    "Created:  2h ago",
+    "Updated:  5m ago",
+    "",
+    "REPLICA          STATE  REVISION   RESTARTS  AGE  LAST EXIT",
+    "web-00002-abcde  Ready  web-00002  0         30s  -",
+  ]);
+  expect(appLines({ ...sampleApp, status: "Failed", message: "it \x1b[31mthrew", replicas: [] }, NOW)[1]).toBe(
+    "Status:   Failed: it threw",
+  );
+});
+
+describe("flags", () => {
+  it("read durations: a bare number is seconds", () => {
+    expect(["600s", "10m", "1h", "500ms", "90", "1.5s"].map((text) => milliseconds("--x", text))).toEqual([
+      600_000, 600_000, 3_600_000, 500, 90_000, 1500,
+    ]);
+    for (const text of ["", "0", "-1", "10 years", "abc", "Infinity"])
+      expect(() => milliseconds("--x", text)).toThrow("--x");
+  });
+
+  it("read --since as a duration or a time", () => {
+    expect(sinceTime("10m", NOW)).toBe("2026-03-01T11:50:00.000Z");
+    expect(sinceTime("2026-01-31T08:00:00+01:00", NOW)).toBe("2026-01-31T07:00:00.000Z");
+    expect(() => sinceTime("2026-13-99T99:00", NOW)).toThrow("--since");
+  });
+
+  it("make command lines that can be pasted", () => {
+    expect(commandLine(["attach", "web"], { project: "default", domain: "development" })).toBe("appctl attach web");
+    expect(commandLine(["create", "secret", "it's"], { project: "p", domain: "d" })).toBe(
+      "appctl create secret 'it'\\''s' --project p --domain d",
+    );
+    expect(runArguments(7000, { host: "0.0.0.0", baseDomain: "apps.example.com", url: "https://example.com" })).toEqual(
+      [...["--port", "7000", "--host", "0.0.0.0", "--base-domain", "apps.example.com", "--url", "https://example.com"]],
+    );
+  });
+});
+
+it.each([
+  ["http://localhost:7654", true],
+  ["http://web.apps.localhost:7654", true],
+  ["http://127.0.0.1:7654", true],
+  ["http://127.1.2.3", true],
+  ["http://[::1]:7654", true],
+  ["https://localhost.example.com", false],
+  ["https://notlocalhost", false],
+  ["http://128.0.0.1", false],
+])("%s is this machine: %s", (endpoint, expected) => expect(isLoopback(endpoint)).toBe(expected));
