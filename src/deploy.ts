@@ -9,7 +9,7 @@ import { missingPackagesOf } from "./app/missing-packages.ts";
 import { deployOrder } from "./app/select.ts";
 import type { LoadedApp } from "./app/validate.ts";
 import type { Client, Scope } from "./client/client.ts";
-import type { AppRef, DeploymentEvent, FailureCause } from "./contract/types.ts";
+import type { AppRef, CheckResult, DeploymentEvent, FailureCause } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
 import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
@@ -45,7 +45,15 @@ export interface DeployOptions {
 export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEvent> {
   const loaded = await load(options);
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
-  for (const app of deployOrder(loaded, options.name)) yield* deployOne(app, loaded, options);
+  const apps = deployOrder(loaded, options.name);
+  // Everything that can be wrong is looked for in all of them before anything is built or changed.
+  const checks = new Map<LoadedApp, CheckResult>();
+  for (const app of apps) checks.set(app, await check(app, options));
+  for (const [app, { warnings, missingSecrets }] of checks) {
+    for (const message of warnings) yield { type: "warning", message };
+    await createMissing(missingSecrets, app, options);
+  }
+  for (const [app, { registry }] of checks) yield* deployOne(app, loaded, registry, options);
 }
 
 /** Loads the file. Packages of an ImageSpec that are not installed beside it come from their own layer. */
@@ -62,22 +70,27 @@ async function load(options: DeployOptions): Promise<LoadedFile> {
   }
 }
 
-async function* deployOne(app: LoadedApp, loaded: LoadedFile, options: DeployOptions): AsyncGenerator<DeployEvent> {
+/** Asks the platform what stands in the way; faults end the deploy here. */
+async function check(app: LoadedApp, { client, scope, file, signal }: DeployOptions): Promise<CheckResult> {
+  const result = await client.checkApp({ ...scope, name: app.spec.name }, app.spec, signal);
+  if (result.faults.length === 0) return result;
+  throw new AppctlError({
+    code: "INVALID_APP",
+    exit: ExitCode.usage,
+    message: `${app.spec.name} in ${file} cannot be deployed as it is`,
+    faults: result.faults,
+  });
+}
+
+async function* deployOne(
+  app: LoadedApp,
+  loaded: LoadedFile,
+  registry: string,
+  options: DeployOptions,
+): AsyncGenerator<DeployEvent> {
   const { client, scope, signal } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
-  const check = await client.checkApp(ref, app.spec, signal);
-  if (check.faults.length > 0) {
-    throw new AppctlError({
-      code: "INVALID_APP",
-      exit: ExitCode.usage,
-      message: `${options.file} cannot be deployed as it is`,
-      faults: check.faults,
-    });
-  }
-  for (const message of check.warnings) yield { type: "warning", message };
-  await createMissing(check.missingSecrets, app, options);
-
-  const image = yield* makeImage({ ...options, app, loaded, registry: check.registry });
+  const image = yield* makeImage({ ...options, app, loaded, registry });
   const deployment = await client.applyApp(ref, app.spec, image, randomUUID());
   yield {
     type: "deploying",
@@ -137,14 +150,13 @@ export async function* follow(options: FollowOptions): AsyncGenerator<DeployEven
       yield { type: "status", phase: event.phase, reason: event.reason, message: event.message };
     } else if (event.type === "failed") throw failure(ref, event, options.root ?? "");
     else {
-      const app = await client.getApp(ref);
       yield {
         type: "succeeded",
         app: ref.name,
         endpoint: event.endpoint,
         revision: event.revision,
-        image: app.image ?? "",
-        digest: app.digest ?? "",
+        image: event.image,
+        digest: event.digest,
         consoleUrl: deployment.consoleUrl,
         unchanged: event.unchanged,
       };

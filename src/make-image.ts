@@ -19,7 +19,7 @@ import {
   planEnvironment,
 } from "./image/environment.ts";
 import { OciLayout } from "./image/layout.ts";
-import type { ImageConfig, Manifest } from "./image/oci.ts";
+import type { Descriptor, ImageConfig, Manifest } from "./image/oci.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
 /** What {@link makeImage} needs. */
@@ -59,10 +59,15 @@ export async function* makeImage(options: MakeImageOptions): AsyncGenerator<Depl
   for (const message of plan.warnings) yield { type: "warning", message };
 
   const reference = `${registry}/${plan.reference}`;
-  let environment = await existing(plan, layout, options);
-  yield { type: "image", state: environment ? "found" : "missing", reference };
+  const found = await existing(plan, layout, options);
+  yield { type: "image", state: found ? "found" : "missing", reference };
+  let environment = found?.image;
+  // What the platform does not have under its name yet goes there with the app.
+  let unnamed = found?.unnamed;
   if (!environment) {
-    environment = yield* progress.during(buildEnvironment(plan, layout, context));
+    const built = yield* progress.during(buildEnvironment(plan, layout, context));
+    environment = built;
+    unnamed = built.descriptor;
     yield { type: "image", state: "built", reference };
   }
   const image = await buildAppImage({
@@ -72,7 +77,15 @@ export async function* makeImage(options: MakeImageOptions): AsyncGenerator<Depl
     layout,
     signal,
   });
-  yield* progress.during(upload(image, plan, layout, options, (step) => progress.push(step)));
+  yield* progress.during(
+    upload(
+      image,
+      unnamed && { reference: plan.reference, manifest: environment.manifest, descriptor: unnamed },
+      layout,
+      options,
+      (step) => progress.push(step),
+    ),
+  );
   return { reference: `${registry}/${image.reference}`, digest: image.digest };
 }
 
@@ -114,16 +127,16 @@ async function existing(
   plan: EnvironmentPlan,
   layout: OciLayout,
   { client, signal }: MakeImageOptions,
-): Promise<EnvironmentImage | undefined> {
+): Promise<{ image: EnvironmentImage; unnamed?: Descriptor } | undefined> {
   const [there, here] = await Promise.all([
     client.resolveImage(plan.reference, signal),
     loadEnvironment(layout, plan.reference),
   ]);
-  if (!there)
-    return here && (await layout.missing(here.manifest.layers.map(({ digest }) => digest))).length === 0
-      ? here
-      : undefined;
-  if (here && here.descriptor.digest === there.digest) return here;
+  if (!there) {
+    if (!here || (await layout.missing(here.manifest.layers.map(({ digest }) => digest))).length > 0) return undefined;
+    return { image: here, unnamed: here.descriptor };
+  }
+  if (here && here.descriptor.digest === there.digest) return { image: here };
   // Built on another machine: manifest and configuration are all that an app image needs to stand on it.
   const json = async (digest: string): Promise<unknown> => {
     const bytes = await client.getBlob(digest, signal);
@@ -131,7 +144,8 @@ async function existing(
     return JSON.parse(Buffer.from(bytes).toString("utf8"));
   };
   const manifest = (await json(there.digest)) as Manifest;
-  return { reference: plan.reference, manifest, config: (await json(manifest.config.digest)) as ImageConfig };
+  const config = (await json(manifest.config.digest)) as ImageConfig;
+  return { image: { reference: plan.reference, manifest, config } };
 }
 
 /** The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for. */
@@ -167,28 +181,33 @@ function runConfig({ spec }: LoadedApp) {
   return { entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"], port };
 }
 
-/** Sends what the platform lacks, largest content first, then the names: a name never stands for half an image. */
+/** An environment image that the platform does not know by its name. */
+interface Unnamed {
+  reference: string;
+  manifest: Manifest;
+  descriptor: Descriptor;
+}
+
+/** Sends what the platform lacks, layers first, then the names: a name never stands for half an image. */
 async function upload(
   image: AppImage,
-  plan: EnvironmentPlan,
+  environment: Unnamed | undefined,
   layout: OciLayout,
   { client, signal }: MakeImageOptions,
   onProgress: (step: BuildProgress) => void,
 ): Promise<void> {
-  const environment = await layout.resolve(plan.reference);
-  const blobs = new Map(image.blobs.map(({ digest, size }) => [digest, size]));
-  if (environment) {
-    const manifest = await layout.readJson<Manifest>(environment.digest);
-    for (const { digest, size } of [manifest.config, environment]) blobs.set(digest, size);
-  }
-  const missing = await client.missingBlobs([...blobs.keys()], signal);
+  const parts = [...image.blobs, ...(environment ? [environment.manifest.config, environment.descriptor] : [])];
+  const blobs = new Map(parts.map(({ digest, size }) => [digest, size]));
+  const [missing, named] = await Promise.all([
+    client.missingBlobs([...blobs.keys()], signal),
+    client.resolveImage(image.reference, signal),
+  ]);
   for (const [index, digest] of missing.entries()) {
     onProgress({ step: "upload", message: "uploading the image", done: index, total: missing.length });
     await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
   }
-  if (missing.length === 0) return; // all of it is there, so the names are as well
-  if (environment) await client.tagImage(plan.reference, environment.digest, signal);
-  await client.tagImage(image.reference, image.digest, signal);
+  if (environment) await client.tagImage(environment.reference, environment.descriptor.digest, signal);
+  if (named?.digest !== image.digest) await client.tagImage(image.reference, image.digest, signal);
 }
 
 /** Turns progress callbacks into events of the generator that waits for the work. */

@@ -22,7 +22,7 @@ import type {
   SecretWrite,
 } from "../contract/types.ts";
 import { AppctlError, ExitCode } from "../core/errors.ts";
-import { Http, type HttpOptions, type HttpRequest, isBroken, isUnreachable, pause } from "./http.ts";
+import { Http, type HttpOptions, type HttpRequest, isBroken, isUnreachable, pause, unreachableError } from "./http.ts";
 
 /** Where a request is about: project and domain. */
 export interface Scope {
@@ -105,7 +105,7 @@ export class Client {
   putBlob = (digest: string, file: string, size: number, signal?: AbortSignal): Promise<unknown> =>
     this.#json("putBlob", {
       params: { digest },
-      body: createReadStream(file),
+      body: () => createReadStream(file),
       contentLength: size,
       headers: { "content-type": "application/octet-stream" },
       timeout: 300_000,
@@ -181,10 +181,15 @@ export class Client {
     });
     let rest = "";
     body.setEncoding("utf8");
-    for await (const chunk of body) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) if (line) yield JSON.parse(line) as LogLine;
+    try {
+      for await (const chunk of body) {
+        const lines = (rest + chunk).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) if (line) yield JSON.parse(line) as LogLine;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw isBroken(error) ? unreachableError(this.endpoint, error) : error;
     }
   }
 

@@ -9,7 +9,8 @@ export interface HttpRequest {
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
   json?: unknown;
-  body?: Uint8Array | Readable;
+  /** Bytes, or what opens a stream of them: each try needs its own. */
+  body?: Uint8Array | (() => Readable);
   /** Of `body`, in bytes. */
   contentLength?: number;
   headers?: Record<string, string>;
@@ -61,19 +62,28 @@ export class Http {
   }
 
   /** Sends a request; throws an {@link AppctlError} for every answer but 2xx and for a platform that does not answer. */
-  async send(request: HttpRequest): Promise<HttpResponse> {
+  send(request: HttpRequest): Promise<HttpResponse> {
+    return this.#trying(request, async (response) => response);
+  }
+
+  /** {@link Http.send}, with the answer's JSON. An answer that breaks off is asked for again, as one that never came. */
+  json<T>(request: HttpRequest): Promise<T> {
+    return this.#trying(request, async ({ body }) => (await body.json()) as T);
+  }
+
+  async #trying<T>(request: HttpRequest, read: (response: HttpResponse) => Promise<T>): Promise<T> {
     const repeatable = request.repeatable ?? request.method !== "POST";
     const retries = this.#options.retries ?? RETRY_PAUSES.length;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#once(request);
+        return await read(await this.#once(request));
       } catch (error) {
         request.signal?.throwIfAborted();
         const unreachable = isUnreachable(error);
         const broken = unreachable || isBroken(error);
         if (!broken) throw error;
         // A refused connection never reached the platform, so even a POST may be tried again.
-        const again = unreachable || (repeatable && !(request.body && !(request.body instanceof Uint8Array)));
+        const again = unreachable || repeatable;
         if (!again || attempt >= retries) throw unreachableError(this.#endpoint, error);
         const moved = await this.#options.onUnreachable?.(attempt);
         if (moved) {
@@ -82,12 +92,6 @@ export class Http {
         } else await pause(RETRY_PAUSES[attempt] ?? 2000, request.signal);
       }
     }
-  }
-
-  /** {@link Http.send}, with the answer's JSON. */
-  async json<T>(request: HttpRequest): Promise<T> {
-    const response = await this.send(request);
-    return (await response.body.json()) as T;
   }
 
   /** Closes the connections. */
@@ -108,7 +112,12 @@ export class Http {
       method: request.method,
       dispatcher: this.#agent,
       headers,
-      body: request.json !== undefined ? JSON.stringify(request.json) : (request.body ?? null),
+      body:
+        request.json !== undefined
+          ? JSON.stringify(request.json)
+          : typeof request.body === "function"
+            ? request.body()
+            : (request.body ?? null),
       signal: request.signal ?? null,
       headersTimeout: timeout,
       bodyTimeout: timeout,
@@ -214,7 +223,8 @@ export function isBroken(error: unknown): boolean {
   return BROKEN.has(codeOf(error));
 }
 
-function unreachableError(endpoint: string, cause: unknown): AppctlError {
+/** The error for a platform that does not answer, or no longer. */
+export function unreachableError(endpoint: string, cause: unknown): AppctlError {
   return new AppctlError({
     code: "PLATFORM_UNREACHABLE",
     exit: ExitCode.unavailable,

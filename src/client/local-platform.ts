@@ -1,7 +1,7 @@
 /** Finds the local platform of this user, or starts it, detached: the first command that needs it does so. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Health } from "../contract/types.ts";
 import { builtFile } from "../core/assets.ts";
@@ -47,7 +47,8 @@ export async function findLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPl
     return { endpoint: file.address, apiKey, file, started: false };
   } catch (error) {
     // Nobody listens there, or not our platform, or its key is gone: all mean that it has to be started.
-    if (isAppctlError(error) || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (isAppctlError(error) || error instanceof SyntaxError || code === "ENOENT") return undefined;
     throw error;
   } finally {
     await http.close();
@@ -79,12 +80,18 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
   }
 }
 
+/** A log that has grown large makes room for a new one when a platform starts. */
+function rotate(file: string): void {
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 10 * 1024 * 1024) renameSync(file, `${file}.1`);
+}
+
 /** Starts a detached platform process and waits until it says how that went. */
 export async function startPlatform(env: NodeJS.ProcessEnv, args: string[]): Promise<StartMessage> {
   const { state } = pathsOf(env);
   let log: number;
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 });
+    rotate(join(state, "platform.log"));
     log = openSync(join(state, "platform.log"), "a", 0o600);
   } catch (cause) {
     throw new AppctlError({

@@ -170,6 +170,8 @@ export const DeploymentEvent = z.discriminatedUnion("type", [
     type: z.literal("succeeded"),
     endpoint: z.string(),
     revision: z.string(),
+    image: z.string(),
+    digest: z.string(),
     unchanged: z.boolean(),
   }),
   z.object({ ...eventBase, type: z.literal("failed"), revision: z.string(), cause: FailureCause }),

@@ -71,7 +71,8 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
   }
 
   const key = readKey(env, cwd, settings, faults);
-  const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? fromFiles("endpoint");
+  // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
+  const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? (key ? undefined : fromFiles("endpoint"));
   if (explicit !== undefined && !isOrigin(explicit)) {
     faults.push({ path: "endpoint", message: `"${explicit}" must be a URL such as https://apps.example.com` });
   }

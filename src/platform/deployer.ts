@@ -20,8 +20,8 @@ export interface DeployerOptions {
   proof: ProofOfLive;
   /** Environment that an image's config declares; throws a problem when the image is not whole. */
   imageEnv(digest: string): Promise<Record<string, string>>;
-  /** Port of the public listener on loopback. */
-  port(): number;
+  /** Where the public listener can be reached from this machine. */
+  listener(): { host: string; port: number };
   /** Address of the platform for apps. */
   insideAddress: string;
   report(message: string): void;
@@ -44,16 +44,26 @@ export class Deployer {
     this.#o = options;
   }
 
-  /** Brings every app back into its wanted state and goes on with every open deployment. */
+  /**
+   * Brings every app back into its wanted state and goes on with every open deployment. All of it is in the queues when
+   * this returns its promise: what is accepted from then on comes after it.
+   */
   async resume(): Promise<void> {
-    for (const app of this.#o.store.all()) {
+    const settled: Promise<void>[] = [];
+    for (const { id, ...app } of this.#o.store.all()) {
+      const failed = (error: unknown) => this.#o.report(`resuming ${app.name}: ${messageOf(error)}`);
       if (app.deleting) {
-        void this.delete(app).catch((error) => this.#o.report(`deleting ${app.name}: ${messageOf(error)}`));
+        void this.delete(app).catch(failed);
         continue;
       }
-      await this.#settle(app).catch((error) => this.#o.report(`resuming ${app.name}: ${messageOf(error)}`));
-      for (const deployment of this.#o.store.openDeployments(app.id)) this.#enqueue(app.id, deployment);
+      const settle = async () => {
+        const now = this.#o.store.byId(id);
+        if (now) await this.#settle(now);
+      };
+      settled.push(this.#inOrder(id, settle).catch(failed));
+      for (const deployment of this.#o.store.openDeployments(id)) this.#enqueue(id, deployment);
     }
+    await Promise.all(settled);
   }
 
   /**
@@ -95,7 +105,9 @@ export class Deployer {
   /** Starts a stopped app again with the revision that it had; for one that runs, proves that it does. */
   start(ref: AppRef): DeploymentRecord {
     const app = this.#existing(ref);
-    const revision = app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
+    const expected = this.#expected(app);
+    if (expected?.deployment) return expected.deployment; // a deploy under way starts it
+    const revision = expected?.revision;
     if (!revision) throw new ProblemError(409, "NEVER_DEPLOYED", `app ${ref.name} has no revision that was ever ready`);
     return this.#begin(app, revision, !app.stopped);
   }
@@ -105,8 +117,8 @@ export class Deployer {
     const app = this.#existing(ref);
     const revisions = this.#o.store.revisions(app.id);
     const ready = revisions.filter((r) => r.state === "Ready");
-    const current = ready.findIndex((r) => r.name === app.currentRevision);
-    const revision = name === undefined ? ready[current + 1] : revisions.find((r) => r.name === name);
+    const wanted = name ?? this.#o.store.served(app.id).find((served) => served !== app.currentRevision);
+    const revision = revisions.find((r) => r.name === wanted);
     if (!revision) {
       throw name === undefined
         ? new ProblemError(409, "NO_EARLIER_REVISION", `app ${ref.name} has no earlier revision that was ready`)
@@ -203,9 +215,9 @@ export class Deployer {
       if (holder && holder.id !== existing?.id) {
         throw new ProblemError(409, "SUBDOMAIN_TAKEN", `sub-domain ${spec.subdomain} belongs to app ${holder.name}`);
       }
-      if (existing && existing.subdomain !== spec.subdomain) store.update(existing.id, { subdomain: spec.subdomain });
     }
-    if (existing) return store.byId(existing.id) as AppRecord;
+    // An app that has an address keeps it until the revision that asks for another one serves.
+    if (existing) return existing;
     let subdomain = spec.subdomain ?? drawSubdomain();
     while (store.bySubdomain(subdomain)) subdomain = drawSubdomain();
     return store.create(ref, subdomain);
@@ -266,7 +278,8 @@ export class Deployer {
     const { store, log } = this.#o;
     const app = store.byId(deployment.appId);
     const revision = store.revision(deployment.appId, deployment.revision);
-    if (!app || app.deleting || !revision) return;
+    if (!app || app.deleting || !revision || store.deployment(app.id, deployment.id)?.state !== "open") return;
+    const subdomain = revision.spec.subdomain ?? app.subdomain;
     const aborter = new AbortController();
     this.#running.set(app.id, aborter);
     const signal = AbortSignal.any([aborter.signal, this.#closing.signal]);
@@ -280,14 +293,16 @@ export class Deployer {
             { type: "status", phase: "Started", reason: "", message: "Service is ready" },
             {
               type: "succeeded",
-              endpoint: this.#o.addresses.endpoint(app.subdomain),
+              endpoint: this.#o.addresses.endpoint(subdomain),
               revision: revision.name,
+              image: revision.image,
+              digest: revision.digest,
               unchanged: deployment.unchanged,
             },
           ],
           () => {
             store.setRevisionState(app.id, revision.name, "Ready");
-            store.update(app.id, { currentRevision: revision.name, stopped: false });
+            store.update(app.id, { currentRevision: revision.name, stopped: false, subdomain });
             store.closeDeployment(deployment, "succeeded");
           },
         );
@@ -354,7 +369,7 @@ export class Deployer {
     }
     signal.throwIfAborted();
     if (!deployment.unchanged) this.#status(deployment, "Uninitialized", "Waiting for load balancer to be ready");
-    return this.#prove(app, revision, signal);
+    return this.#prove(app, revision, deployment, signal);
   }
 
   /** Logs a status, unless it is the last one already: a deployment that is taken up again passes its steps once more. */
@@ -364,13 +379,18 @@ export class Deployer {
     this.#o.log.append(deployment, [{ type: "status", phase: "Pending", reason, message }]);
   }
 
-  async #prove(app: AppRecord, revision: RevisionRecord, signal: AbortSignal): Promise<Verdict> {
+  async #prove(
+    app: AppRecord,
+    revision: RevisionRecord,
+    deployment: DeploymentRecord,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
     const deadline = Date.now() + revision.spec.startTimeout * 1000;
     for (;;) {
       const outcome = await this.#o.proof.prove(
         {
           host: this.#o.addresses.host(app.subdomain),
-          port: this.#o.port(),
+          address: this.#o.listener(),
           revision: revision.name,
           requiresAuth: revision.spec.requiresAuth,
           timeoutMs: Math.max(1, Math.min(revision.spec.requestTimeout * 1000, deadline - Date.now())),
@@ -379,6 +399,11 @@ export class Deployer {
       );
       signal.throwIfAborted();
       if (outcome.ok) return outcome;
+      const crashed = this.#o.engine.replicas(app).find((r) => r.revision === revision.name && r.restarts > 0);
+      if (crashed && !deployment.unchanged) {
+        const message = `it crashed as soon as it was ready (${crashed.lastExit ?? "unknown exit"})`;
+        return { ok: false, cause: { code: "NOT_LIVE", message, hint: "its log says more" } };
+      }
       if (!outcome.retry || Date.now() >= deadline) {
         return { ok: false, cause: { code: "NOT_LIVE", message: outcome.message } };
       }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ApiKeyInfo } from "../contract/types.ts";
 import { apiKeyHint, formatApiKey, parseApiKey } from "../core/api-key.ts";
+import { messageOf } from "../core/errors.ts";
 import { Redacted } from "../core/redacted.ts";
 import { notFound, ProblemError } from "./problem.ts";
 import type { Database } from "./store/database.ts";
@@ -19,6 +20,8 @@ interface KeyRow {
 
 /** A key that a request carried. */
 export interface Principal {
+  /** Of this very key: a later key of the same name has another. */
+  id: string;
   name: string;
   kind: "admin";
 }
@@ -30,13 +33,15 @@ export interface Principal {
 export class KeyStore {
   readonly #db: Database;
   readonly #now: () => Date;
+  readonly #report: (message: string) => void;
   readonly #keys = new Map<string, KeyRow>();
   readonly #unwritten = new Set<KeyRow>();
   #flush: NodeJS.Timeout | undefined;
 
-  constructor(db: Database, now: () => Date) {
+  constructor(db: Database, now: () => Date, report: (message: string) => void = () => undefined) {
     this.#db = db;
     this.#now = now;
+    this.#report = report;
     this.reload();
   }
 
@@ -88,11 +93,16 @@ export class KeyStore {
     if (!row || !timingSafeEqual(Buffer.from(row.hash), Buffer.from(hash))) return undefined;
     row.last_used_at = this.#now().toISOString();
     this.#unwritten.add(row);
-    this.#flush ??= setTimeout(() => this.flush(), 3000).unref();
-    return { name: row.name, kind: row.kind };
+    this.#flush ??= setTimeout(() => this.#flushLater(), 3000).unref();
+    return { id: row.hash, name: row.name, kind: row.kind };
   }
 
-  /** True while a key of that name exists: a console session lives no longer than its key. */
+  /** True while the key of that id is valid: a console session lives no longer than its key. */
+  isValid(id: string): boolean {
+    return this.#keys.has(id);
+  }
+
+  /** True while a key of that name exists. */
   has(name: string): boolean {
     for (const row of this.#keys.values()) if (row.name === name) return true;
     return false;
@@ -125,6 +135,15 @@ export class KeyStore {
     this.get(name);
     this.#db.run("DELETE FROM api_keys WHERE name = ?", name);
     for (const [hash, row] of this.#keys) if (row.name === name) this.#keys.delete(hash);
+  }
+
+  /** A disk that is full must not end the platform over a time of last use: it is written with the next one. */
+  #flushLater(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      this.#report(`the last use of API keys could not be written: ${messageOf(error)}`);
+    }
   }
 
   /** Writes the times of last use. */

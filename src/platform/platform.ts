@@ -1,8 +1,18 @@
 /** The platform's composition root: the one place that knows every part and how they are put together. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { PlatformStatus } from "../contract/types.ts";
 import { parseApiKey } from "../core/api-key.ts";
 import { version } from "../core/assets.ts";
@@ -62,6 +72,8 @@ export interface PlatformOptions {
 export interface Platform {
   port: number;
   url: string;
+  /** Where this machine reaches it, whatever names resolve to. */
+  address: string;
   proofKey: string;
   services: Services;
   /** Ends everything in good order: no new requests, replicas drained, database closed. */
@@ -76,11 +88,11 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const db = new Database(join(stateDir, "platform.db"));
   const store = new AppStore(db, now);
   const secrets = new SecretStore(db, masterKey(options, db), now);
-  const keys = new KeyStore(db, now);
+  const keys = new KeyStore(db, now, report);
   const log = new EventLog(store);
   const proof = new ProofOfLive();
   const images = new OciLayout(join(stateDir, "images"));
-  const sessions = new ConsoleSessions(now, (name) => keys.has(name));
+  const sessions = new ConsoleSessions(now, (id) => keys.isValid(id));
   const engine = await options.engine({
     stateDir,
     images,
@@ -114,6 +126,9 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     addresses: addressesNow,
   });
   const port = await server.listen(options.host, options.port);
+  const everywhere = options.host === "0.0.0.0" || options.host === "::";
+  const localHost = everywhere ? "127.0.0.1" : options.host;
+  const address = `http://${localHost.includes(":") ? `[${localHost}]` : localHost}:${port}`;
   addresses = new Addresses({
     url: options.url ?? `http://localhost:${port}`,
     appsDomain: options.appsDomain ?? "apps.localhost",
@@ -128,8 +143,8 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     addresses,
     proof,
     imageEnv: imageEnvironment(images),
-    port: () => port,
-    insideAddress: `http://127.0.0.1:${port}`,
+    listener: () => ({ host: localHost, port }),
+    insideAddress: address,
     report,
   });
   const proofKey = randomBytes(32).toString("hex");
@@ -171,6 +186,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   return {
     port,
     url: addresses.url,
+    address,
     proofKey,
     services,
     async close() {
@@ -200,7 +216,7 @@ function masterKey(options: PlatformOptions, db: Database): Redacted<Buffer> {
         hint: "put the file back, or name it with APPCTL_MASTER_KEY_FILE",
       });
     }
-    writeFileSync(file, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+    writeDurably(file, `${randomBytes(32).toString("base64")}\n`);
   }
   const key = Buffer.from(readFileSync(file, "utf8").trim(), "base64");
   if (key.length !== 32) {
@@ -211,6 +227,16 @@ function masterKey(options: PlatformOptions, db: Database): Redacted<Buffer> {
     });
   }
   return new Redacted(key);
+}
+
+/** Writes a file that must not be lost once something depends on it: whole, on disk, or not there. */
+function writeDurably(file: string, text: string): void {
+  const temporary = `${file}.new`;
+  writeFileSync(temporary, text, { mode: 0o600, flush: true });
+  renameSync(temporary, file);
+  const dir = openSync(dirname(file), "r");
+  fsyncSync(dir);
+  closeSync(dir);
 }
 
 /** The key that the CLI of the same user reads from a 0600 file: made at the first start, and again when it does not fit. */

@@ -7,10 +7,10 @@ import { request } from "node:http";
 import { GATEWAY_HEADER, PROBE_HEADER, REVISION_HEADER } from "../contract/headers.ts";
 import { messageOf } from "../core/errors.ts";
 
-/** What a proof is about. `host` is the app's host name, `port` the platform's listener on loopback. */
+/** What a proof is about. `host` is the app's host name, `address` the platform's listener. */
 export interface ProofTarget {
   host: string;
-  port: number;
+  address: { host: string; port: number };
   revision: string;
   requiresAuth: boolean;
   timeoutMs: number;
@@ -69,12 +69,12 @@ interface Answer {
 function ask(target: ProofTarget, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
-      host: "127.0.0.1",
-      port: target.port,
+      host: target.address.host,
+      port: target.address.port,
       method: "GET",
       path: "/",
       agent: false,
-      headers: { host: `${target.host}:${target.port}`, "user-agent": "appctl-probe", ...headers },
+      headers: { host: `${target.host}:${target.address.port}`, "user-agent": "appctl-probe", ...headers },
       signal: AbortSignal.any([signal, AbortSignal.timeout(target.timeoutMs)]),
     });
     outgoing.once("error", reject);

@@ -68,7 +68,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
     const file = {
       pid: process.pid,
       url: platform.url,
-      address: `http://127.0.0.1:${platform.port}`,
+      address: platform.address,
       version: version(),
       startedAt: new Date().toISOString(),
       proofKey: platform.proofKey,

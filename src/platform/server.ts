@@ -23,6 +23,7 @@ export interface ServerParts {
 export class PlatformServer {
   readonly #server: Server;
   readonly #parts: ServerParts;
+  #listensOn: string | undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
@@ -66,6 +67,7 @@ export class PlatformServer {
 
   /** Listens. `port` 0 asks the kernel for one; the port is returned. */
   async listen(host: string, port: number): Promise<number> {
+    this.#listensOn = host.includes(":") ? `[${host}]` : host;
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
       this.#server.listen(port, host, () => resolve());
@@ -84,7 +86,7 @@ export class PlatformServer {
 
   #isOwn(host: string): boolean {
     if (host === "localhost" || host === "127.0.0.1" || host === "[::1]") return true;
-    return host === new URL(this.#parts.addresses().url).hostname;
+    return host === new URL(this.#parts.addresses().url).hostname || host === this.#listensOn;
   }
 }
 

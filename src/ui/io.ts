@@ -55,5 +55,6 @@ export function canAsk(io: Pick<Io, "stdin" | "env">): boolean {
 
 /** True when `stream` may be animated. */
 export function canAnimate(stream: Output, env: NodeJS.ProcessEnv): boolean {
-  return stream.isTTY === true && !isCi(env) && env["TERM"] !== "dumb";
+  // A terminal that says it has no columns (a bare pseudo-terminal) cannot be drawn on.
+  return stream.isTTY === true && (stream.columns ?? 80) > 0 && !isCi(env) && env["TERM"] !== "dumb";
 }

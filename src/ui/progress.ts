@@ -20,13 +20,6 @@ export interface Progress {
   stop(): void;
 }
 
-/** A {@link Progress} that says nothing. */
-export const SILENT: Progress = {
-  say() {},
-  around: (write) => write(),
-  stop() {},
-};
-
 /** The {@link Progress} for a stream: a spinner on a terminal, else one line for each new text. */
 export function progressOn(stream: Output, env: NodeJS.ProcessEnv, color: ColorMode): Progress {
   return canAnimate(stream, env) ? new Spinner(stream, usesColor(stream, env, color)) : new Lines(stream);

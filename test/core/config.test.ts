@@ -52,6 +52,13 @@ describe("configuration", () => {
     expect((await resolveConfig({ endpoint: "https://d.example/" }, env, cwd)).endpoint).toBe("https://d.example");
   });
 
+  it("never sends a key to an address that a file of a cloned folder names", async () => {
+    projectFile("endpoint: http://evil.example\n");
+    expect((await resolveConfig({}, env, cwd)).endpoint).toBe("http://evil.example");
+    env["APPCTL_API_KEY"] = key("https://mine.example");
+    expect((await resolveConfig({}, env, cwd)).endpoint).toBe("https://mine.example");
+  });
+
   it("tells every fault at once", async () => {
     projectFile("project: UPPER\ncolour: blue\nport: many\n");
     env["APPCTL_API_KEY"] = "appctl_broken";

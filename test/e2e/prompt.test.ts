@@ -39,6 +39,7 @@ describe("a deploy", () => {
     });
     const [code] = await once(child, "close");
     expect(code, screen).toBe(0);
+    screen = screen.replace(/\x1b\[[\d;]*m/g, "");
     expect(screen).toContain("[Status] Started: Service is ready");
     expect(screen).not.toContain("first-value");
     const [, endpoint] = /Deployed Endpoint: (\S+?)(?:\x1b|\r)/.exec(screen) ?? [];

@@ -124,8 +124,15 @@ describe("the deployer", () => {
   it("keeps a sub-domain for an app, refuses one that is taken, and takes the one that is asked for", async () => {
     const first = await apply("1", "one");
     expect((await apply("2", "two")).endpoint).toBe(first.endpoint);
-    const chosen = await apply("3", "three", { subdomain: "mine" });
-    expect(chosen.endpoint).toContain("//mine.apps.localhost:");
+    // An address changes with the revision that asks for it, when that serves.
+    engine.script = fails({ code: "EXITED", message: "it exited" });
+    await verdict((await apply("3", "three", { subdomain: "mine" })).id);
+    expect((await test.client.getApp(web)).endpoint).toBe(first.endpoint);
+    engine.script = succeeds;
+    expect(await verdict((await apply("4", "three", { subdomain: "mine" })).id)).toMatchObject({
+      type: "succeeded",
+      endpoint: expect.stringContaining("//mine.apps.localhost:"),
+    });
     const other = test.client.applyApp(
       refOf("other"),
       programSpec("other", { subdomain: "mine" }),

@@ -16,13 +16,19 @@ it("keeps only hashes, verifies in memory, revokes at once and records the last 
   expect(keys.verify(key.reveal())).toBeUndefined();
   expect(keys.verify(`Basic ${key.reveal()}`)).toBeUndefined();
   now = new Date("2030-01-02T00:00:00Z");
-  expect(keys.verify(`bearer ${key.reveal()}`)).toEqual({ name: "CI", kind: "admin" });
+  expect(keys.verify(`bearer ${key.reveal()}`)).toMatchObject({ name: "CI", kind: "admin" });
   expect(keys.get("CI").lastUsedAt).toBe(now.toISOString());
   keys.flush();
 
   const afterRestart = new KeyStore(db, () => now);
   expect(afterRestart.get("CI").lastUsedAt).toBe(now.toISOString());
   expect(afterRestart.verifyKey(key.reveal())).toBeDefined();
+  const { id } = afterRestart.verifyKey(key.reveal()) ?? { id: "" };
+  expect(afterRestart.isValid(id)).toBe(true);
+  afterRestart.delete("CI");
+  // What was opened with the key ends with it, also when a new one takes its name.
+  afterRestart.create("CI", endpoint);
+  expect(afterRestart.isValid(id)).toBe(false);
   afterRestart.delete("CI");
   expect(afterRestart.verifyKey(key.reveal())).toBeUndefined();
   expect(new KeyStore(db, () => now).list()).toEqual([]);

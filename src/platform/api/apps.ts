@@ -25,8 +25,15 @@ export async function checkApp(request: ApiRequest) {
   const { spec } = await readBody(request, schemas.CheckRequest);
   sameName(refOf(request), spec.name);
   const { missing, unfit } = secrets.pin(placeOf(request), spec.secrets);
+  const { store } = request.services;
+  const holder = spec.subdomain === undefined ? undefined : store.bySubdomain(spec.subdomain);
+  const taken = holder && holder.id !== store.find(refOf(request))?.id;
   return {
-    faults: [...engine.check(spec), ...unfit.map((message) => ({ path: "secrets", message }))],
+    faults: [
+      ...engine.check(spec),
+      ...(taken ? [{ path: "subdomain", message: `"${spec.subdomain}" belongs to the app ${holder.name}` }] : []),
+      ...unfit.map((message) => ({ path: "secrets", message })),
+    ],
     missingSecrets: missing,
     warnings: engine.warnings(spec),
     registry: addresses.registry,

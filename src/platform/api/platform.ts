@@ -30,7 +30,7 @@ export function stopPlatform({ services }: ApiRequest) {
 export async function consoleLink(request: ApiRequest): Promise<Response> {
   const { sessions, addresses } = request.services;
   const { path } = await readBody(request, schemas.ConsoleLinkRequest);
-  const { token, expiresAt } = sessions.createLink(request.principal?.name ?? "", path);
+  const { token, expiresAt } = sessions.createLink(request.principal?.id ?? "", path);
   const body = { url: `${addresses.url}/console/sign-in?token=${token}`, expiresAt: expiresAt.toISOString() };
   return Response.json(body, { status: 201, headers: { "cache-control": "no-store" } });
 }

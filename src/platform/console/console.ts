@@ -54,7 +54,7 @@ export function createConsole(services: Services): Hono {
     const form = await c.req.parseBody();
     const next = safeNext(typeof form["next"] === "string" ? form["next"] : undefined);
     const principal = services.keys.verifyKey(typeof form["key"] === "string" ? form["key"].trim() : "");
-    if (principal) return signIn(c, principal.name, next);
+    if (principal) return signIn(c, principal.id, next);
     return c.html(signInPage(next, "That is not a valid API key of this platform."), 401);
   });
   app.post("/console/sign-out", (c) => {

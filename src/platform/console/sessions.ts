@@ -17,15 +17,15 @@ export class ConsoleSessions {
   readonly #links = new Map<string, Entry>();
   readonly #sessions = new Map<string, Entry>();
   readonly #now: () => Date;
-  readonly #keyExists: (name: string) => boolean;
+  readonly #isValid: (key: string) => boolean;
 
-  /** A session lives no longer than the key that it was opened with: `keyExists` tells. */
-  constructor(now: () => Date, keyExists: (name: string) => boolean) {
+  /** A session lives no longer than the key that it was opened with: `isValid` tells of a key's id. */
+  constructor(now: () => Date, isValid: (key: string) => boolean) {
     this.#now = now;
-    this.#keyExists = keyExists;
+    this.#isValid = isValid;
   }
 
-  /** A link for one sign-in, on behalf of the API key of that name; it leads to `path`. */
+  /** A link for one sign-in, on behalf of the API key of that id; it leads to `path`. */
   createLink(key: string, path: string): { token: string; expiresAt: Date } {
     const expires = this.#now().getTime() + LINK_MS;
     return { token: remember(this.#links, { key, path, expires }), expiresAt: new Date(expires) };
@@ -45,7 +45,7 @@ export class ConsoleSessions {
     return { token: remember(this.#sessions, { key, path: "", expires }), maxAgeSeconds: SESSION_MS / 1000 };
   }
 
-  /** Name of the API key that the session was opened with, or undefined when there is no such session any more. */
+  /** Id of the API key that the session was opened with, or undefined when there is no such session any more. */
   keyOf(token: string): string | undefined {
     return this.#alive(this.#sessions, hashOf(token))?.key;
   }
@@ -57,7 +57,7 @@ export class ConsoleSessions {
 
   #alive(entries: Map<string, Entry>, hash: string): Entry | undefined {
     const entry = entries.get(hash);
-    if (entry && entry.expires > this.#now().getTime() && this.#keyExists(entry.key)) return entry;
+    if (entry && entry.expires > this.#now().getTime() && this.#isValid(entry.key)) return entry;
     entries.delete(hash);
     return undefined;
   }

@@ -178,6 +178,17 @@ export class AppStore {
     return row && deploymentOf(row);
   }
 
+  /** Names of the revisions that served, the latest first; one that served twice is in the list twice. */
+  served(appId: number): string[] {
+    return this.#db
+      .all<{ revision: string }>(
+        `SELECT d.revision FROM deployments d JOIN revisions r ON r.app_id = d.app_id AND r.name = d.revision
+         WHERE d.app_id = ? AND d.state = 'succeeded' AND r.state = 'Ready' ORDER BY d.id DESC`,
+        appId,
+      )
+      .map((row) => row.revision);
+  }
+
   deploymentByKey(appId: number, key: string): DeploymentRecord | undefined {
     const row = this.#db.get<Row>("SELECT * FROM deployments WHERE app_id = ? AND idempotency_key = ?", appId, key);
     return row && deploymentOf(row);
