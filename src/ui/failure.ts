@@ -39,7 +39,7 @@ export function failureObject(error: unknown): FailureObject {
       message: `appctl failed unexpectedly: ${messageOf(error)}`,
       hint: BUG_HINT,
       next: [],
-      docs: "README.md#exit-codes",
+      docs: "README.md#output-and-exit-codes",
       exitCode: ExitCode.bug,
       details: stackOf(error),
     };
@@ -49,7 +49,7 @@ export function failureObject(error: unknown): FailureObject {
     message: error.message,
     hint: error.hint ?? null,
     next: error.next,
-    docs: "README.md#exit-codes",
+    docs: "README.md#output-and-exit-codes",
     exitCode: error.exit,
     ...(error.faults.length > 0 ? { faults: error.faults } : {}),
     ...(error.location ? { location: error.location } : {}),
@@ -66,7 +66,7 @@ export function failureLines(error: unknown, { style, cwd, verbose }: FailureOpt
   // Faults with places of their own make the error's place one of them.
   const placed = failure.faults?.some(({ location }) => location) ?? false;
   if (failure.location && !placed) lines.push(...codeFrame(failure.location, cwd, style));
-  for (const fault of failure.faults ?? []) lines.push(...faultLines(fault, cwd, style));
+  for (const fault of failure.faults ?? []) if (!isSaid(fault, failure)) lines.push(...faultLines(fault, cwd, style));
   if (failure.details) lines.push("", ...failure.details.flatMap(plainLines).map((line) => (line ? `  ${line}` : "")));
   if (verbose && isAppctlError(error))
     lines.push("", ...stackOf(error).map((line) => style.dim(`  ${plainLine(line)}`)));
@@ -84,6 +84,11 @@ function headline({ code, message, exitCode }: FailureObject, style: Style): str
   // Who pressed Ctrl-C knows that this is no error.
   if (exitCode === ExitCode.interrupted || exitCode === ExitCode.terminated) return [first, ...rest];
   return [`${style.red("Error:")} ${style.bold(first)}`, ...rest];
+}
+
+/** The only fault, which the headline has told already, word for word. */
+function isSaid({ path, message, hint, location }: Fault, failure: FailureObject): boolean {
+  return !location && !hint && failure.faults?.length === 1 && failure.message === `${path}: ${message}`;
 }
 
 function faultLines(fault: Fault, cwd: string, style: Style): string[] {

@@ -145,7 +145,7 @@ describe("reportFailure", () => {
         message: "no such thing",
         hint: "try another",
         next: ["appctl get apps"],
-        docs: "README.md#exit-codes",
+        docs: "README.md#output-and-exit-codes",
         exitCode: 2,
       },
     });
