@@ -1,7 +1,7 @@
 /** Gives a replica its secrets: as values for its environment, or as files with the exact bytes. */
 
 import type { Buffer } from "node:buffer";
-import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redacted } from "../../../core/redacted.ts";
 import { secretNotText, secretUnreadable } from "../../causes.ts";
@@ -18,10 +18,14 @@ const MEMORY_FILES = "/dev/shm";
 export function secretFilesRoot(name: string, fallback: string): string {
   try {
     accessSync(MEMORY_FILES, constants.W_OK | constants.X_OK);
-    return join(MEMORY_FILES, name);
+    const dir = join(MEMORY_FILES, name);
+    const owner = lstatSync(dir, { throwIfNoEntry: false })?.uid;
+    // The place is everybody's: a folder of that name that another user made is left alone.
+    if (owner === undefined || owner === process.getuid?.()) return dir;
   } catch {
-    return join(fallback, "secrets"); // no shared memory here
+    // no shared memory here
   }
+  return join(fallback, "secrets");
 }
 
 /**
