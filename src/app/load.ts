@@ -73,7 +73,12 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
     if (raw.apps.length === 0) throw noAppError(raw, bundle, cwd);
     const checks = await schemas();
     const file = displayPath(entry, cwd);
-    const loaded = { file, cwd, bundle, apps: raw.apps.map((app) => validateApp(app, raw.apps, checks)) };
+    const loaded = {
+      file,
+      cwd,
+      bundle,
+      apps: raw.apps.map((app) => validateApp(app, raw.apps, checks, bundle.permissions)),
+    };
     checkUniqueNames(loaded);
     return loaded;
   } finally {

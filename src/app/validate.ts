@@ -1,7 +1,7 @@
 /** A described App → the spec that the platform gets, or everything that is wrong with it. */
 import type { z } from "zod";
 import type * as schemas from "../contract/schemas.ts";
-import type { AppSpec } from "../contract/types.ts";
+import type { AppSpec, Permission } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
 import type { AppOptions } from "../sdk/app.ts";
 import type { FrameworkKind } from "../sdk/framework.ts";
@@ -45,6 +45,7 @@ const OPTIONS = Object.keys({
   containerImage: true,
   limits: true,
   requests: true,
+  permissions: true,
   port: true,
   requiresAuth: true,
   env: true,
@@ -69,16 +70,24 @@ const OPTIONS = Object.keys({
 
 /** Names of the options inside of an option, for "did you mean". */
 const NESTED: Record<string, string[]> = {
-  limits: ["cpu", "mem"],
-  requests: ["cpu", "mem"],
+  limits: ["cpu", "mem", "ephemeralStorage"],
+  requests: ["cpu", "mem", "ephemeralStorage"],
   secrets: ["key", "envVar", "mount"],
   links: ["title", "path"],
   inputs: ["name", "value", "envVar"],
   scalingMetric: ["type", "target"],
 };
 
-/** Checks `raw`, one of the Apps `all` of a file. `AppSpec` is the schema of that name. Never throws. */
-export function validateApp(raw: RawApp, all: readonly RawApp[], { AppSpec }: typeof schemas): Checked {
+/**
+ * Checks `raw`, one of the Apps `all` of a file. `AppSpec` is the schema of that name; `needed` is what the file's code has to
+ * be permitted when the App itself says nothing about it. Never throws.
+ */
+export function validateApp(
+  raw: RawApp,
+  all: readonly RawApp[],
+  { AppSpec }: typeof schemas,
+  needed: readonly Permission[] = [],
+): Checked {
   const { options } = raw;
   const faults: Fault[] = [];
   for (const key of Object.keys(options)) {
@@ -112,6 +121,7 @@ export function validateApp(raw: RawApp, all: readonly RawApp[], { AppSpec }: ty
     links: options["links"] ?? [],
     requestTimeout: duration(options, "requestTimeout", faults) ?? 300,
     startTimeout: duration(options, "startTimeout", faults) ?? 120,
+    ...permissions(raw, needed),
     ...pick({ scaledownAfter: duration(options, "scaledownAfter", faults) }, ["scaledownAfter"]),
   };
   const parsed = AppSpec.safeParse(withoutMarks(candidate));
@@ -162,6 +172,14 @@ function kindOf({ options, framework }: RawApp, faults: Fault[]): AppSpec["kind"
   }
   if (ways[0] === "args" || ways[0] === "command") return ways[0];
   return "framework";
+}
+
+/** What the App says of its permissions; a `frameworkApp` that says nothing gets what its code imports. */
+function permissions({ options }: RawApp, needed: readonly Permission[]): { permissions?: unknown } {
+  const given = options["permissions"];
+  if (given !== undefined) return { permissions: given };
+  const isServed = options["args"] === undefined && options["command"] === undefined;
+  return isServed && needed.length > 0 ? { permissions: [...needed] } : {};
 }
 
 /** `new Resources({ … })` or its options; a number of cores or bytes may be given as a number. */

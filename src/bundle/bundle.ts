@@ -4,7 +4,9 @@ import { realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import type * as esbuild from "esbuild";
+import type { Permission } from "../contract/types.ts";
 import { bundleError, warningText } from "./faults.ts";
+import { neededPermissions } from "./needs.ts";
 import { owningPackage, PackageIndex } from "./packages.ts";
 import { packagesPlugin, type ResolveNotes } from "./plugin.ts";
 import { portableMap } from "./source-map.ts";
@@ -44,6 +46,8 @@ export interface Bundle {
   inputs: string[];
   /** Pinned package specs that first-party files mention, in their order: probably the `ImageSpec.packages`. */
   mentioned: string[];
+  /** What the code has to be permitted, as far as its imports tell. */
+  permissions: Permission[];
   /** Things that esbuild found odd in first-party files, each in one line with its place. */
   warnings: string[];
 }
@@ -142,6 +146,10 @@ async function bundleOnce(
       contents: contentsOf(inputs, index, notes.sdkResolved),
       inputs: [entry, ...inputs.filter((path) => path !== entry && !notes.sdkResolved.has(path)).sort()],
       mentioned: [...mentions.pinned.values()],
+      permissions: neededPermissions(
+        output?.imports.map(({ path }) => path) ?? [],
+        externals.some(({ reason }) => reason === "native"),
+      ),
       warnings: result.warnings
         .filter(({ location }) => location && !owningPackage(resolve(cwd, location.file)))
         .map((message) => warningText(message, cwd)),

@@ -30,18 +30,23 @@ export const Names = { appName, scopeSegment, secretName, envName, digest };
 /** A secret that an app asks for. `envVar` carries the value, or the file's path when `mount` is `"file"`. */
 export const SecretRequest = z.strictObject({ key: secretName, envVar: envName, mount: z.enum(["env", "file"]) });
 
-/** CPU in cores (`"1"`, `"250m"`) and memory in bytes with a binary or decimal suffix (`"512Mi"`, `"1Gi"`, `"500M"`). */
+const BYTES = /^[1-9]\d*(?:Ki|Mi|Gi|Ti|k|M|G|T)?$/;
+
+/**
+ * CPU in cores (`"1"`, `"250m"`), memory and storage in bytes with a binary or decimal suffix (`"512Mi"`, `"1Gi"`, `"500M"`).
+ */
 export const ResourceAmounts = z.strictObject({
   cpu: z
     .string()
     .regex(/^(?:\d+(?:\.\d{1,3})?|[1-9]\d*m)$/, 'must be a number of cores such as "1", "0.5" or "250m"')
     .refine((value) => Number.parseFloat(value) > 0, "must be more than 0")
     .optional(),
-  mem: z
-    .string()
-    .regex(/^[1-9]\d*(?:Ki|Mi|Gi|Ti|k|M|G|T)?$/, 'must be a number of bytes such as "512Mi" or "1Gi"')
-    .optional(),
+  mem: z.string().regex(BYTES, 'must be a number of bytes such as "512Mi" or "1Gi"').optional(),
+  ephemeralStorage: z.string().regex(BYTES, 'must be a number of bytes such as "512Mi" or "2Gi"').optional(),
 });
+
+/** What an app may do besides computing, and reading and writing its own files. */
+export const Permission = z.enum(["addons", "child-process", "worker"]);
 
 const duration = z.number().positive("must be more than 0");
 
@@ -69,6 +74,8 @@ export const AppSpec = z.strictObject({
   env: z.record(envName, envValue),
   secrets: z.array(SecretRequest),
   limits: ResourceAmounts,
+  /** Absent: none. Engines that isolate by other means than Node's permission model allow them all. */
+  permissions: z.array(Permission).max(3).optional(),
   minReplicas: z.number().int().min(0).max(1000),
   maxReplicas: z.number().int().min(1).max(1000),
   requestTimeout: duration.max(86_400),
@@ -284,7 +291,7 @@ export const PlatformStatus = z.object({
   startedAt: time,
   node: z.string(),
   apps: z.number().int(),
-  limits: z.object({ cpu: z.string(), mem: z.string() }),
+  limits: z.object({ cpu: z.string(), mem: z.string(), tasks: z.string(), storage: z.string() }),
   isolation: z.string(),
 });
 

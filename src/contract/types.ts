@@ -4,6 +4,7 @@ import type * as schemas from "./schemas.ts";
 
 export type AppSpec = z.infer<typeof schemas.AppSpec>;
 export type SecretRequest = z.infer<typeof schemas.SecretRequest>;
+export type Permission = z.infer<typeof schemas.Permission>;
 export type ResourceAmounts = z.infer<typeof schemas.ResourceAmounts>;
 export type Problem = z.infer<typeof schemas.Problem>;
 export type CheckResult = z.infer<typeof schemas.CheckResult>;

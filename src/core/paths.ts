@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { homedir, tmpdir, userInfo } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Where appctl keeps things, after the XDG base directory specification. Absolute paths; none is created here. */
@@ -12,18 +12,26 @@ export interface Paths {
   state: string;
   /** Short-lived sockets of the local platform; short, because a unix socket's path ends at 107 bytes. 0700. */
   runtime: string;
+  /**
+   * What other users than the platform's have to reach: content of the apps that run as users of their own. Outside of every
+   * home directory, so only root has one.
+   */
+  shared: string | undefined;
 }
 
 /** The {@link Paths} that `env` asks for. */
 export function pathsOf(env: NodeJS.ProcessEnv): Paths {
   const home = env["HOME"] || homedir();
   const state = join(absolute(env["XDG_STATE_HOME"]) ?? join(home, ".local", "state"), "appctl");
+  // By number: in a container a user need not have a name, and to ask for it would fail.
+  const uid = process.getuid?.();
   const short = createHash("sha256").update(state).digest("hex").slice(0, 10);
   return {
     configFile: join(absolute(env["XDG_CONFIG_HOME"]) ?? join(home, ".config"), "appctl", "config.yaml"),
     cache: join(absolute(env["XDG_CACHE_HOME"]) ?? join(home, ".cache"), "appctl"),
     state,
-    runtime: join(tmpdir(), `appctl-${userInfo().uid}-${short}`),
+    runtime: join(tmpdir(), `appctl-${uid ?? "user"}-${short}`),
+    shared: uid === 0 ? join("/var/lib/appctl", short) : undefined,
   };
 }
 

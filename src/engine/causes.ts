@@ -5,13 +5,14 @@
 import type { AppSpec, FailureCause, LogLine } from "../contract/types.ts";
 import { messageOf } from "../core/errors.ts";
 import { SHIM_PREFIX, ShimExit } from "../serve/exits.ts";
+import { type Denial, denialIn } from "./denial.ts";
 import { findPrintedError, type PrintedError } from "./stack.ts";
 
 /** What was seen of a replica that failed. */
 export interface FailureFacts {
-  spec: Pick<AppSpec, "kind" | "args" | "command" | "startTimeout" | "limits">;
+  spec: Pick<AppSpec, "kind" | "args" | "command" | "startTimeout" | "limits" | "permissions">;
   /** How it ended; undefined while it runs. */
-  exit?: { code: number | null; signal: string | null; outOfMemory: boolean };
+  exit?: { code: number | null; signal: string | null; outOfMemory: boolean; outOfStorage?: boolean };
   /** It had been ready before. */
   wasReady: boolean;
   /** The program could not be started at all: the system's error code, for example `ENOENT`. */
@@ -42,7 +43,7 @@ interface Entry {
   hint(seen: Seen): string;
 }
 
-type Seen = FailureFacts & { stderr: string[]; error: PrintedError | undefined };
+type Seen = FailureFacts & { stderr: string[]; error: PrintedError | undefined; denial: Denial | undefined };
 
 const LAST_LINES = 20;
 const LONGEST_LINE = 2000;
@@ -58,6 +59,12 @@ const CATALOGUE = [
         ? `out of memory: it used more than its limit of ${spec.limits.mem ?? "memory"}`
         : "out of memory: the JavaScript heap is full",
     hint: ({ spec }) => `raise limits.mem${spec.limits.mem ? ` (now ${spec.limits.mem})` : ""}, or use less memory`,
+  },
+  {
+    code: "OUT_OF_STORAGE",
+    fits: ({ exit }) => exit?.outOfStorage === true,
+    message: ({ spec }) => `its files took more than its limit of ${spec.limits.ephemeralStorage ?? "2Gi"}`,
+    hint: () => "write less, or raise limits.ephemeralStorage; files of a replica go with it in any case",
   },
   {
     code: "ENVIRONMENT_TOO_LARGE",
@@ -121,6 +128,12 @@ const CATALOGUE = [
         : "listen on the port in the environment variable PORT; a slow start needs a longer startTimeout",
   },
   {
+    code: "NOT_PERMITTED",
+    fits: ({ exit, error, denial }) => error !== undefined && exit?.code === 1 && denial !== undefined,
+    message: ({ denial }) => denial?.message ?? "",
+    hint: ({ denial }) => denial?.hint ?? "",
+  },
+  {
     code: "APP_THREW",
     // 1 is the code with which Node leaves after an uncaught error; an error that was only printed explains other codes too.
     fits: ({ exit, error }) => error !== undefined && exit?.code === 1,
@@ -159,14 +172,16 @@ const CATALOGUE = [
 /** The cause of a replica's failure. */
 export function explainFailure(facts: FailureFacts): FailureCause {
   const stderr = facts.output.filter((line) => line.stream === "stderr").map((line) => line.line);
-  const seen: Seen = { ...facts, stderr, error: findPrintedError(stderr, facts.roots) };
+  const error = findPrintedError(stderr, facts.roots);
+  const seen: Seen = { ...facts, stderr, error, denial: denialIn(stderr, facts.spec.permissions) };
   const entries: readonly Entry[] = CATALOGUE;
   const entry = entries.find((candidate) => candidate.fits(seen));
   if (!entry) return engineError("the replica ended in a way that nothing describes", facts.output);
-  const { exit, error } = seen;
+  const { exit } = seen;
   const code = entry.code;
   // An error printed while the program ran on explains its end only when the program then ended by itself.
-  const blame = code === "APP_THREW" || code === "EXITED" || code === "EXITED_ZERO" ? error : undefined;
+  const blame =
+    code === "APP_THREW" || code === "NOT_PERMITTED" || code === "EXITED" || code === "EXITED_ZERO" ? error : undefined;
   return {
     code,
     message: entry.message(seen),

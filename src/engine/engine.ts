@@ -69,7 +69,7 @@ export interface LogQuery {
 export interface EngineFacts {
   name: string;
   runtime: string;
-  limits: { cpu: string; mem: string };
+  limits: { cpu: string; mem: string; tasks: string; storage: string };
   isolation: string;
 }
 

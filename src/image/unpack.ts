@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { type ExtractLimits, extractTar } from "./extract.ts";
@@ -22,35 +22,36 @@ const DAY = 24 * 3600 * 1000;
 
 /**
  * Unpacks the image with the manifest `manifestDigest` for the process runtime: its app layer to `<contentDir>/<hex>/app`,
- * its packages layer to `<contentDir>/layers/<hex of the layer>`, each once. A folder appears by a rename when it is
+ * its packages layer to `<layersDir>/<hex of the layer>`, each once. A folder appears by a rename when it is
  * complete, so any number of processes may do this at the same time, and one that is killed leaves nothing that counts.
  * Folders are 0755 and files 0644 or 0755, whatever the umask is: another user may run the app.
  * Throws BLOB_NOT_FOUND, BLOB_DAMAGED, and UNSUPPORTED_IMAGE for an image or layer that appctl did not make.
  */
-export async function unpackApp(layout: OciLayout, manifestDigest: string, contentDir: string): Promise<UnpackedApp> {
+export async function unpackApp(
+  layout: OciLayout,
+  manifestDigest: string,
+  contentDir: string,
+  layersDir = join(contentDir, "layers"),
+): Promise<UnpackedApp> {
   const manifest = await layout.readJson<Manifest>(manifestDigest);
   const config = await layout.readJson<ImageConfig>(manifest.config?.digest ?? "");
   const { app, packages } = layersOf(manifest, config, manifestDigest);
 
   const home = join(contentDir, hexOf(manifestDigest));
-  const packagesHome = packages && join(contentDir, "layers", hexOf(packages.layer.digest));
+  const packagesDir = packages && join(layersDir, hexOf(packages.layer.digest), "app", "node_modules");
   await makeShared(contentDir);
-  if (packages !== undefined && packagesHome !== undefined) {
-    await makeShared(join(contentDir, "layers"));
-    await once(packagesHome, contentDir, (dir) => unpackLayer(layout, packages, dir));
+  if (packages !== undefined) {
+    await makeShared(layersDir);
+    await once(join(layersDir, hexOf(packages.layer.digest)), (dir) => unpackLayer(layout, packages, dir));
   }
-  await once(home, contentDir, async (dir) => {
+  await once(home, async (dir) => {
     await unpackLayer(layout, app, dir);
-    if (packages !== undefined) {
+    if (packagesDir !== undefined) {
       // Relative, so that the whole content directory can be moved or mounted elsewhere.
-      await symlink(`../../layers/${hexOf(packages.layer.digest)}/app/node_modules`, join(dir, "app", "node_modules"));
+      await symlink(relative(join(home, "app"), packagesDir), join(dir, "app", "node_modules"));
     }
   });
-  return {
-    dir: join(home, "app"),
-    packagesDir: packagesHome && join(packagesHome, "app", "node_modules"),
-    config,
-  };
+  return { dir: join(home, "app"), packagesDir, config };
 }
 
 /**
@@ -67,9 +68,9 @@ export async function unpackPackages(
   if (layer === undefined) return undefined;
   const home = join(contentDir, "layers", hexOf(layer.digest));
   await makeShared(contentDir);
-  await makeShared(join(contentDir, "layers"));
+  await makeShared(dirname(home));
   const packages = { layer, diffId: config.rootfs.diff_ids[index] ?? "" };
-  await once(home, contentDir, (dir) => unpackLayer(layout, packages, dir));
+  await once(home, (dir) => unpackLayer(layout, packages, dir));
   return join(home, "app", "node_modules");
 }
 
@@ -102,9 +103,9 @@ function layersOf(
 }
 
 /** Makes `target` with what `fill` puts into a temporary folder, unless it is there. */
-async function once(target: string, contentDir: string, fill: (dir: string) => Promise<void>): Promise<void> {
+async function once(target: string, fill: (dir: string) => Promise<void>): Promise<void> {
   if (await isDirectory(target)) return;
-  const temporary = join(contentDir, ".tmp");
+  const temporary = join(dirname(target), ".tmp");
   await mkdir(temporary, { recursive: true, mode: 0o700 });
   await sweep(temporary);
   const dir = await mkdtemp(join(temporary, "unpack-"));

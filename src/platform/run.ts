@@ -6,6 +6,7 @@ import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/engine.ts";
+import { createIsolation } from "../engine/local/process/isolation/create-isolation.ts";
 import { unpackApp } from "../image/unpack.ts";
 import { tryLock } from "./lock.ts";
 import { createPlatform } from "./platform.ts";
@@ -59,8 +60,9 @@ export async function runPlatform(options: RunOptions): Promise<void> {
         createLocalEngine({
           stateDir,
           runtimeDir: paths.runtime,
+          isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log: report }),
           node: process.execPath,
-          prepare: (digest) => unpackApp(images, digest, join(stateDir, "content")),
+          prepare: (digest, { contentDir, layersDir }) => unpackApp(images, digest, contentDir, layersDir),
           readSecret,
           log: report,
         }),

@@ -6,6 +6,7 @@ import type {
   ImageSpecOptions,
   Input,
   Link,
+  Permission,
   ResourcesOptions,
   ScalingMetric,
 } from "./options.ts";
@@ -30,6 +31,11 @@ export interface AppOptions {
   limits?: Resources | ResourcesOptions;
   /** What one replica is guaranteed. */
   requests?: Resources | ResourcesOptions;
+  /**
+   * What a `frameworkApp` may do where apps are plain processes: start programs (`"child-process"`), start threads
+   * (`"worker"`), load native code (`"addons"`). Default: what the bundled code imports.
+   */
+  permissions?: Permission[];
   /** Port inside a container. Default 8080. Where apps are plain processes, `$PORT` is a free port of the machine. */
   port?: number;
   /** `true` (default): the platform's gateway asks for a platform key before the app sees a request. */

@@ -27,11 +27,16 @@ export interface SecretOptions {
   mount?: "env" | "file";
 }
 
-/** CPU and memory, in Kubernetes' notation: cpu `"1"`, `"250m"`; mem `"512Mi"`, `"1Gi"`. */
+/** Amounts in Kubernetes' notation: cpu `"1"`, `"250m"`; mem and ephemeralStorage `"512Mi"`, `"1Gi"`. */
 export interface ResourcesOptions {
   cpu?: string | number;
   mem?: string | number;
+  /** What the files that a replica writes may take. Default 2Gi. */
+  ephemeralStorage?: string | number;
 }
+
+/** What an app may do besides computing, and reading and writing its own files. */
+export type Permission = "addons" | "child-process" | "worker";
 
 /** Options of an {@link ImageSpec}. */
 export interface ImageSpecOptions {

@@ -1,17 +1,19 @@
 import { brand } from "./brand.ts";
 import type { ResourcesOptions } from "./options.ts";
 
-/** CPU and memory of one replica, in Kubernetes' notation: `new Resources({ cpu: "1", mem: "1Gi" })`. */
+/** CPU, memory and storage of one replica, in Kubernetes' notation: `new Resources({ cpu: "1", mem: "1Gi" })`. */
 export class Resources {
   /** As given: what is misspelt in it is told at deploy. */
   readonly options: Readonly<ResourcesOptions>;
   readonly cpu: string | number | undefined;
   readonly mem: string | number | undefined;
+  readonly ephemeralStorage: string | number | undefined;
 
   constructor(options: ResourcesOptions = {}) {
     brand(this, "Resources");
     this.options = options;
     this.cpu = options?.cpu;
     this.mem = options?.mem;
+    this.ephemeralStorage = options?.ephemeralStorage;
   }
 }

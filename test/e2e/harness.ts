@@ -1,11 +1,12 @@
 /** Runs the built CLI as a user does: real processes, a home directory and a port of its own, and a real local platform. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { pathsOf } from "../../src/core/paths.ts";
 
 export const repository = join(import.meta.dirname, "..", "..");
 export const cli = join(repository, "bin", "appctl.js");
@@ -30,10 +31,13 @@ export class World {
   readonly home: string;
   readonly env: Record<string, string>;
   readonly port: number;
+  /** Another user of the system whose world it is; only root can make one. */
+  readonly uid: number | undefined;
 
-  private constructor(home: string, port: number) {
+  private constructor(home: string, port: number, uid: number | undefined) {
     this.home = home;
     this.port = port;
+    this.uid = uid;
     this.env = {
       HOME: home,
       PATH: process.env["PATH"] ?? "",
@@ -44,13 +48,25 @@ export class World {
       XDG_CACHE_HOME: join(home, "cache"),
       APPCTL_PORT: String(port),
       // npm keeps its downloads where it always does: the tests are about ours.
-      npm_config_cache: join(process.env["HOME"] ?? home, ".npm"),
+      npm_config_cache: join(uid === undefined ? (process.env["HOME"] ?? home) : home, ".npm"),
       npm_config_userconfig: join(process.env["HOME"] ?? home, ".npmrc"),
     };
   }
 
-  static async create(): Promise<World> {
-    return new World(mkdtempSync(join(tmpdir(), "appctl-e2e-")), await freePort());
+  static async create({ uid }: { uid?: number } = {}): Promise<World> {
+    const world = new World(mkdtempSync(join(tmpdir(), "appctl-e2e-")), await freePort(), uid);
+    world.own();
+    return world;
+  }
+
+  /** Gives everything below the home directory to the world's user, when it is another one. */
+  own(dir = this.home): void {
+    if (this.uid === undefined) return;
+    chownSync(dir, this.uid, this.uid);
+    for (const entry of readdirSync(dir, { withFileTypes: true })) {
+      if (entry.isDirectory()) this.own(join(dir, entry.name));
+      else chownSync(join(dir, entry.name), this.uid, this.uid);
+    }
   }
 
   get state(): string {
@@ -98,12 +114,16 @@ export class World {
   async close(): Promise<void> {
     await this.run(["platform", "stop"]);
     rmSync(this.home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    // What a platform of root keeps outside of home directories; the next platform of the machine would sweep it, too.
+    const { shared } = pathsOf(this.env);
+    if (shared !== undefined) rmSync(shared, { recursive: true, force: true });
   }
 
   #spawnOptions(options: RunOptions): SpawnOptions {
     return {
       cwd: options.cwd ?? this.home,
       env: { ...this.env, ...options.env },
+      ...(this.uid === undefined ? {} : { uid: this.uid, gid: this.uid }),
       stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     };
   }

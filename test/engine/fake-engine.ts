@@ -103,7 +103,12 @@ export class FakeEngine implements Engine {
   }
 
   facts(): EngineFacts {
-    return { name: "fake", runtime: "none", limits: { cpu: "none", mem: "none" }, isolation: "none" };
+    return {
+      name: "fake",
+      runtime: "none",
+      limits: { cpu: "none", mem: "none", tasks: "none", storage: "none" },
+      isolation: "none",
+    };
   }
 
   check(spec: AppSpec): Fault[] {

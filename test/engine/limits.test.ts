@@ -60,22 +60,18 @@ describe("control groups of version 2", () => {
     mkdirSync(join(slice, "own.scope"));
     for (const dir of [root, slice, join(slice, "appctl-x"), join(slice, "own.scope")]) {
       writeFileSync(join(dir, "cgroup.controllers"), "cpuset cpu io memory pids\n");
-      writeFileSync(join(dir, "cgroup.subtree_control"), dir.endsWith("own.scope") ? "" : "cpu memory\n");
+      writeFileSync(join(dir, "cgroup.subtree_control"), dir.endsWith("own.scope") ? "" : "cpu memory pids\n");
     }
     const groups = Cgroups.detect("appctl-x", root, new Map([["", "/user.slice/app.slice/own.scope"]]));
-    expect([groups.holds("cpu"), groups.holds("memory")]).toEqual(["cgroup v2", "cgroup v2"]);
+    expect([groups.holds("cpu"), groups.holds("memory"), groups.holds("pids")]).toEqual(Array(3).fill("cgroup v2"));
     const [dir = ""] = groups.dirsOf("r1");
     mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, "memory.swap.max"), "max");
-    const group = groups.create("r1", { memoryBytes: 1024, cores: 1.5 });
+    const group = groups.create("r1", { memoryBytes: 1024, cores: 1.5, tasks: 100 });
     group.add(42);
     const read = (file: string) => readFileSync(join(dir, file), "utf8");
-    expect([read("memory.max"), read("cpu.max"), read("memory.swap.max"), read("cgroup.procs")]).toEqual([
-      "1024",
-      "150000 100000",
-      "0",
-      "42",
-    ]);
+    const files = ["memory.max", "cpu.max", "memory.swap.max", "pids.max", "cgroup.procs"];
+    expect(files.map(read)).toEqual(["1024", "150000 100000", "0", "100", "42"]);
     writeFileSync(join(dir, "memory.events"), "low 0\nhigh 0\nmax 9\noom 1\noom_kill 0\noom_group_kill 0\n");
     expect(group.ranOutOfMemory()).toBe(false);
     writeFileSync(join(dir, "memory.events"), "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 0\n");

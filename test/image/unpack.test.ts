@@ -94,8 +94,9 @@ describe("unpackApp", () => {
     }
     expect(first.dir).not.toBe(second.dir);
     expect(first.packagesDir).toBe(second.packagesDir);
-    expect(await readdir(join(content, "layers"))).toHaveLength(1);
+    expect((await readdir(join(content, "layers"))).filter((name) => name !== ".tmp")).toHaveLength(1);
     expect(await readdir(join(content, ".tmp"))).toEqual([]);
+    expect(await readdir(join(content, "layers", ".tmp"))).toEqual([]);
     expect(await readlink(join(first.dir, "node_modules"))).toMatch(
       /^\.\.\/\.\.\/layers\/[0-9a-f]{64}\/app\/node_modules$/,
     );

@@ -9,6 +9,7 @@ import { EstablishedRevisions } from "./established.ts";
 import { AppLog, type LogLimits } from "./logs/app-log.ts";
 import { readLog } from "./logs/read-log.ts";
 import type { Cgroups } from "./process/cgroup.ts";
+import type { Isolation } from "./process/isolation/isolation.ts";
 import { createProcessRuntime, type ImageUnpacker } from "./process/process-runtime.ts";
 import type { SecretReader } from "./process/secret-values.ts";
 import type { Gate } from "./revision-run.ts";
@@ -23,6 +24,8 @@ export interface LocalEngineOptions {
   runtimeDir: string;
   /** Path of the Node binary that runs apps. */
   node: string;
+  /** How apps are kept apart. Default: not at all but for Node's permission model. */
+  isolation?: Isolation;
   /** Unpacks an image. */
   prepare: ImageUnpacker;
   readSecret: SecretReader;
@@ -139,6 +142,7 @@ class LocalEngine implements Engine {
     await app.stop(0);
     await app.output.close(true);
     this.#context.established.remove(ref);
+    await this.#runtime.forget(ref);
     this.#apps.delete(key);
   }
 

@@ -163,7 +163,7 @@ export class RevisionRun {
 
   async #prepare(): Promise<Content> {
     await Promise.race([this.#context.gate("prepare", this.#ref, this.revision.name), this.#aborted]);
-    return this.#context.runtime.prepare(this.revision, this.#abort.signal);
+    return this.#context.runtime.prepare(this.#ref, this.revision, this.#abort.signal);
   }
 
   /** One life of the replica. Resolves after its end with the reason, and with how long it was ready. */
@@ -183,8 +183,10 @@ export class RevisionRun {
       const { address } = running;
       const cause = explainFailure({
         spec: this.revision.spec,
-        // a replica that was given up has been killed by the engine: its end explains nothing, save for its memory
-        ...(outcome.type === "ready" || outcome.type === "exited" || exit.outOfMemory ? { exit } : {}),
+        // a replica that was given up has been killed by the engine: its end explains nothing, save for a limit
+        ...(outcome.type === "ready" || outcome.type === "exited" || exit.outOfMemory || exit.outOfStorage
+          ? { exit }
+          : {}),
         ...(outcome.type === "otherPort" ? { otherPorts: outcome.ports } : {}),
         ...("port" in address ? { port: address.port } : {}),
         wasReady: wasAnswering,
@@ -199,6 +201,7 @@ export class RevisionRun {
     const { runtime, clock, stopMs } = this.#context;
     this.#output = new RecentOutput();
     const running = await runtime.start({
+      ref: this.#ref,
       revision: this.revision,
       replica: this.replica,
       content,

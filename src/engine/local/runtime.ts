@@ -2,7 +2,7 @@
  * The seam inside the engine `local`: something that can run one replica of a revision. It prepares the image's content
  * in its own way, gives the replica its address, holds the limits, hands over the output and says how a replica ended.
  */
-import type { AppSpec, FailureCause } from "../../contract/types.ts";
+import type { AppRef, AppSpec, FailureCause } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
 import type { EngineFacts, Lease, RunnableRevision } from "../engine.ts";
 
@@ -25,6 +25,8 @@ export interface ReplicaExit {
   signal: string | null;
   /** The memory limit ended it. */
   outOfMemory: boolean;
+  /** Its files took more than it may have. */
+  outOfStorage: boolean;
   /** Another program had taken the replica's address: a new start gets another one. */
   addressTaken: boolean;
 }
@@ -32,11 +34,14 @@ export interface ReplicaExit {
 /** Content of an image, ready to run. `roots` are the directories to cut from the paths of a stack trace. */
 export interface Content {
   dir: string;
+  /** Where `node_modules` leads, when it lies outside of `dir`. */
+  packagesDir: string | undefined;
   roots: string[];
 }
 
 /** What to start. `replica` is the replica's name; it is the same at each restart. */
 export interface StartRequest {
+  ref: AppRef;
   revision: RunnableRevision;
   replica: string;
   content: Content;
@@ -76,9 +81,11 @@ export interface Runtime {
   /** Ends what a killed platform left behind. Called once, before the first start. */
   recover(): Promise<void>;
   /** Makes a revision's image ready to run. Rejects with a {@link StartFailure} when it cannot. */
-  prepare(revision: RunnableRevision, signal: AbortSignal): Promise<Content>;
+  prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content>;
   /** Starts a replica. Rejects with a {@link StartFailure} when it cannot. */
   start(request: StartRequest): Promise<RunningReplica>;
+  /** Removes what the runtime keeps for an app that is being deleted; its replicas have ended by then. */
+  forget(ref: AppRef): Promise<void>;
   /** Lets go of what the runtime itself holds; every replica has ended by then. */
   close(): Promise<void>;
 }

@@ -9,6 +9,8 @@ import { dirname, join } from "node:path";
 export interface Limits {
   memoryBytes?: number;
   cores?: number;
+  /** Processes and threads together. */
+  tasks?: number;
 }
 
 /** The control groups of one replica. */
@@ -21,7 +23,9 @@ export interface ReplicaGroup {
   memory(): number | undefined;
 }
 
-type Controller = "memory" | "cpu";
+type Controller = "memory" | "cpu" | "pids";
+
+const CONTROLLERS = ["memory", "cpu", "pids"] as const;
 
 /** One controller at one writable place. */
 interface Hierarchy {
@@ -49,7 +53,7 @@ export class Cgroups {
       ? v2Hierarchy(root, membership.get("") ?? "/", name)
       : undefined;
     if (v2) found.push(v2);
-    for (const controller of ["memory", "cpu"] as const) {
+    for (const controller of CONTROLLERS) {
       if (v2?.controllers.includes(controller)) continue;
       const v1 = v1Hierarchy(root, controller, membership.get(controller) ?? "/", name);
       if (v1) found.push(v1);
@@ -121,7 +125,7 @@ export function removeGroup(dir: string): boolean {
 
 function settings(hierarchy: Hierarchy, limits: Limits): [file: string, value: string, optional?: true][] {
   const out: [string, string, true?][] = [];
-  const { memoryBytes, cores } = limits;
+  const { memoryBytes, cores, tasks } = limits;
   if (hierarchy.controllers.includes("memory") && memoryBytes !== undefined) {
     if (hierarchy.version === 2) {
       out.push(["memory.max", String(memoryBytes)], ["memory.swap.max", "0", true], ["memory.oom.group", "1", true]);
@@ -138,6 +142,7 @@ function settings(hierarchy: Hierarchy, limits: Limits): [file: string, value: s
     if (hierarchy.version === 2) out.push(["cpu.max", `${quota} ${CPU_PERIOD}`]);
     else out.push(["cpu.cfs_period_us", String(CPU_PERIOD)], ["cpu.cfs_quota_us", quota]);
   }
+  if (hierarchy.controllers.includes("pids") && tasks !== undefined) out.push(["pids.max", String(tasks)]);
   return out;
 }
 
@@ -155,7 +160,7 @@ function v2Hierarchy(root: string, own: string, name: string): Hierarchy | undef
       mkdirSync(parent, { recursive: true });
       enable(parent);
       const handedDown = readText(join(parent, "cgroup.subtree_control")).trim().split(" ");
-      const controllers = (["memory", "cpu"] as const).filter((one) => handedDown.includes(one));
+      const controllers = CONTROLLERS.filter((one) => handedDown.includes(one));
       if (controllers.length > 0) return { version: 2, controllers, parent };
     } catch {
       // not to be had here: the next ancestor may do
@@ -169,7 +174,7 @@ function v2Hierarchy(root: string, own: string, name: string): Hierarchy | undef
 function enable(dir: string): void {
   const available = readText(join(dir, "cgroup.controllers")).trim().split(" ");
   const enabled = readText(join(dir, "cgroup.subtree_control")).trim().split(" ");
-  for (const controller of ["memory", "cpu"]) {
+  for (const controller of CONTROLLERS) {
     if (!available.includes(controller) || enabled.includes(controller)) continue;
     try {
       writeFileSync(join(dir, "cgroup.subtree_control"), `+${controller}`);
@@ -179,9 +184,14 @@ function enable(dir: string): void {
   }
 }
 
+const V1 = {
+  memory: { limit: "memory.limit_in_bytes", mounts: ["memory"] },
+  cpu: { limit: "cpu.cfs_quota_us", mounts: ["cpu", "cpu,cpuacct"] },
+  pids: { limit: "pids.max", mounts: ["pids"] },
+};
+
 function v1Hierarchy(root: string, controller: Controller, own: string, name: string): Hierarchy | undefined {
-  const limit = controller === "memory" ? "memory.limit_in_bytes" : "cpu.cfs_quota_us";
-  const mounts = controller === "cpu" ? ["cpu", "cpu,cpuacct"] : ["memory"];
+  const { limit, mounts } = V1[controller];
   for (const mount of mounts) {
     for (const base of ancestors(join(root, mount), own)) {
       const parent = join(base, name);

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import type { ReplicaGroup } from "./cgroup.ts";
+import type { AppUser } from "./isolation/isolation.ts";
 import { LineSplitter } from "./lines.ts";
 import { groupIsAlive, listeningPortsOf, processTree, residentBytes } from "./proc.ts";
 
@@ -13,6 +14,8 @@ export interface ProcessPlan {
   args: string[];
   cwd: string;
   env: Record<string, string>;
+  /** Whom it runs as; undefined: as the platform. */
+  user: AppUser | undefined;
   address: ReplicaAddress;
   token: string | undefined;
   /** The process has a channel on which it says that it listens, and which closes when the platform dies. */
@@ -22,6 +25,8 @@ export interface ProcessPlan {
   /** Memory that no control group limits, in bytes: it is watched. */
   watchedMemory: number | undefined;
   group: ReplicaGroup | undefined;
+  /** Watches what it writes; calls back when that is too much. Returns what ends the watch. */
+  watchStorage(pid: number, over: () => void): () => void;
   output: OutputSink;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -41,6 +46,7 @@ export async function startProcess(plan: ProcessPlan): Promise<RunningReplica> {
   const child = spawn(plan.program, plan.args, {
     cwd: plan.cwd,
     env: plan.env,
+    ...plan.user,
     detached: true,
     stdio: ["ignore", "pipe", "pipe", ...(plan.channel ? ["ipc" as const] : [])],
   });
@@ -74,6 +80,7 @@ class ProcessReplica implements RunningReplica {
   #stopping = false;
   #graceIsOver = false;
   #overMemory = false;
+  #overStorage = false;
   #addressTaken = false;
 
   constructor(plan: ProcessPlan, child: ChildProcess, pid: number) {
@@ -87,6 +94,10 @@ class ProcessReplica implements RunningReplica {
     });
     const output = Promise.all([this.#read("stdout", child.stdout), this.#read("stderr", child.stderr)]);
     const watch = this.#watchMemory();
+    const endStorageWatch = plan.watchStorage(pid, () => {
+      this.#overStorage = true;
+      void this.kill();
+    });
     this.exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
       child.once("exit", (code, signal) => {
         this.hasExited = true;
@@ -94,6 +105,7 @@ class ProcessReplica implements RunningReplica {
       });
     }).then(async (exit) => {
       clearInterval(watch);
+      endStorageWatch();
       await this.#endGroup();
       await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
       child.stdout?.destroy();
@@ -102,7 +114,7 @@ class ProcessReplica implements RunningReplica {
       const failed = exit.signal !== null || exit.code !== 0;
       const outOfMemory = failed && (this.#overMemory || plan.group?.ranOutOfMemory() === true);
       await plan.ended();
-      return { ...exit, outOfMemory, addressTaken: this.#addressTaken };
+      return { ...exit, outOfMemory, outOfStorage: failed && this.#overStorage, addressTaken: this.#addressTaken };
     });
   }
 

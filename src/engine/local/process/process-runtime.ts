@@ -1,9 +1,9 @@
 /** The runtime `process`: a replica is a child process that runs the unpacked image. Nothing has to be installed for it. */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chownSync, existsSync, mkdirSync, realpathSync } from "node:fs";
+import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { AppSpec } from "../../../contract/types.ts";
+import type { AppRef, AppSpec, Permission } from "../../../contract/types.ts";
 import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure, imageUnreadable } from "../../causes.ts";
 import type { RunnableRevision } from "../../engine.ts";
@@ -19,14 +19,21 @@ import {
 } from "../runtime.ts";
 import { Cgroups, type Limits } from "./cgroup.ts";
 import { FreePorts } from "./free-port.ts";
+import { type AppUser, type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
 import { MARKER, ReplicaLedger } from "./ledger.ts";
+import { permissionFlags } from "./permission-flags.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
 import { startProcess, WATCH_MS } from "./process-replica.ts";
 import { replicaEnv } from "./replica-env.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
+import { STORAGE_LOOK_MS, StorageWatch } from "./storage-watch.ts";
 
-/** Unpacks an image. `dir` is the directory that an app runs in. */
-export type ImageUnpacker = (digest: string, signal: AbortSignal) => Promise<{ dir: string }>;
+/** Unpacks an image. `dir` is the directory that an app runs in, `packagesDir` where its `node_modules` leads, if outside. */
+export type ImageUnpacker = (
+  digest: string,
+  places: ContentPlaces,
+  signal: AbortSignal,
+) => Promise<{ dir: string; packagesDir?: string | undefined }>;
 
 /** What the runtime needs. Directories are absolute and are made when they are missing (0700). */
 export interface ProcessRuntimeOptions {
@@ -35,6 +42,8 @@ export interface ProcessRuntimeOptions {
   runtimeDir: string;
   /** Path of the Node binary that runs apps. */
   node: string;
+  /** How apps are kept apart. Default: {@link sameUser}. */
+  isolation?: Isolation;
   prepare: ImageUnpacker;
   readSecret: SecretReader;
   /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
@@ -49,6 +58,17 @@ export interface ProcessRuntimeOptions {
 
 const LONGEST_SOCKET_PATH = 107;
 const UNSUPPORTED = ["sharedMemory", "accelerator"] as const;
+/** Processes and threads that a replica may have, its own included: more than any app needs, too few for a fork bomb. */
+const MOST_TASKS = 1024;
+/** What the files of a replica may take when its App says nothing. */
+const DEFAULT_STORAGE = "2Gi";
+/** What leads out of Node's permission model, in words. */
+const WIDENED: Record<Permission, string> = {
+  addons: "load native code",
+  "child-process": "start programs",
+  worker: "start worker threads",
+};
+const NODE_MAJOR = Number.parseInt(process.versions.node, 10);
 
 /** Makes the runtime `process`. Throws an {@link AppctlError} when `runtimeDir` is too long for sockets. */
 export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
@@ -62,6 +82,8 @@ class ProcessRuntime implements Runtime {
   readonly #cgroups: Cgroups;
   readonly #ports = new FreePorts();
   readonly #secretFiles: string;
+  readonly #isolation: Isolation;
+  readonly #storage: StorageWatch;
 
   constructor(options: ProcessRuntimeOptions) {
     const socket = join(options.runtimeDir, "01234567", "s");
@@ -74,7 +96,9 @@ class ProcessRuntime implements Runtime {
       });
     }
     this.#options = options;
-    makePrivateDirectory(options.runtimeDir);
+    this.#isolation = options.isolation ?? sameUser(options.stateDir, options.node, "nothing else was asked for");
+    makePrivateDirectory(options.runtimeDir, this.#isolation.ownUsers ? 0o711 : 0o700);
+    this.#storage = new StorageWatch(options.runtimeDir);
     // A name that no other platform of this machine has.
     const name = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
     this.#ledger = new ReplicaLedger(join(options.stateDir, "replicas"));
@@ -87,8 +111,10 @@ class ProcessRuntime implements Runtime {
       limits: {
         cpu: this.#cgroups.holds("cpu") ?? "none: no control group can be written",
         mem: this.#cgroups.holds("memory") ?? `soft: memory in use is read every ${WATCH_MS} ms`,
+        tasks: this.#cgroups.holds("pids") ?? "none: no control group can be written",
+        storage: `soft: files are added up, at most every ${STORAGE_LOOK_MS} ms`,
       },
-      isolation: "process group, environment and directories of its own; the platform's user",
+      isolation: this.#isolation.words,
     };
   }
 
@@ -101,6 +127,12 @@ class ProcessRuntime implements Runtime {
 
   warnings(spec: AppSpec): string[] {
     const warnings: string[] = [];
+    const widened = (spec.permissions ?? []).map((permission) => WIDENED[permission]);
+    if (widened.length > 0 && !this.#isolation.ownUsers) {
+      warnings.push(
+        `${spec.name} may ${widened.join(" and ")}, and apps run as the platform's own user here: it can read what the platform can`,
+      );
+    }
     if (spec.limits.cpu !== undefined && !this.#cgroups.holds("cpu")) {
       warnings.push(`limits.cpu (${spec.limits.cpu}) is not enforced: this platform can write no control group`);
     }
@@ -118,26 +150,26 @@ class ProcessRuntime implements Runtime {
     if (ended > 0) this.#options.log(`ended ${ended} replica(s) that an earlier platform left running`);
   }
 
-  async prepare(revision: RunnableRevision, signal: AbortSignal): Promise<Content> {
+  async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content> {
     try {
-      const { dir } = await this.#options.prepare(revision.digest, signal);
-      return { dir, roots: [...new Set([realpathSync(dir), dir])] };
+      const { dir, packagesDir } = await this.#options.prepare(revision.digest, this.#isolation.placesOf(ref), signal);
+      return { dir, packagesDir, roots: [...new Set([realpathSync(dir), dir])] };
     } catch (error) {
       throw new StartFailure(imageUnreadable(revision.digest, error), { cause: error });
     }
   }
 
   async start(request: StartRequest): Promise<RunningReplica> {
-    const { revision, content } = request;
+    const { ref, revision, content } = request;
     const { spec } = revision;
+    const user = this.#isolation.userOf(ref);
     const id = randomBytes(4).toString("hex");
     const home = join(this.#options.runtimeDir, id);
     const secretDir = join(this.#secretFiles, id);
     const isFramework = spec.kind === "framework";
     const ownPort = isFramework ? undefined : await this.#ports.take();
     const limits = limitsOf(spec);
-    const isLimited = Object.keys(limits).length > 0;
-    const record = { id, dirs: [home, secretDir], cgroups: isLimited ? this.#cgroups.dirsOf(id) : [] };
+    const record = { id, dirs: [home, secretDir], cgroups: this.#cgroups.dirsOf(id) };
     const ended = async () => {
       if (ownPort !== undefined) this.#ports.release(ownPort);
       await this.#ledger.settle(record).catch((error) => {
@@ -147,12 +179,12 @@ class ProcessRuntime implements Runtime {
     };
     this.#ledger.write(record);
     try {
-      for (const dir of [home, join(home, "home"), join(home, "tmp")]) mkdirSync(dir, { mode: 0o700 });
+      for (const dir of [home, join(home, "home"), join(home, "tmp")]) makeOwned(dir, user);
       const address: ReplicaAddress =
         ownPort === undefined ? { socketPath: join(home, "s") } : { host: "127.0.0.1", port: ownPort };
       const token = isFramework ? randomBytes(32).toString("hex") : undefined;
       const env = replicaEnv({
-        node: this.#options.node,
+        node: this.#isolation.node,
         contentDir: content.dir,
         home: join(home, "home"),
         tmp: join(home, "tmp"),
@@ -160,7 +192,7 @@ class ProcessRuntime implements Runtime {
         host: this.#options.env ?? {},
         revision: revision.env,
         port: ownPort ?? spec.port,
-        secrets: await giveSecrets(revision.secrets, this.#options.readSecret, this.#secretFiles, id),
+        secrets: await giveSecrets(revision.secrets, this.#options.readSecret, this.#secretFiles, id, user),
         internal: {
           [MARKER]: id,
           ...("socketPath" in address ? { APPCTL_SOCKET: address.socketPath } : {}),
@@ -172,15 +204,23 @@ class ProcessRuntime implements Runtime {
       }
       const watched = limits.memoryBytes !== undefined && !this.#cgroups.holds("memory");
       return await startProcess({
-        ...this.#programOf(spec, content),
+        ...this.#programOf(spec, content, { home, secretDir }),
         cwd: content.dir,
         env,
+        user,
         address,
         token,
         channel: isFramework,
         signalsGroup: spec.kind === "command",
         watchedMemory: watched ? limits.memoryBytes : undefined,
-        group: isLimited ? this.#cgroups.create(id, limits) : undefined,
+        group: this.#cgroups.create(id, limits),
+        watchStorage: (pid, over) =>
+          this.#storage.add({
+            pid,
+            dirs: [home, secretDir],
+            limitBytes: bytesOf(spec.limits.ephemeralStorage ?? DEFAULT_STORAGE),
+            over,
+          }),
         output: request.output,
         now: () => (this.#options.clock ?? systemClock).now(),
         started: (pid) => this.#ledger.write({ ...record, pid }),
@@ -198,15 +238,28 @@ class ProcessRuntime implements Runtime {
     }
   }
 
+  forget(ref: AppRef): Promise<void> {
+    return this.#isolation.forget(ref);
+  }
+
   async close(): Promise<void> {
     await rm(this.#secretFiles, { recursive: true, force: true });
+    await rmdir(this.#options.runtimeDir).catch(() => {
+      // what is left of a replica that could not be removed is found at the next start
+    });
     this.#cgroups.close();
   }
 
-  #programOf(spec: AppSpec, content: Content): { program: string; args: string[] } {
-    const { node } = this.#options;
+  #programOf(spec: AppSpec, content: Content, own: { home: string; secretDir: string }) {
+    const { node } = this.#isolation;
     if (spec.kind === "framework") {
-      return { program: node, args: ["--enable-source-maps", join(content.dir, "serve.mjs")] };
+      const flags = permissionFlags({
+        read: [content.dir, ...(content.packagesDir ? [content.packagesDir] : []), own.secretDir],
+        write: [join(own.home, "home"), join(own.home, "tmp")],
+        permissions: spec.permissions ?? [],
+        nodeMajor: NODE_MAJOR,
+      });
+      return { program: node, args: [...flags, "--enable-source-maps", join(content.dir, "serve.mjs")] };
     }
     if (spec.kind === "command") return { program: "/bin/sh", args: ["-c", spec.command ?? ""] };
     const [program = "", ...args] = spec.args ?? [];
@@ -219,5 +272,11 @@ function limitsOf(spec: AppSpec): Limits {
   return {
     ...(mem === undefined ? {} : { memoryBytes: bytesOf(mem) }),
     ...(cpu === undefined ? {} : { cores: coresOf(cpu) }),
+    tasks: MOST_TASKS,
   };
+}
+
+function makeOwned(dir: string, user: AppUser | undefined): void {
+  mkdirSync(dir, { mode: 0o700 });
+  if (user) chownSync(dir, user.uid, user.gid);
 }

@@ -1,12 +1,13 @@
 /** Gives a replica its secrets: as values for its environment, or as files with the exact bytes. */
 
 import type { Buffer } from "node:buffer";
-import { accessSync, constants, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, chownSync, constants, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redacted } from "../../../core/redacted.ts";
 import { secretNotText, secretUnreadable } from "../../causes.ts";
 import type { PinnedSecret } from "../../engine.ts";
 import { StartFailure } from "../runtime.ts";
+import type { AppUser } from "./isolation/isolation.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
 
 /** Reads the bytes of one version of a secret. */
@@ -30,7 +31,7 @@ export function secretFilesRoot(name: string, fallback: string): string {
 
 /**
  * Reads `secrets` and gives the variables that carry them. Files go into the directory `replica` below `root`, which is made
- * when it is needed (0700; files 0400).
+ * when it is needed (0700; files 0400) and belongs to `user`, when the app has one of its own.
  * Rejects with a {@link StartFailure} when a value cannot be read or cannot be an environment variable.
  */
 export async function giveSecrets(
@@ -38,6 +39,7 @@ export async function giveSecrets(
   read: SecretReader,
   root: string,
   replica: string,
+  user?: AppUser,
 ): Promise<Record<string, string>> {
   const variables: Record<string, string> = {};
   const values = await Promise.all(secrets.map((secret) => readOne(secret, read)));
@@ -45,12 +47,13 @@ export async function giveSecrets(
     const bytes = values[at]?.reveal();
     if (bytes === undefined) continue;
     if (secret.mount === "file") {
-      makePrivateDirectory(root);
+      makePrivateDirectory(root, user ? 0o711 : 0o700);
       const dir = join(root, replica);
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      if (mkdirSync(dir, { recursive: true, mode: 0o700 }) !== undefined && user) chownSync(dir, user.uid, user.gid);
       // The variable's name, not the key: it is the one of the two that no other secret of the app has.
       const file = join(dir, secret.envVar);
       writeFileSync(file, bytes, { mode: 0o400, flag: "wx" });
+      if (user) chownSync(file, user.uid, user.gid);
       variables[secret.envVar] = file;
     } else variables[secret.envVar] = textOf(secret.key, bytes);
   }

@@ -1,0 +1,84 @@
+/** Finds out how well apps can be kept apart on this machine. */
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../../../../core/errors.ts";
+import { type Isolation, sameUser } from "./isolation.ts";
+import { adoptNode, makePassable, makeTree, sweepTrees } from "./shared-tree.ts";
+import { UserBook } from "./user-book.ts";
+import { type UserRange, userAt, userRange } from "./user-range.ts";
+
+/** What is to be kept apart. Paths are absolute. */
+export interface IsolationOptions {
+  stateDir: string;
+  /** A tree outside of home directories that only the system's administrator can make; undefined for everybody else. */
+  sharedDir: string | undefined;
+  /** The platform's Node binary. */
+  node: string;
+  log(message: string): void;
+}
+
+/**
+ * A user of its own for each app where the platform runs as root and everything that this needs can be had: user ids, a tree
+ * that those users can reach, a Node binary that they can execute. Tried with a real process; else the platform's own user.
+ */
+export function createIsolation(options: IsolationOptions): Isolation {
+  const { stateDir, sharedDir, node, log } = options;
+  if (process.getuid?.() !== 0 || sharedDir === undefined) return sameUser(stateDir, node, "it does not run as root");
+  try {
+    const range = userRange(stateDir, readFileSync("/proc/self/uid_map", "utf8"));
+    if (!range) return sameUser(stateDir, node, "this user namespace has no user ids to spare");
+    makeTree(sharedDir, stateDir);
+    const reachable = isReachable(node, sharedDir, range) ? node : adoptNode(sharedDir, node);
+    if (reachable !== node && !isReachable(reachable, sharedDir, range)) {
+      return sameUser(stateDir, node, `another user cannot execute ${reachable}`);
+    }
+    sweepTrees(sharedDir).catch((error) => log(`${sharedDir}: what is left of others stays: ${messageOf(error)}`));
+    return userEach(stateDir, sharedDir, reachable, range);
+  } catch (error) {
+    log(`apps get no users of their own: ${messageOf(error)}`);
+    return sameUser(stateDir, node, messageOf(error));
+  }
+}
+
+/** Lets a real process of the range's last user look. */
+function isReachable(node: string, dir: string, range: UserRange): boolean {
+  const { uid, gid } = userAt(range, range.count - 1);
+  const { status } = spawnSync("/bin/sh", ["-c", 'test -x "$0" && test -x "$1"', node, dir], {
+    uid,
+    gid,
+    cwd: "/",
+    env: {},
+    stdio: "ignore",
+  });
+  return status === 0;
+}
+
+function userEach(stateDir: string, sharedDir: string, node: string, range: UserRange): Isolation {
+  const book = new UserBook(join(stateDir, "app-users.json"), range.count);
+  const appsDir = join(sharedDir, "apps");
+  const layersDir = join(sharedDir, "layers");
+  makePassable(appsDir);
+  makePassable(layersDir);
+  return {
+    words: "a user of its own for each app; Node's permission model for frameworkApps",
+    ownUsers: true,
+    node,
+    userOf: (ref) => userAt(range, book.numberOf(ref)),
+    placesOf(ref) {
+      const { uid, gid } = userAt(range, book.numberOf(ref));
+      const contentDir = join(appsDir, String(uid));
+      mkdirSync(contentDir, { recursive: true, mode: 0o710 });
+      // Only the app itself may pass: its code is not its neighbours' business.
+      chownSync(contentDir, 0, gid);
+      chmodSync(contentDir, 0o710);
+      return { contentDir, layersDir };
+    },
+    async forget(ref) {
+      const number = book.remove(ref);
+      if (number === undefined) return;
+      await rm(join(appsDir, String(userAt(range, number).uid)), { recursive: true, force: true });
+    },
+  };
+}
