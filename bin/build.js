@@ -1,8 +1,8 @@
-// Builds dist/ from src/: the CLI as code-split chunks, the SDK, the server shim and the describe worker as single files.
+// Builds dist/ from src/: the CLI as a few files, the SDK, the server shim and the describe worker as one file each.
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -12,7 +12,55 @@ const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "ut
 
 // Bundled CommonJS packages call require() for Node's own modules; an ES module has none unless it makes one.
 const requireBanner = {
-  js: 'import{createRequire as __appctlRequire}from"node:module";const require=__appctlRequire(import.meta.url);',
+  js: 'const require=process.getBuiltinModule("node:module").createRequire(import.meta.url);',
+};
+/**
+ * Takes Node's own modules from `process.getBuiltinModule`. An `import` of one reads each of its exports, also those that
+ * load something when they are read: `import "node:http"` brings the whole of fetch with it and costs more than Node itself.
+ */
+const builtins = {
+  name: "builtins",
+  setup(build) {
+    // undici asks for HTTP/2 before it is needed, and does without where Node has none. The CLI speaks HTTP/1.1.
+    build.onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
+      importer.includes("/undici/") ? { path: "none", namespace: "builtin" } : undefined,
+    );
+    build.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === "require-call" ? undefined : { path, namespace: "builtin" },
+    );
+    build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
+      contents:
+        path === "none"
+          ? "module.exports = { constants: {} };"
+          : `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+  },
+};
+/**
+ * What the CLI loads only when it is asked for: a file each, by what imports it dynamically. Everything else that is imported
+ * dynamically stays in the file of who imports it, and runs when it is asked for: opening thirty small files takes longer
+ * than reading one of their size.
+ */
+const parts = {
+  program: "src/program.ts",
+  deploy: "src/deploy.ts",
+  platform: "src/platform/run.ts",
+  schemas: "src/contract/schemas.ts",
+  undici: "src/client/undici.ts",
+  ora: "ora",
+  yaml: "yaml",
+  "trace-mapping": "@jridgewell/trace-mapping",
+};
+const apart = {
+  name: "apart",
+  setup(build) {
+    build.onResolve({ filter: /./ }, ({ path, kind, resolveDir }) => {
+      if (kind !== "dynamic-import") return undefined;
+      const target = path.startsWith(".") ? relative(root, join(resolveDir, path)) : path;
+      const part = Object.keys(parts).find((name) => parts[name] === target);
+      return part && { path: `./${part}.js`, external: true };
+    });
+  },
 };
 const common = {
   absWorkingDir: root,
@@ -23,28 +71,27 @@ const common = {
   legalComments: "none",
   logLevel: "warning",
   minifySyntax: true,
+  minifyWhitespace: true,
+  banner: requireBanner,
+  plugins: [builtins],
 };
+const single = (entry, name) => esbuild.build({ ...common, entryPoints: [entry], outfile: out(name) });
+const ofCli = (entry, name) =>
+  esbuild.build({
+    ...common,
+    entryPoints: [entry],
+    outfile: out(`${name}.js`),
+    external: Object.keys(dependencies),
+    plugins: [builtins, apart],
+  });
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
 await Promise.all([
-  esbuild.build({
-    ...common,
-    entryPoints: { main: join(root, "src/main.ts") },
-    outdir: out(""),
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]",
-    external: Object.keys(dependencies),
-    banner: requireBanner,
-  }),
-  esbuild.build({ ...common, entryPoints: [join(root, "src/sdk/index.ts")], outfile: out("sdk/index.js") }),
-  ...["serve", "describe-worker"].map((name) =>
-    esbuild.build({
-      ...common,
-      entryPoints: [join(root, name === "serve" ? "src/serve/serve.ts" : "src/app/describe-worker.ts")],
-      outfile: out(`${name}.js`),
-      banner: requireBanner,
-    }),
-  ),
+  ofCli("src/main.ts", "main"),
+  ...Object.entries(parts).map(([name, entry]) => ofCli(entry, name)),
+  single("src/sdk/index.ts", "sdk/index.js"),
+  single("src/serve/serve.ts", "serve.js"),
+  single("src/app/describe-worker.ts", "describe-worker.js"),
 ]);
 
 // The type declarations of what a user's file imports.

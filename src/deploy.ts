@@ -14,6 +14,7 @@ import { builtFile } from "./core/assets.ts";
 import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
+import type { Trace } from "./core/trace.ts";
 import { installedPackages, makeImage } from "./make-image.ts";
 
 /** A secret that the app asks for and that does not exist yet. */
@@ -22,28 +23,35 @@ export interface MissingSecret {
   mount: "env" | "file";
 }
 
-/** What a deploy needs. */
-export interface DeployOptions {
+/** What loading a file needs. */
+export interface LoadFileOptions {
   file: string;
-  /** Name of the App; may be left out when the file has one. */
-  name: string | undefined;
   cwd: string;
   env: NodeJS.ProcessEnv;
+  cacheDir: string;
+  /** Let npm packages run their install scripts. */
+  allowScripts?: boolean | undefined;
+  signal: AbortSignal;
+  trace: Trace;
+}
+
+/** What a deploy needs. */
+export interface DeployOptions extends LoadFileOptions {
+  /** What {@link loadFile} gives: it is started before there is a client, since neither needs the other. */
+  loaded: Promise<LoadedFile>;
+  /** Name of the App; may be left out when the file has one. */
+  name: string | undefined;
   scope: Scope;
   client: Client;
-  cacheDir: string;
   /** Gives the values of missing secrets, or throws what to type. Nothing has been built or changed then. */
   provideSecrets(missing: MissingSecret[], app: string): Promise<Map<string, Redacted<Uint8Array>>>;
   /** False: return when the platform has accepted the deploy. */
   wait: boolean;
-  /** Let npm packages run their install scripts. */
-  allowScripts?: boolean | undefined;
-  signal: AbortSignal;
 }
 
 /** Deploys an app of a file, its dependencies first. Throws an {@link AppctlError} for whatever stops it. */
 export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEvent> {
-  const loaded = await load(options);
+  const loaded = await options.loaded;
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
   const apps = deployOrder(loaded, options.name);
   // Everything that can be wrong is looked for in all of them before anything is built or changed.
@@ -57,22 +65,25 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
 }
 
 /** Loads the file. Packages of an ImageSpec that are not installed beside it come from their own layer. */
-async function load(options: DeployOptions): Promise<LoadedFile> {
-  const { file, cwd, env, signal } = options;
+export async function loadFile(options: LoadFileOptions): Promise<LoadedFile> {
+  const { file, cwd, env, signal, trace } = options;
   const files = { sdkFile: builtFile("sdk/index.js"), workerFile: builtFile("describe-worker.js") };
   try {
-    return await loadApps({ file, cwd, env, signal, ...files });
+    return await loadApps({ file, cwd, env, signal, trace, ...files });
   } catch (error) {
     const missing = missingPackagesOf(error);
     if (!missing) throw error;
-    const packageDirs = await installedPackages(missing.packages, file, options);
-    return await loadApps({ file, cwd, env, signal, packageDirs, ...files });
+    const install = () => installedPackages(missing.packages, file, options);
+    const packageDirs = await trace.time("install packages that the file needs to run", install);
+    return await loadApps({ file, cwd, env, signal, trace, packageDirs, ...files });
   }
 }
 
 /** Asks the platform what stands in the way; faults end the deploy here. */
-async function check(app: LoadedApp, { client, scope, file, signal }: DeployOptions): Promise<CheckResult> {
-  const result = await client.checkApp({ ...scope, name: app.spec.name }, app.spec, signal);
+async function check(app: LoadedApp, options: DeployOptions): Promise<CheckResult> {
+  const { client, scope, file, signal, trace } = options;
+  const ask = () => client.checkApp({ ...scope, name: app.spec.name }, app.spec, signal);
+  const result = await trace.time("ask the platform what stands in the way", ask);
   if (result.faults.length === 0) return result;
   throw new AppctlError({
     code: "INVALID_APP",
@@ -88,10 +99,11 @@ async function* deployOne(
   registry: string,
   options: DeployOptions,
 ): AsyncGenerator<DeployEvent> {
-  const { client, scope, signal } = options;
+  const { client, scope, signal, trace } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
   const image = yield* makeImage({ ...options, app, loaded, registry });
-  const deployment = await client.applyApp(ref, app.spec, image, randomUUID());
+  const apply = () => client.applyApp(ref, app.spec, image, randomUUID());
+  const deployment = await trace.time("hand it to the platform", apply);
   yield {
     type: "deploying",
     app: ref.name,
@@ -102,7 +114,7 @@ async function* deployOne(
   };
   if (options.wait) {
     const root = relative(options.cwd, loaded.bundle.root);
-    yield* follow({ client, ref, deployment: deployment.id, root, signal });
+    yield* follow({ client, ref, deployment: deployment.id, root, signal, trace });
   }
 }
 
@@ -138,15 +150,18 @@ export interface FollowOptions {
   /** Folder of the file that was deployed, relative to the working directory; places in failures are shown below it. */
   root?: string;
   signal: AbortSignal;
+  trace?: Trace | undefined;
 }
 
 /** Joins a deployment: its events from the first to the verdict. Throws when it failed. */
 export async function* follow(options: FollowOptions): AsyncGenerator<DeployEvent> {
-  const { client, ref, signal } = options;
+  const { client, ref, signal, trace } = options;
+  let since = trace?.now() ?? 0;
   const page = await client.deploymentEvents(ref, options.deployment, 0, signal);
   const { deployment } = page;
   for await (const event of client.follow(ref, deployment.id, 0, signal, page)) {
     if (event.type === "status") {
+      since = trace?.since(`the platform: until ${event.reason || event.phase}`, since) ?? 0;
       yield { type: "status", phase: event.phase, reason: event.reason, message: event.message };
     } else if (event.type === "failed") throw failure(ref, event, options.root ?? "");
     else {

@@ -9,6 +9,7 @@ import type { Client } from "./client/client.ts";
 import type { ImageReference } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
+import type { Trace } from "./core/trace.ts";
 import { type AppFile, type AppImage, buildAppImage } from "./image/app-image.ts";
 import {
   buildEnvironment,
@@ -35,6 +36,7 @@ export interface MakeImageOptions {
   /** Let packages run their install scripts. */
   allowScripts?: boolean | undefined;
   signal: AbortSignal;
+  trace: Trace;
 }
 
 /** What resolving and installing packages needs. */
@@ -45,7 +47,7 @@ type InstallOptions = Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "allow
  * platform or this machine has it; the app image is packed each time, which takes milliseconds.
  */
 export async function* makeImage(options: MakeImageOptions): AsyncGenerator<DeployEvent, ImageReference> {
-  const { app, loaded, registry, signal } = options;
+  const { app, loaded, registry, signal, trace } = options;
   const layout = imageCache(options.cacheDir);
   const files = appFiles(app, loaded);
   files.catch(() => undefined); // awaited below; until then a failure is nobody's yet
@@ -53,39 +55,31 @@ export async function* makeImage(options: MakeImageOptions): AsyncGenerator<Depl
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const plan = yield* progress.during(
-    planEnvironment({ name: app.image.name, packages, env: app.image.env }, { ...context, cwd: options.cwd }),
-  );
+  const wanted = { name: app.image.name, packages, env: app.image.env };
+  const resolvePackages = () => planEnvironment(wanted, { ...context, cwd: options.cwd });
+  const plan = yield* progress.during(trace.time("resolve the image's packages", resolvePackages));
   for (const message of plan.warnings) yield { type: "warning", message };
 
   const reference = `${registry}/${plan.reference}`;
-  const found = await existing(plan, layout, options);
+  const found = await trace.time("look for the environment image", () => existing(plan, layout, options));
   yield { type: "image", state: found ? "found" : "missing", reference };
   let environment = found?.image;
   // What the platform does not have under its name yet goes there with the app.
   let unnamed = found?.unnamed;
   if (!environment) {
-    const built = yield* progress.during(buildEnvironment(plan, layout, context));
+    const build = () => buildEnvironment(plan, layout, context);
+    const built = yield* progress.during(trace.time("build the environment image", build));
     environment = built;
     unnamed = built.descriptor;
     yield { type: "image", state: "built", reference };
   }
-  const image = await buildAppImage({
-    environment,
-    files: await files,
-    config: runConfig(app),
-    layout,
-    signal,
-  });
-  yield* progress.during(
-    upload(
-      image,
-      unnamed && { reference: plan.reference, manifest: environment.manifest, descriptor: unnamed },
-      layout,
-      options,
-      (step) => progress.push(step),
-    ),
+  const base = environment;
+  const image = await trace.time("pack the app image", async () =>
+    buildAppImage({ environment: base, files: await files, config: runConfig(app), layout, signal }),
   );
+  const nameToo = unnamed && { reference: plan.reference, manifest: base.manifest, descriptor: unnamed };
+  const send = () => upload(image, nameToo, layout, options, (step) => progress.push(step));
+  yield* progress.during(trace.time("upload what the platform lacks", send));
   return { reference: `${registry}/${image.reference}`, digest: image.digest };
 }
 

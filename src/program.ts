@@ -452,7 +452,7 @@ function common(command: Command, outputs: OutputMode[], hidden = false): Comman
       wholeNumber("--port", text, 1, 65_535),
     ),
     new Option("--color <when>", "colour").choices(["auto", "always", "never"]),
-    new Option("--verbose", "show the stack of an error, too"),
+    new Option("--verbose", "show where the time of a deploy went, and the stack of an error"),
   ];
   for (const option of options) command.addOption(option.helpGroup(GLOBAL).hideHelp(hidden));
   return command;

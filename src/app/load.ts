@@ -6,6 +6,7 @@ import { BUNDLE_FILE, type Bundle, bundle as bundleFile, type ExternalPackage } 
 import { displayPath } from "../bundle/display-path.ts";
 import { PackageIndex } from "../bundle/packages.ts";
 import { parseSpec } from "../bundle/specs.ts";
+import { Trace } from "../core/trace.ts";
 import { type Describer, startDescriber } from "./describe.ts";
 import { isRawSdk, type RawFile } from "./description.ts";
 import { entryFile } from "./entry-file.ts";
@@ -29,6 +30,7 @@ export interface LoadOptions {
   /** Time limit for running the file once, in milliseconds. Default 10 000. */
   timeoutMs?: number;
   signal: AbortSignal;
+  trace?: Trace | undefined;
 }
 
 /** A loaded file. `selectApp` takes an App out of it. */
@@ -47,6 +49,7 @@ export interface LoadedFile {
  */
 export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
   const { cwd, env, sdkFile, workerFile, packageDirs = new Map(), timeoutMs = 10_000, signal } = options;
+  const trace = options.trace ?? new Trace();
   const entry = entryFile(options.file, cwd);
   const describers: Describer[] = [];
   const start = () => {
@@ -57,17 +60,22 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
   try {
     // Two slow starts at once: esbuild's service and the worker thread. The schemas (zod) are loaded while the thread
     // runs the file: earlier, they would keep this thread from answering esbuild (measured: 45 ms of 210).
-    const bundling = bundleFile({ entry, cwd, sdkFile, signal });
     const ready = start();
+    const bundling = trace.time("bundle the file", () => bundleFile({ entry, cwd, sdkFile, signal }));
+    bundling.catch(() => undefined); // awaited at once, but for a thread that cannot be started
     let bundle = await bundling;
     const schemas = () => import("../contract/schemas.ts");
     const context = { cwd, packageDirs, timeoutMs, signal, meanwhile: schemas };
-    let raw = await describe(bundle, ready, context);
+    let raw = await trace.time("run the file once, to describe its Apps", () => describe(bundle, ready, context));
     const listed = listedPackages(raw);
     if (!fits(bundle, listed)) {
       // What the files mention and what the ImageSpecs list are not the same: once more, with the list itself.
-      bundle = await bundleFile({ entry, cwd, sdkFile, external: [...listed.values()], signal });
-      raw = await describe(bundle, start(), context);
+      const external = [...listed.values()];
+      bundle = await trace.time("bundle again, without the listed packages", () =>
+        bundleFile({ entry, cwd, sdkFile, external, signal }),
+      );
+      const again = start();
+      raw = await trace.time("run it again", () => describe(bundle, again, context));
     }
     bundle = withSpecs(bundle, listed);
     if (raw.apps.length === 0) throw noAppError(raw, bundle, cwd);

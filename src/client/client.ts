@@ -21,7 +21,7 @@ import type {
   SecretScope,
   SecretWrite,
 } from "../contract/types.ts";
-import { AppctlError, ExitCode } from "../core/errors.ts";
+import { ExitCode, isAppctlError } from "../core/errors.ts";
 import { Http, type HttpOptions, type HttpRequest, isBroken, isUnreachable, pause, unreachableError } from "./http.ts";
 
 /** Where a request is about: project and domain. */
@@ -120,7 +120,7 @@ export class Client {
     try {
       return await this.#json<Descriptor>("resolveImage", { query: { reference }, signal });
     } catch (error) {
-      if (error instanceof AppctlError && error.exit === ExitCode.notFound) return undefined;
+      if (isAppctlError(error) && error.exit === ExitCode.notFound) return undefined;
       throw error;
     }
   };
@@ -201,9 +201,7 @@ export class Client {
       } catch (error) {
         signal?.throwIfAborted();
         const away =
-          isBroken(error) ||
-          isUnreachable(error) ||
-          (error instanceof AppctlError && error.exit === ExitCode.unavailable);
+          isBroken(error) || isUnreachable(error) || (isAppctlError(error) && error.exit === ExitCode.unavailable);
         if (!away || failures >= 20) throw error;
         await pause(Math.min(250 * 2 ** failures, 3000), signal);
       }

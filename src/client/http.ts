@@ -100,17 +100,17 @@ export class Http {
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse> {
-    // The default export: undici is CommonJS, whose names a bundler cannot tell.
-    const { Agent, request: send } = (await import("undici")).default;
-    this.#agent ??= new Agent({ connect: { lookup: lookupWithLocalhost }, keepAliveTimeout: 4000 });
+    const { Agent, request: send } = await import("./undici.ts");
+    this.#agent ??= new Agent({ connect: { lookup: lookupWithLocalhost }, keepAliveTimeout: 4000, allowH2: false });
     const timeout = request.timeout ?? 30_000;
     const headers: Record<string, string> = { accept: "application/json", ...request.headers };
     if (this.#apiKey) headers["authorization"] = `Bearer ${this.#apiKey.reveal()}`;
     if (request.json !== undefined) headers["content-type"] = "application/json";
     if (request.contentLength !== undefined) headers["content-length"] = String(request.contentLength);
-    const response = await send(this.#endpoint + request.path + queryOf(request.query), {
+    const response = await send(this.#agent, {
+      origin: this.#endpoint,
+      path: request.path + queryOf(request.query),
       method: request.method,
-      dispatcher: this.#agent,
       headers,
       body:
         request.json !== undefined

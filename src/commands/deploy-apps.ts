@@ -1,7 +1,9 @@
 import { pathsOf } from "../core/paths.ts";
+import { Trace } from "../core/trace.ts";
 import { deployRenderer } from "../ui/deploy-renderer.ts";
 import type { Io } from "../ui/io.ts";
 import { besideProgress } from "../ui/progress.ts";
+import { traceLines } from "../ui/trace-lines.ts";
 import { offeredSecrets, secretProvider } from "./deploy-secrets.ts";
 import { type CommonFlags, milliseconds } from "./flags.ts";
 import { withSession } from "./session.ts";
@@ -18,13 +20,28 @@ export interface DeployFlags extends CommonFlags {
 /** `appctl deploy apps FILE [NAME]`. */
 export async function deployApps(outer: Io, file: string, name: string | undefined, flags: DeployFlags): Promise<void> {
   const waitMs = flags.waitTimeout === undefined ? DEFAULT_WAIT_MS : milliseconds("--wait-timeout", flags.waitTimeout);
+  const trace = new Trace();
+  trace.since("start Node and appctl", 0);
   const renderer = await deployRenderer(outer, flags.output, flags.color);
   const io = besideProgress(outer, renderer.progress);
   try {
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);
+    const { deploy, loadFile } = await import("../deploy.ts");
+    const what = {
+      file,
+      cwd: io.cwd,
+      env: io.env,
+      cacheDir: pathsOf(io.env).cache,
+      allowScripts: flags.allowScripts,
+      trace,
+    };
+    // While esbuild and the thread that describes the file are at work, the platform is found or started.
+    const loaded = loadFile({ ...what, signal: io.signal });
+    loaded.catch(() => undefined); // told where it is awaited
+    const connecting = trace.now();
     await withSession(io, flags, async ({ client, scope }) => {
-      const { deploy } = await import("../deploy.ts");
+      trace.since("find or start the platform", connecting);
       const provideSecrets = secretProvider(io, {
         client,
         scope,
@@ -35,16 +52,13 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
       const drawn = await draw(
         (signal) =>
           deploy({
-            file,
+            ...what,
+            loaded,
             name,
-            cwd: io.cwd,
-            env: io.env,
             scope,
             client,
-            cacheDir: pathsOf(io.env).cache,
             provideSecrets,
             wait: flags.wait,
-            allowScripts: flags.allowScripts,
             signal,
           }),
         { renderer, signal: io.signal, waitMs, scope },
@@ -58,5 +72,6 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     renderer.end();
   } finally {
     renderer.progress.stop();
+    if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);
   }
 }

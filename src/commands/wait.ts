@@ -1,6 +1,6 @@
 /** Waiting for a deployment's verdict: the part that deploy, attach, start and rollback share. */
 import type { Scope } from "../client/client.ts";
-import { AppctlError, ExitCode } from "../core/errors.ts";
+import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
 import type { DeployEvent } from "../core/events.ts";
 import type { DeployRenderer } from "../ui/deploy-renderer.ts";
 import { commandLine } from "./flags.ts";
@@ -87,7 +87,7 @@ function timedOut(current: { app: string; deployment: number }, waitMs: number, 
 
 /** The error of an interruption, with what becomes of the deploy. */
 function interrupted(reason: unknown, current: { app: string; deployment: number } | undefined, scope: Scope) {
-  const exit = reason instanceof AppctlError ? reason.exit : ExitCode.interrupted;
+  const exit = isAppctlError(reason) ? reason.exit : ExitCode.interrupted;
   const word = exit === ExitCode.terminated ? "Terminated." : "Interrupted.";
   return new AppctlError({
     code: exit === ExitCode.terminated ? "TERMINATED" : "INTERRUPTED",

@@ -3,7 +3,7 @@
  * made from them, and the client takes its types from them (type-only, so that a command does not load zod for a call).
  * Times are ISO 8601 in UTC; durations are seconds; digests are `sha256:` and 64 hex digits.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const appName = z
   .string()

@@ -21,6 +21,8 @@ export interface Reference {
 
 const DAY = 24 * 3600 * 1000;
 const LOCK_TIMEOUT = 30_000;
+/** Blobs up to this size are looked at before they are written, in bytes. */
+const SMALL = 1024 * 1024;
 
 /**
  * An OCI image layout directory (image-spec, image-layout.md): the CLI's cache of images and the platform's store. Any
@@ -94,6 +96,15 @@ export class OciLayout {
     maxBytes = Number.POSITIVE_INFINITY,
   ): Promise<{ digest: string; size: number }> {
     if (expectedDigest !== undefined) hexOf(expectedDigest);
+    else {
+      const small = await firstBytes(source, SMALL);
+      if (small.whole !== undefined) {
+        // Made again at each deploy, and mostly the same: what is there already needs no file, and no wait for the disk.
+        const digest = digestOf(small.whole);
+        if (await this.hasBlob(digest, small.whole.length)) return { digest, size: small.whole.length };
+      }
+      source = small.source;
+    }
     await this.#prepare();
     const temporary = join(this.dir, ".tmp", randomBytes(12).toString("hex"));
     let file: FileHandle | undefined;
@@ -145,9 +156,10 @@ export class OciLayout {
   async tag(reference: string, descriptor: Descriptor): Promise<void> {
     parseReference(reference);
     if (!(await this.hasBlob(descriptor.digest))) throw blobNotFound(descriptor.digest, this.dir);
+    const { mediaType, digest, size } = descriptor;
+    if ((await this.resolve(reference))?.digest === digest) return;
     await this.#prepare();
     const { DatabaseSync } = await import("node:sqlite");
-    const { mediaType, digest, size } = descriptor;
     // An exclusive SQLite transaction is a POSIX record lock, which Node itself does not have. Nothing is awaited while it
     // is held, so two calls in one process cannot wait for each other; another process holds it for a millisecond or two.
     const lock = new DatabaseSync(join(this.dir, ".lock"));
@@ -195,6 +207,26 @@ export class OciLayout {
     });
     return this.#ready;
   }
+}
+
+/** Reads `source` until it ends or has more than `limit` bytes. Then `source` gives all of it from the start. */
+async function firstBytes(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  limit: number,
+): Promise<{ source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>; whole?: Buffer }> {
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  const pieces: Uint8Array[] = [];
+  for (let size = 0; size <= limit; ) {
+    const { value, done } = await iterator.next();
+    if (done) return { source: pieces, whole: Buffer.concat(pieces) };
+    pieces.push(value);
+    size += value.length;
+  }
+  async function* all() {
+    yield* pieces;
+    yield* { [Symbol.asyncIterator]: () => iterator as AsyncIterator<Uint8Array> };
+  }
+  return { source: all() };
 }
 
 async function prepare(dir: string): Promise<void> {

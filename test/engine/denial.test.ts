@@ -20,7 +20,7 @@ function printed(code: string): string[] {
 
 describe("a refusal of the permission model", () => {
   it.each([
-    ['require("fs").readFileSync("/root/key")', "it may not read /root/key", "include"],
+    ['require("fs").readFileSync("/secret/key")', "it may not read /secret/key", "include"],
     ['require("fs").writeFileSync("/var/x", "")', "it may not write /var/x", "os.tmpdir()"],
     ['require("child_process").execSync("id")', "it may not start programs", 'permissions: ["child-process"]'],
     [

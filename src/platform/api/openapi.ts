@@ -1,5 +1,5 @@
 /** The OpenAPI 3.1 document of the deployment API, made from `contract/`: it cannot say what the code does not do. */
-import { z } from "zod";
+import * as z from "zod";
 import { type EndpointName, endpoints } from "../../contract/endpoints.ts";
 import * as schemas from "../../contract/schemas.ts";
 import { version } from "../../core/assets.ts";
