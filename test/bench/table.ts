@@ -1,0 +1,84 @@
+/** The bench's part of the README: a table with a row for each target, and why one is not reached where that is so. */
+import type { Figure, Measured, Missing, Outcome, Row, Target } from "./figure.ts";
+
+/** Results of a run, by the figures' names. */
+export interface Results {
+  /** Where and when, in one plain line. */
+  machine: string;
+  figures: Record<string, Outcome>;
+}
+
+/** Three digits that count. */
+export function digits(value: number): string {
+  const size = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
+  return value.toFixed(Math.min(3, Math.max(0, (Math.abs(value) < 10 ? 1 : 2) - size)));
+}
+
+/** True when `measured` keeps `target`. */
+export function reached(target: Target, measured: Measured): boolean {
+  const value = target.of === "ratio" ? measured.ratio : measured.value;
+  if (value === undefined) throw new Error("a target of a ratio that was not measured");
+  return "atMost" in target ? value <= target.atMost : value >= target.atLeast;
+}
+
+function targetText({ target, unit }: Row): string {
+  if (!target) return "";
+  const limit = "atMost" in target ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
+  return `${limit} ${target.of === "ratio" ? "×" : unit}`;
+}
+
+function line(row: Row, result: Measured | Missing): string[] {
+  const { what, against = "", unit, target } = row;
+  if ("missing" in result) return [what, `not measured: ${result.missing}`, against, "", targetText(row), ""];
+  const floor = result.against === undefined ? "" : `: ${digits(result.against)} ${unit}`;
+  return [
+    what,
+    `${digits(result.value)} ${unit}`,
+    `${against}${floor}`,
+    result.ratio === undefined ? "" : digits(result.ratio),
+    targetText(row),
+    target ? (reached(target, result) ? "yes" : "no") : "",
+  ];
+}
+
+const tableOf = (head: string[], lines: string[][]) =>
+  [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+
+/** The part as Markdown. Throws when a row has no result. */
+export function benchPart(figures: readonly Figure[], results: Results): string {
+  const lines: string[][] = [];
+  const reasons: string[] = [];
+  const details: string[] = [];
+  for (const figure of figures) {
+    const outcome = results.figures[figure.name];
+    for (const [name, row] of Object.entries(figure.rows)) {
+      const result = outcome?.rows[name];
+      if (!result) throw new Error(`no result for ${figure.name}: ${name}`);
+      lines.push(line(row, result));
+      if ("missing" in result || !row.target || reached(row.target, result)) continue;
+      reasons.push(`- Not reached: ${row.what}. Why: ${row.missed ?? "not known yet"}.`);
+    }
+    for (const { title, head, lines: rest } of outcome?.details ?? [])
+      details.push(`${title}:\n\n${tableOf(head, rest)}`);
+  }
+  return [
+    results.machine,
+    tableOf(["what", "measured", "floor or peer", "ratio", "target", "reached"], lines),
+    ...(reasons.length > 0 ? [reasons.join("\n")] : []),
+    ...details,
+  ].join("\n\n");
+}
+
+const PART = /(<!-- bench -->\n)[\s\S]*?(\n<!-- end of bench -->)/;
+
+/** The bench's part of a README; undefined when it has none. */
+export function partOf(readme: string): string | undefined {
+  const found = PART.exec(readme);
+  return found ? found[0].slice(found[1]?.length, -(found[2]?.length ?? 0)) : undefined;
+}
+
+/** A README with its bench part replaced. */
+export function withBench(readme: string, part: string): string {
+  if (!PART.test(readme)) throw new Error("README.md has no part bench");
+  return readme.replace(PART, (_, start: string, end: string) => `${start}${part}${end}`);
+}
