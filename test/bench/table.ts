@@ -8,10 +8,9 @@ export interface Results {
   figures: Record<string, Outcome>;
 }
 
-/** Three digits that count. */
+/** A number with the digits that count: three, and no more than two after the point. */
 export function digits(value: number): string {
-  const size = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
-  return value.toFixed(Math.min(3, Math.max(0, (Math.abs(value) < 10 ? 1 : 2) - size)));
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 }
 
 /** True when `measured` keeps `target`. */
