@@ -62,9 +62,9 @@ export class Fleet {
   }
 
   /** Milliseconds from the request to the verdict. */
-  deploy(name: string): Promise<number> {
+  deploy(name: string, more: Partial<AppSpec> = {}): Promise<number> {
     const { args: _, ...spec } = programSpec(name);
-    return deployTime(this.client, { ...spec, kind: "framework" }, this.#image);
+    return deployTime(this.client, { ...spec, kind: "framework", ...more }, this.#image);
   }
 
   /** Process ids of all replicas. */

@@ -55,7 +55,8 @@ export function benchPart(figures: readonly Figure[], results: Results): string 
       if (!result) throw new Error(`no result for ${figure.name}: ${name}`);
       lines.push(line(row, result));
       if ("missing" in result || !row.target || reached(row.target, result)) continue;
-      reasons.push(`- Not reached: ${row.what}. Why: ${row.missed ?? "not known yet"}.`);
+      const beside = row.against === undefined ? "" : `, beside ${row.against}`;
+      reasons.push(`- Not reached: ${row.what}${beside}. Why: ${row.missed ?? "not known yet"}.`);
     }
     for (const { title, head, lines: rest } of outcome?.details ?? [])
       details.push(`${title}:\n\n${tableOf(head, rest)}`);
