@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import type { ReplicaGroup } from "./cgroup.ts";
 import { LineSplitter } from "./lines.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import { groupIsAlive, listeningPortsOf, processTree, residentBytes } from "./proc.ts";
 
 /** What to start and how. */
@@ -33,6 +34,7 @@ export interface ProcessPlan {
 
 /** Time between two looks at a watched memory, in milliseconds. */
 export const WATCH_MS = 250;
+const memoryWatch = new MemoryWatch(WATCH_MS);
 /** How long the output of a process that ended is waited for: a program outside its group may hold the pipe. */
 const LAST_OUTPUT_MS = 1_000;
 
@@ -86,14 +88,14 @@ class ProcessReplica implements RunningReplica {
       // a failed kill or a message that could not be sent: the exit tells what matters
     });
     const output = Promise.all([this.#read("stdout", child.stdout), this.#read("stderr", child.stderr)]);
-    const watch = this.#watchMemory();
+    const unwatch = this.#watchMemory();
     this.exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
       child.once("exit", (code, signal) => {
         this.hasExited = true;
         resolve({ code, signal });
       });
     }).then(async (exit) => {
-      clearInterval(watch);
+      unwatch?.();
       await this.#endGroup();
       await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
       child.stdout?.destroy();
@@ -169,15 +171,13 @@ class ProcessReplica implements RunningReplica {
     return "port" in address && line.includes("EADDRINUSE") && line.includes(String(address.port));
   }
 
-  #watchMemory(): NodeJS.Timeout | undefined {
+  #watchMemory(): (() => void) | undefined {
     const limit = this.#plan.watchedMemory;
     if (limit === undefined) return undefined;
-    const watch = setInterval(() => {
-      if (residentBytes(processTree(this.pid)) <= limit) return;
+    return memoryWatch.watch(this.pid, limit, () => {
       this.#overMemory = true;
       void this.kill();
-    }, WATCH_MS);
-    return watch.unref();
+    });
   }
 }
 
