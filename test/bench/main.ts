@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import type { Setting } from "./figure.ts";
 import { figures } from "./figures.ts";
 import { repository } from "./process-time.ts";
+import { processorsInUse } from "./programs.ts";
 import { benchPart, digits, type Results, withBench } from "./table.ts";
 
 const { values } = parseArgs({
@@ -34,6 +35,9 @@ results.machine = machine();
 for (const figure of figures) {
   if (values.only && !values.only.includes(figure.name)) continue;
   console.log(figure.name);
+  const inUse = await processorsInUse();
+  if (inUse > 0.1)
+    setting.say(`Other programs use ${Math.round(inUse * 100)} % of the processors: do not believe too much.`);
   const outcome = await figure.measure(setting);
   for (const [name, row] of Object.entries(figure.rows)) {
     const result = outcome.rows[name];

@@ -1,6 +1,8 @@
 /** The programs that the platform is compared with, and what the kernel says of a process. */
 import { accessSync, constants, readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { delimiter, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 
 /** Those of `names` that are not installed, as the reason why something is not measured; undefined when all are there. */
 export function missingPrograms(names: readonly string[]): string | undefined {
@@ -17,6 +19,22 @@ function isInstalled(name: string): boolean {
       return false; // not in this folder
     }
   });
+}
+
+/** How much of the machine's processors is in use now, by whatever runs: 0 to 1, over a second. */
+export async function processorsInUse(): Promise<number> {
+  const times = () =>
+    cpus().reduce(
+      (sum, { times: t }) => ({
+        idle: sum.idle + t.idle,
+        all: sum.all + t.idle + t.user + t.nice + t.sys + t.irq,
+      }),
+      { idle: 0, all: 0 },
+    );
+  const before = times();
+  await pause(1000);
+  const after = times();
+  return 1 - (after.idle - before.idle) / (after.all - before.all);
 }
 
 /** Linux counts processor time in hundredths of a second, for every program and whatever its own clock. */

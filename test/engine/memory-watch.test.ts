@@ -50,7 +50,7 @@ describe("the watch on memory without control groups", () => {
         resolve();
       });
     });
-    // Another one is watched meanwhile, so the timer goes on.
+    // The timer goes on for another watch; the one that was told to stop hears nothing of it.
     await new Promise<void>((resolve) => {
       const unwatch = watch.watch(pid, MIB, () => {
         unwatch();
