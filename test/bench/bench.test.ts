@@ -108,7 +108,7 @@ describe("the bench's arithmetic", () => {
 });
 
 describe("the table", () => {
-  const figure = (rows: Record<string, Measured | Missing>): { figures: Figure[]; part(): string } => {
+  const figure = (rows: Record<string, Measured | Missing>, inUse = 0): { figures: Figure[]; part(): string } => {
     const figures: Figure[] = [
       {
         name: "f",
@@ -125,7 +125,10 @@ describe("the table", () => {
         measure: async () => ({ rows }),
       },
     ];
-    return { figures, part: () => benchPart(figures, { machine: "Here, today.", figures: { f: { rows } } }) };
+    return {
+      figures,
+      part: () => benchPart(figures, { machine: "Here, today.", figures: { f: { rows } }, inUse: { f: inUse } }),
+    };
   };
 
   it("shows what is reached without a reason", () => {
@@ -135,6 +138,14 @@ describe("the table", () => {
       ["info", "3.00 MiB", "", "", "", ""],
     ]);
     expect(part).not.toContain("it is slow");
+  });
+
+  it("says when the machine was busy with something else", () => {
+    const rows = { fast: { value: 15, against: 10, ratio: 1.5 }, info: { value: 3 } };
+    expect(figure(rows, 0.05).part()).toMatch(/^Here, today\.\n/);
+    const slow = { ...rows, fast: { value: 30, against: 10, ratio: 3 } };
+    expect(figure(slow, 0.66).part()).toContain("Why: it is slow; or the other programs that ran meanwhile.");
+    expect(figure(rows, 0.66).part()).toMatch(/^Here, today\. Other programs used up to 66 % of the processors/);
   });
 
   it("says why something is not reached, and what could not be measured", () => {

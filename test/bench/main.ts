@@ -7,7 +7,7 @@ import type { Setting } from "./figure.ts";
 import { figures } from "./figures.ts";
 import { repository } from "./process-time.ts";
 import { processorsInUse } from "./programs.ts";
-import { benchPart, digits, type Results, withBench } from "./table.ts";
+import { benchPart, digits, QUIET, type Results, withBench } from "./table.ts";
 
 const { values } = parseArgs({
   options: {
@@ -29,14 +29,16 @@ const setting: Setting = {
 };
 // Figures that were measured before stay, so that one can be measured again by itself.
 const resultFile = join(repository, "test", "bench", "result.json");
-const results: Results = existsSync(resultFile) ? JSON.parse(readFileSync(resultFile, "utf8")) : { figures: {} };
+const results: Results = existsSync(resultFile)
+  ? JSON.parse(readFileSync(resultFile, "utf8"))
+  : { figures: {}, inUse: {} };
 results.machine = machine();
 
 for (const figure of figures) {
   if (values.only && !values.only.includes(figure.name)) continue;
   console.log(figure.name);
   const inUse = await processorsInUse();
-  if (inUse > 0.1)
+  if (inUse > QUIET)
     setting.say(`Other programs use ${Math.round(inUse * 100)} % of the processors: do not believe too much.`);
   const outcome = await figure.measure(setting);
   for (const [name, row] of Object.entries(figure.rows)) {
@@ -55,6 +57,7 @@ for (const figure of figures) {
     for (const cells of [head, ...lines]) setting.say(`  ${cells.join(" | ")}`);
   }
   results.figures[figure.name] = outcome;
+  results.inUse[figure.name] = inUse;
   if (!values.quick) writeFileSync(resultFile, `${JSON.stringify(results, null, 2)}\n`);
 }
 

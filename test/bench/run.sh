@@ -19,6 +19,10 @@ if [ -n "$need" ]; then
     apt-get update -qq >/dev/null
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+    # Debian runs servers as services as soon as they are installed; the bench starts its own and needs no others.
+    for service in nginx caddy; do
+      case "$need" in *" $service"*) [ ! -d /run/systemd/system ] || systemctl disable --now --quiet "$service" ;; esac
+    done
   else
     echo "Missing:$need. Figures that need them say so; install them, or run this as root on Debian." >&2
   fi

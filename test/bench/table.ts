@@ -6,7 +6,12 @@ export interface Results {
   /** Where and when, in one plain line. */
   machine: string;
   figures: Record<string, Outcome>;
+  /** How much of the processors other programs used as each figure began, 0 to 1. */
+  inUse: Record<string, number>;
 }
+
+/** Above this use by other programs a figure is not to be believed. */
+export const QUIET = 0.1;
 
 /** A number with the digits that count: three, and no more than two after the point. */
 export function digits(value: number): string {
@@ -56,13 +61,18 @@ export function benchPart(figures: readonly Figure[], results: Results): string 
       lines.push(line(row, result));
       if ("missing" in result || !row.target || reached(row.target, result)) continue;
       const beside = row.against === undefined ? "" : `, beside ${row.against}`;
-      reasons.push(`- Not reached: ${row.what}${beside}. Why: ${row.missed ?? "not known yet"}.`);
+      // What is known of a quiet machine need not be what it was this time.
+      const busy = (results.inUse[figure.name] ?? 0) > QUIET ? "; or the other programs that ran meanwhile" : "";
+      reasons.push(`- Not reached: ${row.what}${beside}. Why: ${row.missed ?? "not known yet"}${busy}.`);
     }
     for (const { title, head, lines: rest } of outcome?.details ?? [])
       details.push(`${title}:\n\n${tableOf(head, rest)}`);
   }
+  const inUse = Math.max(0, ...figures.map(({ name }) => results.inUse[name] ?? 0));
   return [
-    results.machine,
+    inUse > QUIET
+      ? `${results.machine} Other programs used up to ${Math.round(inUse * 100)} % of the processors meanwhile: the numbers are worth little.`
+      : results.machine,
     tableOf(["what", "measured", "floor or peer", "ratio", "target", "reached"], lines),
     ...(reasons.length > 0 ? [reasons.join("\n")] : []),
     ...details,
