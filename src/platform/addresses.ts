@@ -14,11 +14,14 @@ export class Addresses {
   readonly appsDomain: string;
   readonly #scheme: string;
   readonly #port: string;
+  /** What an app's host name ends with. Each request is looked at with it. */
+  readonly #suffix: string;
 
   constructor(options: AddressOptions) {
     const url = new URL(options.url);
     this.url = url.origin;
     this.appsDomain = options.appsDomain;
+    this.#suffix = `.${options.appsDomain}`;
     this.#scheme = url.protocol;
     this.#port = url.port ? `:${url.port}` : "";
   }
@@ -35,7 +38,7 @@ export class Addresses {
 
   /** The sub-domain in a lower-case host name, or undefined when the host is not an app's. */
   subdomainOf(host: string): string | undefined {
-    return host.endsWith(`.${this.appsDomain}`) ? host.slice(0, -this.appsDomain.length - 1) : undefined;
+    return host.endsWith(this.#suffix) ? host.slice(0, -this.#suffix.length) : undefined;
   }
 
   /** Registry name in image references: host and port of the platform. */

@@ -192,6 +192,48 @@ describe.each(implementations)("streaming through %s", (_name, make) => {
       expect(Buffer.concat(received).equals(sent)).toBe(true);
     }));
 
+  it("keeps large downloads apart: of clients that wait, that read at once and that leave", () =>
+    withBench(make, async (bench) => {
+      const size = 16 * MIB;
+      let written = 0;
+      await bench.httpReplica((req, res) => {
+        // Every body has a byte of its own.
+        const block = Buffer.alloc(MIB, Number(req.url?.slice(1)));
+        res.writeHead(200, { "content-length": size });
+        let left = size;
+        const more = () => {
+          while (left > 0 && !res.destroyed) {
+            left -= block.length;
+            written += block.length;
+            if (!res.write(block)) return void res.once("drain", more);
+          }
+          res.end();
+        };
+        more();
+      });
+      const open = async (byte: number) => {
+        const at = { port: bench.port, host: "127.0.0.1", path: `/${byte}` };
+        const outgoing = request({ ...at, headers: { host: HOST }, agent: false }).end();
+        const [incoming] = (await once(outgoing, "response")) as [IncomingMessage];
+        return { byte, incoming };
+      };
+      const strange = async ({ byte, incoming }: { byte: number; incoming: IncomingMessage }) => {
+        const block = Buffer.alloc(MIB, byte);
+        let own = 0;
+        for await (const chunk of incoming as AsyncIterable<Buffer>) {
+          if (block.subarray(0, chunk.length).equals(chunk)) own += chunk.length;
+        }
+        return size - own;
+      };
+      const waiting = await Promise.all([1, 2, 3, 4, 5].map(open));
+      await settled(() => written);
+      const leaving = await Promise.all([11, 12, 13].map(open));
+      for (const { incoming } of leaving) incoming.destroy();
+      const reading = await Promise.all([21, 22, 23, 24, 25].map(open));
+      expect(await Promise.all(reading.map(strange))).toEqual([0, 0, 0, 0, 0]);
+      expect(await Promise.all(waiting.map(strange))).toEqual([0, 0, 0, 0, 0]);
+    }));
+
   it("answers pipelined requests in their order", () =>
     withBench(make, async (bench) => {
       const slow = signal();

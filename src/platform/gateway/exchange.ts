@@ -1,5 +1,5 @@
 /** One request and its response, streamed through. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { REVISION_HEADER } from "../../contract/headers.ts";
 import type { Lease } from "../../engine/engine.ts";
@@ -10,6 +10,7 @@ import { hasBody, type RequestFacts } from "./request-head.ts";
 import type { ResponseHandler, UpstreamConnection } from "./upstream/connection.ts";
 import type { UpstreamPool } from "./upstream/pool.ts";
 import { Framing, MalformedResponse, type ResponseHead } from "./upstream/response-head.ts";
+import { writeCopy } from "./write-copy.ts";
 
 /** What an exchange works with. */
 export interface ExchangeParts {
@@ -73,7 +74,7 @@ class Exchange implements ResponseHandler {
       }
       this.#writeHead(head);
     }
-    if (response.write(copyOf(buffer, start, end)) || this.#over) return;
+    if (writeCopy(response, buffer, start, end) || this.#over) return;
     this.#connection?.pause();
     if (this.#listensForDrain) return;
     this.#listensForDrain = true;
@@ -186,13 +187,6 @@ function lastChunk(rawTrailers: readonly string[]): string {
   let text = "0\r\n";
   for (let i = 0; i + 1 < kept.length; i += 2) text += `${kept[i]}: ${kept[i + 1]}\r\n`;
   return `${text}\r\n`;
-}
-
-/** The read buffer is used again at once, so what is written later must be a copy. */
-function copyOf(buffer: Buffer, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start);
-  buffer.copy(copy, 0, start, end);
-  return copy;
 }
 
 /** Shows the client that the response was cut. */

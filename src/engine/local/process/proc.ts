@@ -26,8 +26,7 @@ export function bootId(): string {
 }
 
 /** The live processes below `root` or in its process group, `root` included. */
-export function processTree(root: number): number[] {
-  const entries = listProcesses();
+export function processTree(root: number, entries: readonly ProcessEntry[] = listProcesses()): number[] {
   const members = new Set<number>([root]);
   let grown = true;
   while (grown) {
@@ -96,7 +95,8 @@ export function processesWithEnv(name: string, value: string): number[] {
     .filter((pid) => (readText(`/proc/${pid}/environ`) ?? "").split("\0").includes(wanted));
 }
 
-function listProcesses(): ProcessEntry[] {
+/** Every process of the machine. */
+export function listProcesses(): ProcessEntry[] {
   const found: ProcessEntry[] = [];
   for (const entry of list("/proc")) {
     const pid = Number(entry);

@@ -8,6 +8,9 @@ import type { AppUser } from "./isolation/isolation.ts";
 import { LineSplitter } from "./lines.ts";
 import { groupIsAlive, listeningPortsOf, processTree, residentBytes } from "./proc.ts";
 
+/** Watches a process and what it starts; calls `over` when it uses too much. Returns what ends the watch. */
+export type Watch = (pid: number, over: () => void) => () => void;
+
 /** What to start and how. */
 export interface ProcessPlan {
   program: string;
@@ -22,11 +25,11 @@ export interface ProcessPlan {
   channel: boolean;
   /** SIGTERM goes to the whole group, because the leader is a shell that does not pass it on. */
   signalsGroup: boolean;
-  /** Memory that no control group limits, in bytes: it is watched. */
-  watchedMemory: number | undefined;
+  /** Watches its memory, where no control group limits it. */
+  watchMemory: Watch | undefined;
   group: ReplicaGroup | undefined;
-  /** Watches what it writes; calls back when that is too much. Returns what ends the watch. */
-  watchStorage(pid: number, over: () => void): () => void;
+  /** Watches what it writes. */
+  watchStorage: Watch;
   output: OutputSink;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -36,8 +39,6 @@ export interface ProcessPlan {
   ended(): Promise<void>;
 }
 
-/** Time between two looks at a watched memory, in milliseconds. */
-export const WATCH_MS = 250;
 /** How long the output of a process that ended is waited for: a program outside its group may hold the pipe. */
 const LAST_OUTPUT_MS = 1_000;
 
@@ -93,7 +94,10 @@ class ProcessReplica implements RunningReplica {
       // a failed kill or a message that could not be sent: the exit tells what matters
     });
     const output = Promise.all([this.#read("stdout", child.stdout), this.#read("stderr", child.stderr)]);
-    const watch = this.#watchMemory();
+    const endMemoryWatch = plan.watchMemory?.(pid, () => {
+      this.#overMemory = true;
+      void this.kill();
+    });
     const endStorageWatch = plan.watchStorage(pid, () => {
       this.#overStorage = true;
       void this.kill();
@@ -104,7 +108,7 @@ class ProcessReplica implements RunningReplica {
         resolve({ code, signal });
       });
     }).then(async (exit) => {
-      clearInterval(watch);
+      endMemoryWatch?.();
       endStorageWatch();
       await this.#endGroup();
       await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
@@ -179,17 +183,6 @@ class ProcessReplica implements RunningReplica {
   #saysTaken(line: string): boolean {
     const { address } = this.#plan;
     return "port" in address && line.includes("EADDRINUSE") && line.includes(String(address.port));
-  }
-
-  #watchMemory(): NodeJS.Timeout | undefined {
-    const limit = this.#plan.watchedMemory;
-    if (limit === undefined) return undefined;
-    const watch = setInterval(() => {
-      if (residentBytes(processTree(this.pid)) <= limit) return;
-      this.#overMemory = true;
-      void this.kill();
-    }, WATCH_MS);
-    return watch.unref();
   }
 }
 

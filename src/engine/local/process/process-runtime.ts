@@ -21,9 +21,10 @@ import { Cgroups, type Limits } from "./cgroup.ts";
 import { FreePorts } from "./free-port.ts";
 import { type AppUser, type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
 import { MARKER, ReplicaLedger } from "./ledger.ts";
+import { MEMORY_LOOK_MS, MemoryWatch } from "./memory-watch.ts";
 import { permissionFlags } from "./permission-flags.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
-import { startProcess, WATCH_MS } from "./process-replica.ts";
+import { startProcess } from "./process-replica.ts";
 import { replicaEnv } from "./replica-env.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
 import { STORAGE_LOOK_MS, StorageWatch } from "./storage-watch.ts";
@@ -83,6 +84,7 @@ class ProcessRuntime implements Runtime {
   readonly #ports = new FreePorts();
   readonly #secretFiles: string;
   readonly #isolation: Isolation;
+  readonly #memory = new MemoryWatch();
   readonly #storage: StorageWatch;
 
   constructor(options: ProcessRuntimeOptions) {
@@ -110,7 +112,7 @@ class ProcessRuntime implements Runtime {
     return {
       limits: {
         cpu: this.#cgroups.holds("cpu") ?? "none: no control group can be written",
-        mem: this.#cgroups.holds("memory") ?? `soft: memory in use is read every ${WATCH_MS} ms`,
+        mem: this.#cgroups.holds("memory") ?? `soft: memory in use is read every ${MEMORY_LOOK_MS} ms`,
         tasks: this.#cgroups.holds("pids") ?? "none: no control group can be written",
         storage: `soft: files are added up, at most every ${STORAGE_LOOK_MS} ms`,
       },
@@ -138,7 +140,7 @@ class ProcessRuntime implements Runtime {
     }
     if (spec.limits.mem !== undefined && !this.#cgroups.holds("memory")) {
       warnings.push(
-        `limits.mem (${spec.limits.mem}) is soft: the platform looks every ${WATCH_MS} ms and ends an app that uses more`,
+        `limits.mem (${spec.limits.mem}) is soft: the platform looks every ${MEMORY_LOOK_MS} ms and ends an app that uses more`,
       );
     }
     return warnings;
@@ -212,7 +214,7 @@ class ProcessRuntime implements Runtime {
         token,
         channel: isFramework,
         signalsGroup: spec.kind === "command",
-        watchedMemory: watched ? limits.memoryBytes : undefined,
+        watchMemory: watched ? (pid, over) => this.#memory.watch(pid, limits.memoryBytes ?? 0, over) : undefined,
         group: this.#cgroups.create(id, limits),
         watchStorage: (pid, over) =>
           this.#storage.add({
