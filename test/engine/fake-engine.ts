@@ -38,6 +38,8 @@ interface FakeApp {
   ref: AppRef;
   board: ConditionBoard;
   wanted: WantedApp | undefined;
+  /** The revision that was to get the requests in the state before. */
+  targetBefore: string | null;
   /** The revision that gets the requests. */
   route: string | null;
   runs: Map<string, FakeRun>;
@@ -105,9 +107,12 @@ export class FakeEngine implements Engine {
 
   async apply(wanted: WantedApp): Promise<void> {
     this.applied.push(structuredClone(wanted));
-    await this.#deleting.get(keyOf(wanted.ref));
+    const deleting = this.#deleting.get(keyOf(wanted.ref));
+    if (deleting) await deleting;
+    if (this.closed) return;
     const app = this.#app(wanted.ref);
     if (isDeepStrictEqual(app.wanted, wanted)) return;
+    app.targetBefore = app.wanted?.traffic ?? null;
     app.wanted = structuredClone(wanted);
     for (const revision of app.wanted.revisions) {
       if (app.runs.has(revision.name)) continue;
@@ -141,14 +146,17 @@ export class FakeEngine implements Engine {
 
   delete(ref: AppRef): Promise<void> {
     const key = keyOf(ref);
-    const deleting = this.#deleting.get(key) ?? this.#delete(ref, key).finally(() => this.#deleting.delete(key));
+    const before = this.#deleting.get(key);
+    const deleting = (before ? before.then(() => this.#delete(ref, key)) : this.#delete(ref, key)).finally(() => {
+      if (this.#deleting.get(key) === deleting) this.#deleting.delete(key);
+    });
     this.#deleting.set(key, deleting);
     return deleting;
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    await Promise.all([...this.#apps.values()].map((app) => this.#stop(app)));
+    await Promise.all([...[...this.#apps.values()].map((app) => this.#stop(app)), ...this.#deleting.values()]);
     for (const log of this.#state.logs.values()) log.end(false);
   }
 
@@ -163,6 +171,7 @@ export class FakeEngine implements Engine {
   }
 
   async #stop(app: FakeApp, drainMs?: number): Promise<void> {
+    app.targetBefore = app.wanted?.traffic ?? null;
     app.wanted = { ref: app.ref, revisions: [], traffic: null };
     this.#reconcile(app);
     await Promise.all([...app.leaving].map((run) => run.stop(drainMs)));
@@ -218,11 +227,11 @@ export class FakeEngine implements Engine {
     app.leaving.add(run);
     if (app.route === name) app.route = null;
     const last = app.board.get(name)?.ready;
-    if (last === "True") app.board.forget(name);
-    else if (last !== "False") {
+    if (last !== "True" && last !== "False") {
       const message = `Revision "${name}" was deleted.`;
       app.board.set({ revision: name, ready: "False", reason: "RevisionDeleted", message, cause: superseded(name) });
     }
+    if (last === "True" || (last !== "False" && name !== app.targetBefore)) app.board.forget(name);
     void run.stop().finally(() => app.leaving.delete(run));
   }
 
@@ -235,6 +244,7 @@ export class FakeEngine implements Engine {
         ref: { project, domain, name },
         board: new ConditionBoard(),
         wanted: undefined,
+        targetBefore: null,
         route: null,
         runs: new Map(),
         leaving: new Set(),

@@ -115,6 +115,13 @@ export class Ground {
     await expect(call(this.lease(), `/exit?code=${code}`)).rejects.toThrow();
   }
 
+  /** Ends the replica's program as {@link crash} does, and waits until the engine has started it again. */
+  async crashAndRestart(code: number): Promise<void> {
+    const restarts = (this.replicas[0]?.restarts ?? 0) + 1;
+    await this.crash(code);
+    await until(() => this.replicas[0]?.restarts === restarts && this.replicas[0].state === "Ready");
+  }
+
   /** Resolves when the replicas are those of these revisions, and each is ready. */
   async settled(...revisions: string[]): Promise<void> {
     await until(() => {

@@ -1,7 +1,7 @@
 /** The end of an app, and a new one of its name. */
 import { expect } from "vitest";
 import { collect, ref } from "../../helpers.ts";
-import { lifeAt, never } from "../ground.ts";
+import { lifeAt, never, ready } from "../ground.ts";
 import type { Cases } from "../suite.ts";
 import { revisionDeleted } from "../words.ts";
 
@@ -56,6 +56,36 @@ export const deleting: Cases = {
     expect(on.serving).toBe("web-00001");
     expect(await on.ask()).toBe("new");
     expect(on.replicas).toMatchObject([{ revision: "web-00001", state: "Ready" }]);
+  },
+
+  async "of deletes and states in one breath the last one holds"(on) {
+    const first = await on.revision("web-00001", { answer: "one" });
+    const second = await on.revision("web-00002", {
+      answer: "two",
+      prints: [{ stream: "stdout", base64: btoa("x\n") }],
+    });
+    await on.serve(first);
+    const lease = on.lease();
+    lease.release();
+    await Promise.all([on.engine.delete(ref), on.want(second), on.engine.delete(ref)]);
+    expect(on.serving).toBeNull();
+    expect(on.replicas).toEqual([]);
+    expect(await on.logs()).toEqual([]);
+    expect(await lifeAt(lease)).toBeNull();
+    await Promise.all([on.want(first), on.engine.delete(ref), on.want(second)]);
+    expect((await on.conditions(second)).at(-1)).toEqual(ready(second));
+    expect(on.replicas.map(({ revision }) => revision)).toEqual(["web-00002"]);
+    expect(await on.ask()).toBe("two");
+  },
+
+  async "a delete right after a state that was not waited for leaves nothing running"(on) {
+    const first = await on.revision("web-00001");
+    const applied = on.want(first);
+    const observed = on.conditions(first);
+    await on.engine.delete(ref);
+    await applied;
+    expect((await observed).at(-1)).toEqual({ revision: "web-00001", ...revisionDeleted("web-00001") });
+    expect(on.replicas).toEqual([]);
   },
 
   async "a delete does not wait for requests under way"(on) {

@@ -88,8 +88,7 @@ export const environment: Cases = {
     const fixed = /^(?:K_|APPCTL_(?!REPLICA)|GREETING$|TOKEN$|HOST$)/;
     const kept = (env: Record<string, string>) => Object.entries(env).filter(([name]) => fixed.test(name));
     const before = kept(await environmentOf(on));
-    await on.crash(3);
-    await on.settled("web-00001");
+    await on.crashAndRestart(3);
     const after = kept(await environmentOf(on));
     expect(before.length).toBeGreaterThan(7);
     expect(Object.fromEntries(after)).toEqual(Object.fromEntries(before));

@@ -52,8 +52,7 @@ export const secrets: Cases = {
 
   async "a file is there again after a restart"(on) {
     await on.serveNew("web-00001", {}, { secrets: [on.secret("TOKEN", "again", { mount: "file" })] });
-    await on.crash(3);
-    await on.settled("web-00001");
+    await on.crashAndRestart(3);
     expect(String(await fileOf(on, "TOKEN"))).toBe("again");
   },
 
@@ -104,9 +103,10 @@ export const secrets: Cases = {
     const value = "value-that-nobody-may-see";
     const secrets = [on.secret("TOKEN", value), on.secret("TOKEN_FILE", value, { mount: "file" })];
     const shown: unknown[] = [await on.deploy(await on.revision("web-00001", {}, { secrets }))];
-    shown.push(on.replicas, on.lease(), on.engine.facts());
-    await on.crash(3);
-    await on.settled("web-00001");
+    const lease = on.lease();
+    lease.release();
+    shown.push(on.replicas, lease, on.engine.facts());
+    await on.crashAndRestart(3);
     shown.push(on.replicas, await on.logs());
     expect(JSON.stringify(shown)).not.toContain(value);
     expect((await environmentOf(on))["TOKEN"]).toBe(value);

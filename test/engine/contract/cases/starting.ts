@@ -26,6 +26,18 @@ export const starting: Cases = {
     expect(reasons).toEqual(["OutOfDate", "RevisionMissing", "IngressNotConfigured", ""]);
   },
 
+  async "an observer that takes its time misses no step"(on) {
+    const first = await on.revision("web-00001");
+    await on.want(first);
+    const reasons: string[] = [];
+    for await (const { reason } of on.engine.observe(ref, first.name, never)) {
+      // Everything has happened before the second step is asked for.
+      await on.conditions(first);
+      reasons.push(reason);
+    }
+    expect(reasons).toEqual(["RevisionMissing", "IngressNotConfigured", ""]);
+  },
+
   async "a revision of which nothing is known is OutOfDate, and observing it ends with the signal"(on) {
     const aborter = new AbortController();
     const seen = [];

@@ -1,7 +1,7 @@
 /** Apps of which nothing is to run. */
 import { expect } from "vitest";
 import { ref } from "../../helpers.ts";
-import { lifeAt } from "../ground.ts";
+import { lifeAt, ready } from "../ground.ts";
 import type { Cases } from "../suite.ts";
 import { OUT_OF_DATE, revisionDeleted } from "../words.ts";
 
@@ -52,6 +52,17 @@ export const stopping: Cases = {
     await on.stop();
     await on.want();
     expect(on.replicas).toEqual([]);
+  },
+
+  async "of stops and starts in one breath the last one holds"(on) {
+    const first = await on.serveNew("web-00001");
+    await Promise.all([on.want(), on.want(first), on.want(), on.want(first), on.want()]);
+    await on.settled();
+    expect(on.serving).toBeNull();
+    await Promise.all([on.want(first), on.want(), on.want(first)]);
+    expect((await on.conditions(first)).at(-1)).toEqual(ready(first));
+    await on.settled("web-00001");
+    expect(await on.ask()).toBe("ok");
   },
 
   async "another revision can be started after a stop, and fails as a first one does"(on) {

@@ -3,7 +3,13 @@ import { expect } from "vitest";
 import { call, until } from "../../helpers.ts";
 import { ready } from "../ground.ts";
 import type { Cases } from "../suite.ts";
-import { INGRESS_NOT_CONFIGURED, revisionDeleted, revisionFailed, TRAFFIC_NOT_MIGRATED } from "../words.ts";
+import {
+  INGRESS_NOT_CONFIGURED,
+  OUT_OF_DATE,
+  revisionDeleted,
+  revisionFailed,
+  TRAFFIC_NOT_MIGRATED,
+} from "../words.ts";
 
 export const updating: Cases = {
   async "an update passes TrafficNotMigrated in the place of RevisionMissing"(on) {
@@ -118,6 +124,15 @@ export const updating: Cases = {
     await on.settled("web-00002");
     expect(await on.ask("/life")).toBe(life);
     expect(await on.conditions(second)).toEqual([ready(second)]);
+  },
+
+  async "a revision that had served is no failed one when an update takes it away"(on) {
+    const first = await on.serveNew("web-00001");
+    const second = await on.revision("web-00002");
+    await on.serve(second, first);
+    await on.want(second);
+    await on.settled("web-00002");
+    expect(await on.condition(first)).toEqual({ revision: "web-00001", ...OUT_OF_DATE });
   },
 
   async "a rollback starts the old revision again under its own name"(on) {

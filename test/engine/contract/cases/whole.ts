@@ -104,6 +104,17 @@ export const whole: Cases = {
     expect(on.replicas).toEqual([]);
   },
 
+  async "nothing starts any more once close() was called"(on) {
+    const first = await on.serveNew("web-00001", { atTerm: "slowly" });
+    const second = await on.revision("web-00002");
+    const closed = on.engine.close();
+    await on.want(second, first);
+    await closed;
+    await on.want(second);
+    expect(on.replicas).toEqual([]);
+    expect(on.serving).toBeNull();
+  },
+
   async "close() can be called again, and at once"(on) {
     await on.serveNew("web-00001");
     await Promise.all([on.engine.close(), on.engine.close()]);
