@@ -25,6 +25,14 @@ export interface RevisionDetails {
   secrets?: PinnedSecret[];
 }
 
+/** A platform that is to be killed. */
+export interface DoomedPlatform {
+  lease: Lease;
+  /** Resolves when its engine has the line in its log. */
+  logged(line: string): Promise<void>;
+  kill(): Promise<void>;
+}
+
 /** State of a platform, and the engines that run on it one after the other. */
 export interface Stage {
   /** Starts an engine on the state. The one before was closed or killed. A replica has half a second to end after SIGTERM. */
@@ -37,5 +45,5 @@ export interface Stage {
    * A platform whose engine gets `wanted`, serves it, and is killed by `kill`: it can end and say nothing. The lease is its
    * own, so only its address can be asked.
    */
-  doomedPlatform(wanted: WantedApp): Promise<{ lease: Lease; kill(): Promise<void> }>;
+  doomedPlatform(wanted: WantedApp): Promise<DoomedPlatform>;
 }

@@ -56,6 +56,7 @@ export const restarting: Cases = {
     const first = await on.revision("web-00001", { prints: prints("a life") });
     await on.engine.close();
     const doomed = await on.stage.doomedPlatform({ ref, revisions: [first], traffic: first.name });
+    await doomed.logged("a life");
     await doomed.kill();
     on.engine = await on.stage.open();
     expect((await on.logs()).map(({ line }) => line)).toEqual(["a life"]);

@@ -1,4 +1,7 @@
-/** A platform in a process of its own that serves what its first argument says, and waits to be killed. */
+/**
+ * A platform in a process of its own that serves what its first argument says, and waits to be killed. It prints a lease, then
+ * every line of the app's log, as JSON.
+ */
 import { createLocalEngine } from "../../../../src/engine/local/engine.ts";
 import { engineOptions } from "../../platform-process.ts";
 
@@ -9,4 +12,6 @@ for await (const { ready, cause } of engine.observe(wanted.ref, wanted.traffic, 
   if (ready === "False") throw new Error(JSON.stringify(cause));
 }
 process.stdout.write(`${JSON.stringify(engine.lease(wanted.ref))}\n`);
-setInterval(() => {}, 60_000);
+for await (const { line } of engine.logs(wanted.ref, { follow: true, signal: new AbortController().signal })) {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}

@@ -52,7 +52,15 @@ export const fakeSubject: Subject = {
         await collect(engine.observe(ref, wanted.traffic ?? "", never));
         const lease = engine.lease(ref);
         if (!lease) throw new Error("it does not serve");
-        return { lease, kill: async () => engine.die() };
+        return {
+          lease,
+          async logged(wantedLine) {
+            for await (const { line } of engine.logs(ref, { follow: true, signal: never })) {
+              if (line === wantedLine) return;
+            }
+          },
+          kill: async () => engine.die(),
+        };
       },
     };
   },

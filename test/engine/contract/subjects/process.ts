@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { afterAll, onTestFinished } from "vitest";
+import type { Lease } from "../../../../src/engine/engine.ts";
 import { createLocalEngine } from "../../../../src/engine/local/engine.ts";
-import { engineOptions, revisionOf, temporaryDirectory, writeContent } from "../../helpers.ts";
+import { engineOptions, revisionOf, temporaryDirectory, until, writeContent } from "../../helpers.ts";
 import type { Stage, Subject } from "../subject.ts";
 
 type Kind = "args" | "framework";
@@ -54,12 +55,15 @@ async function stageOf(kind: Kind): Promise<Stage> {
       });
       onTestFinished(() => void platform.kill("SIGKILL"));
       const ended = once(platform, "exit");
-      const [line] = await Promise.race([
-        once(createInterface(platform.stdout), "line"),
+      const printed: unknown[] = [];
+      createInterface(platform.stdout).on("line", (line) => printed.push(JSON.parse(line)));
+      await Promise.race([
+        until(() => printed.length > 0),
         ended.then(() => Promise.reject(new Error("the platform ended by itself"))),
       ]);
       return {
-        lease: { ...JSON.parse(String(line)), release: () => {} },
+        lease: { ...(printed.shift() as Lease), release: () => {} },
+        logged: async (line) => void (await until(() => printed.includes(line))),
         async kill() {
           platform.kill("SIGKILL");
           await ended;
