@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import type { DeploymentEvent } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
-import { FakeEngine } from "../engine/fake-engine.ts";
+import { FakeEngine, hangs } from "../engine/fake-engine.ts";
 import { cuttingProxy } from "../support/cutting-proxy.ts";
 import { programImage, programSpec, refOf, startPlatform, type TestPlatform } from "../support/in-process.ts";
 
@@ -13,7 +13,7 @@ afterEach(() => test.close());
 
 describe("the client's connection", () => {
   it("may break at any byte: a followed deployment still gives each event once, in order", async () => {
-    const engine = new FakeEngine({ script: () => [] });
+    const engine = new FakeEngine({ script: hangs });
     test = await startPlatform({ makeEngine: async () => engine });
     const image = await programImage(test, "");
     const { id } = await test.client.applyApp(refOf("web"), programSpec("web"), image, "1");
@@ -48,7 +48,7 @@ describe("the client's connection", () => {
   });
 
   it("may break while a deploy is handed over: sent again, it is the same deploy", async () => {
-    test = await startPlatform({ makeEngine: async () => new FakeEngine({ script: () => [] }) });
+    test = await startPlatform({ makeEngine: async () => new FakeEngine({ script: hangs }) });
     const image = await programImage(test, "");
     const proxy = await cuttingProxy(test.platform.port, [0, 40, 150]);
     const apiKey = new Redacted(readFileSync(join(test.dir, "state", "admin.key"), "utf8").trim());

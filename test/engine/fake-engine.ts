@@ -1,60 +1,52 @@
-/** An engine that runs nothing: the test says what becomes of each revision. For tests of what lies above the seam. */
+/** An engine that starts no process: programs of its replicas are functions of the test. For tests above the seam. */
+import { isDeepStrictEqual } from "node:util";
 import type { AppRef, AppSpec, FailureCause, LogLine, ReplicaStatus } from "../../src/contract/types.ts";
 import type { Fault } from "../../src/core/errors.ts";
+import type { Redacted } from "../../src/core/redacted.ts";
+import { superseded } from "../../src/engine/causes.ts";
 import type { Condition, Engine, EngineFacts, Lease, LogQuery, WantedApp } from "../../src/engine/engine.ts";
 import { ConditionBoard } from "../../src/engine/local/condition-board.ts";
+import { FakeLog } from "./fake-log.ts";
+import { type FakeAddress, type Script, succeeds } from "./fake-program.ts";
+import { FakeRun } from "./fake-run.ts";
 
-/** A condition without the revision's name. */
-export type ScriptedCondition = Omit<Condition, "revision">;
+export { fails, hangs, type Script, succeeds } from "./fake-program.ts";
 
-/** What becomes of a revision that is to get traffic. */
-export type Script = (wanted: WantedApp, revision: string) => readonly ScriptedCondition[];
+/** What outlives an engine: give the same one to the next engine, and it is the same platform started again. */
+export class FakeState {
+  readonly logs = new Map<string, FakeLog>();
+  /** Revisions that have served, as `<app>/<revision>`. */
+  readonly established = new Set<string>();
+  /** Replicas of an engine that died. */
+  readonly orphans = new Set<FakeRun>();
+}
 
-/** Options of a {@link FakeEngine}. */
-export interface FakeEngineOptions {
-  /** Default: {@link succeeds}. An empty list leaves the revision to {@link FakeEngine.set}. */
+/** Options of a {@link FakeEngine}. Times are in milliseconds. */
+export interface FakeEngineOptions extends FakeAddress {
+  /** What becomes of each revision. Default: {@link succeeds}. */
   script?: Script;
-  /** Where leases point to. Without it there are none. */
-  address?: Lease["address"];
-  token?: string;
+  state?: FakeState;
+  readSecret?: (id: string, version: number) => Promise<Redacted<Buffer>>;
+  platformUrl?: string;
+  drainMs?: number;
+  stopMs?: number;
   faults?: (spec: AppSpec) => Fault[];
   warnings?: (spec: AppSpec) => string[];
 }
 
 interface FakeApp {
+  ref: AppRef;
   board: ConditionBoard;
   wanted: WantedApp | undefined;
-  serving: string | null;
-  replicas: ReplicaStatus[];
-  lines: LogLine[];
-  wake: Set<() => void>;
+  /** The revision that was to get the requests in the state before. */
+  targetBefore: string | null;
+  /** The revision that gets the requests. */
+  route: string | null;
+  runs: Map<string, FakeRun>;
+  leaving: Set<FakeRun>;
 }
 
-/** The conditions of a first deploy that succeeds. */
-export const succeeds: Script = ({ ref }) => [
-  {
-    ready: "Unknown",
-    reason: "RevisionMissing",
-    message: `Configuration "${ref.name}" is waiting for a Revision to become ready.`,
-  },
-  { ready: "Unknown", reason: "IngressNotConfigured", message: "Ingress has not yet been reconciled." },
-  { ready: "True", reason: "", message: "" },
-];
-
-/** The conditions of a first deploy that fails with `cause`. */
-export function fails(cause: FailureCause): Script {
-  return (wanted, revision) => [
-    ...succeeds(wanted, revision).slice(0, 1),
-    {
-      ready: "False",
-      reason: "RevisionFailed",
-      message: `Revision "${revision}" failed with message: ${cause.message}.`,
-      cause,
-    },
-  ];
-}
-
-/** The fake. It keeps to the contract of `Engine`: equal states change nothing, traffic moves when a revision is ready. */
+/** The fake. It keeps to the contract of `Engine`, which `contract/` holds it to. */
 export class FakeEngine implements Engine {
   /** Every state that was applied, oldest first. */
   readonly applied: WantedApp[] = [];
@@ -63,43 +55,42 @@ export class FakeEngine implements Engine {
   closed = false;
   script: Script;
   readonly #options: FakeEngineOptions;
+  readonly #state: FakeState;
   readonly #apps = new Map<string, FakeApp>();
+  readonly #deleting = new Map<string, Promise<void>>();
 
   constructor(options: FakeEngineOptions = {}) {
     this.#options = options;
+    this.#state = options.state ?? new FakeState();
     this.script = options.script ?? succeeds;
+    for (const log of this.#state.logs.values()) log.reopen();
+    for (const orphan of this.#state.orphans) orphan.kill();
+    this.#state.orphans.clear();
   }
 
-  /** Sets a revision's condition; with `True` it gets the traffic. */
+  /** What becomes of a revision whose program says nothing: `True` and `False` end its start, `Unknown` is only told. */
   set(ref: AppRef, condition: Condition): void {
     const app = this.#app(ref);
-    if (condition.ready === "True") {
-      app.serving = condition.revision;
-      app.replicas = [
-        {
-          name: `${condition.revision}-00000`,
-          revision: condition.revision,
-          state: "Ready",
-          restarts: 0,
-          startedAt: new Date(0).toISOString(),
-          pid: 1,
-          lastExit: null,
-        },
-      ];
-    }
-    app.board.set(condition);
-  }
-
-  /** Sets what `replicas` gives. */
-  setReplicas(ref: AppRef, replicas: ReplicaStatus[]): void {
-    this.#app(ref).replicas = replicas;
+    const { revision, ready, reason, message } = condition;
+    if (ready === "True") app.runs.get(revision)?.becomeReady();
+    else if (ready === "False") app.runs.get(revision)?.fail(condition.cause ?? { code: reason, message });
+    else app.board.set(condition);
   }
 
   /** Adds a line to an app's output. */
   write(ref: AppRef, line: LogLine): void {
-    const app = this.#app(ref);
-    app.lines.push(line);
-    for (const wake of app.wake) wake();
+    this.#log(ref).add(line);
+  }
+
+  /** Ends as a killed platform does: nothing is ended or told, and replicas run on until the next engine on its state. */
+  die(): void {
+    for (const app of this.#apps.values()) {
+      for (const run of [...app.runs.values(), ...app.leaving]) {
+        run.orphan();
+        this.#state.orphans.add(run);
+      }
+    }
+    this.#apps.clear();
   }
 
   facts(): EngineFacts {
@@ -121,22 +112,19 @@ export class FakeEngine implements Engine {
 
   async apply(wanted: WantedApp): Promise<void> {
     this.applied.push(structuredClone(wanted));
+    const deleting = this.#deleting.get(keyOf(wanted.ref));
+    if (deleting) await deleting;
+    if (this.closed) return;
     const app = this.#app(wanted.ref);
-    const before = new Set(app.wanted?.revisions.map(({ name }) => name));
+    if (isDeepStrictEqual(app.wanted, wanted)) return;
+    app.targetBefore = app.wanted?.traffic ?? null;
     app.wanted = structuredClone(wanted);
-    if (wanted.revisions.length === 0) {
-      app.serving = null;
-      app.replicas = [];
+    for (const revision of app.wanted.revisions) {
+      if (app.runs.has(revision.name)) continue;
+      app.board.forget(revision.name);
+      app.runs.set(revision.name, this.#run(app, revision));
     }
-    const { traffic } = wanted;
-    if (traffic === null || app.serving === traffic) return;
-    if (before.has(traffic) && app.board.get(traffic)?.ready === "True") {
-      this.set(wanted.ref, { revision: traffic, ready: "True", reason: "", message: "" });
-      return;
-    }
-    if (before.has(traffic) && app.board.get(traffic)) return;
-    app.board.forget(traffic);
-    void this.#play(wanted, traffic);
+    this.#reconcile(app);
   }
 
   observe(ref: AppRef, revision: string, signal: AbortSignal): AsyncIterable<Condition> {
@@ -144,77 +132,159 @@ export class FakeEngine implements Engine {
   }
 
   replicas(ref: AppRef): ReplicaStatus[] {
-    return structuredClone(this.#app(ref).replicas);
+    const app = this.#apps.get(keyOf(ref));
+    return app ? [...app.runs.values(), ...app.leaving].flatMap((run) => run.status()) : [];
   }
 
   serving(ref: AppRef): string | null {
-    return this.#app(ref).serving;
+    return this.#apps.get(keyOf(ref))?.route ?? null;
   }
 
   lease(ref: AppRef): Lease | null {
-    const { serving, replicas } = this.#app(ref);
-    const replica = replicas.find(({ revision, state }) => revision === serving && state === "Ready");
-    const { address, token } = this.#options;
-    if (!replica || serving === null || !address) return null;
-    this.leases++;
-    let released = false;
-    return {
-      revision: serving,
-      replica: replica.name,
-      address,
-      ...(token === undefined ? {} : { token }),
-      release: () => {
-        if (released) throw new Error("a lease was released twice");
-        released = true;
-        this.leases--;
-      },
-    };
+    const app = this.#apps.get(keyOf(ref));
+    return (app?.route && app.runs.get(app.route)?.lease()) || null;
   }
 
-  async *logs(ref: AppRef, { tail, since, follow, signal }: LogQuery): AsyncGenerator<LogLine> {
-    const { lines, wake } = this.#app(ref);
-    const from = since === undefined ? "" : new Date(since).toISOString();
-    let at = tail === undefined ? 0 : Math.max(0, lines.length - tail);
-    while (!signal.aborted) {
-      for (const line of lines.slice(at)) {
-        at++;
-        if (line.time >= from) yield line;
-      }
-      if (!follow) return;
-      if (at < lines.length) continue;
-      await new Promise<void>((resolve) => {
-        wake.add(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-    }
+  logs(ref: AppRef, query: LogQuery): AsyncIterable<LogLine> {
+    return this.#log(ref).read(query);
   }
 
-  async delete(ref: AppRef): Promise<void> {
-    this.#apps.delete(keyOf(ref));
+  delete(ref: AppRef): Promise<void> {
+    const key = keyOf(ref);
+    const before = this.#deleting.get(key);
+    const deleting = (before ? before.then(() => this.#delete(ref, key)) : this.#delete(ref, key)).finally(() => {
+      if (this.#deleting.get(key) === deleting) this.#deleting.delete(key);
+    });
+    this.#deleting.set(key, deleting);
+    return deleting;
   }
 
   async close(): Promise<void> {
     this.closed = true;
+    await Promise.all([...[...this.#apps.values()].map((app) => this.#stop(app)), ...this.#deleting.values()]);
+    for (const log of this.#state.logs.values()) log.end(false);
   }
 
-  async #play(wanted: WantedApp, revision: string): Promise<void> {
-    for (const condition of this.script(wanted, revision)) {
-      // A turn of the event loop for each, as changes of a real engine come.
-      await new Promise((resolve) => setImmediate(resolve));
-      const now = this.#app(wanted.ref).wanted;
-      if (now?.traffic !== revision) return;
-      this.set(wanted.ref, { revision, ...condition });
+  async #delete(ref: AppRef, key: string): Promise<void> {
+    await this.#stop(this.#app(ref), 0);
+    this.#log(ref).end(true);
+    this.#state.logs.delete(key);
+    for (const name of this.#state.established) {
+      if (name.startsWith(`${key}/`)) this.#state.established.delete(name);
     }
+    this.#apps.delete(key);
+  }
+
+  async #stop(app: FakeApp, drainMs?: number): Promise<void> {
+    app.targetBefore = app.wanted?.traffic ?? null;
+    app.wanted = { ref: app.ref, revisions: [], traffic: null };
+    this.#reconcile(app);
+    await Promise.all([...app.leaving].map((run) => run.stop(drainMs)));
+  }
+
+  #run(app: FakeApp, revision: WantedApp["revisions"][number]): FakeRun {
+    const { address, token, readSecret, platformUrl, drainMs, stopMs } = this.#options;
+    return new FakeRun(
+      {
+        program: this.script(revision),
+        at: { ...(address ? { address } : {}), ...(token === undefined ? {} : { token }) },
+        platformUrl: platformUrl ?? "http://127.0.0.1:7654",
+        readSecret: readSecret ?? (() => Promise.reject(new Error("the fake has no secrets"))),
+        drainMs: drainMs ?? 30_000,
+        stopMs: stopMs ?? 10_000,
+        write: (line) => this.#log(app.ref).add(line),
+        changed: () => this.#reconcile(app),
+        leased: (by) => {
+          this.leases += by;
+        },
+      },
+      revision,
+      this.#state.established.has(`${keyOf(app.ref)}/${revision.name}`),
+    );
+  }
+
+  /** Retires what is not wanted, tells the conditions, and moves the traffic when its target is ready. */
+  #reconcile(app: FakeApp): void {
+    const { wanted } = app;
+    if (!wanted) return;
+    const names = new Set(wanted.revisions.map(({ name }) => name));
+    const target = wanted.traffic;
+    const isMoving = target !== null && names.has(target) && app.route !== target;
+    for (const [name, run] of app.runs) {
+      if (!names.has(name) && !(isMoving && name === app.route)) this.#retire(app, name, run);
+    }
+    for (const [name, run] of app.runs) app.board.set({ revision: name, ...conditionOf(app, run) });
+    // A turn of the event loop later, so that a reader can see the step before it.
+    if (isMoving && app.runs.get(target)?.ready) setImmediate(() => this.#switch(app, target));
+  }
+
+  #switch(app: FakeApp, target: string): void {
+    const run = app.runs.get(target);
+    if (app.wanted?.traffic !== target || app.route === target || !run?.ready) return;
+    run.established = true;
+    this.#state.established.add(`${keyOf(app.ref)}/${target}`);
+    app.route = target;
+    this.#reconcile(app);
+  }
+
+  #retire(app: FakeApp, name: string, run: FakeRun): void {
+    app.runs.delete(name);
+    app.leaving.add(run);
+    if (app.route === name) app.route = null;
+    const last = app.board.get(name)?.ready;
+    if (last !== "True" && last !== "False") {
+      const message = `Revision "${name}" was deleted.`;
+      app.board.set({ revision: name, ready: "False", reason: "RevisionDeleted", message, cause: superseded(name) });
+    }
+    if (last === "True" || (last !== "False" && name !== app.targetBefore)) app.board.forget(name);
+    void run.stop().finally(() => app.leaving.delete(run));
   }
 
   #app(ref: AppRef): FakeApp {
-    let app = this.#apps.get(keyOf(ref));
+    const key = keyOf(ref);
+    let app = this.#apps.get(key);
     if (!app) {
-      app = { board: new ConditionBoard(), wanted: undefined, serving: null, replicas: [], lines: [], wake: new Set() };
-      this.#apps.set(keyOf(ref), app);
+      const { project, domain, name } = ref;
+      app = {
+        ref: { project, domain, name },
+        board: new ConditionBoard(),
+        wanted: undefined,
+        targetBefore: null,
+        route: null,
+        runs: new Map(),
+        leaving: new Set(),
+      };
+      this.#apps.set(key, app);
     }
     return app;
   }
+
+  #log(ref: AppRef): FakeLog {
+    const key = keyOf(ref);
+    const log = this.#state.logs.get(key) ?? new FakeLog();
+    this.#state.logs.set(key, log);
+    return log;
+  }
+}
+
+function conditionOf({ ref, route, wanted }: FakeApp, run: FakeRun): Omit<Condition, "revision"> {
+  const { name } = run.revision;
+  if (route === name) return { ready: "True", reason: "", message: "" };
+  if (run.cause) return failed(name, run.cause);
+  if (run.ready && wanted?.traffic === name) {
+    return { ready: "Unknown", reason: "IngressNotConfigured", message: "Ingress has not yet been reconciled." };
+  }
+  if (route !== null) {
+    const message = "Traffic is not yet migrated to the latest revision.";
+    return { ready: "Unknown", reason: "TrafficNotMigrated", message };
+  }
+  const message = `Configuration "${ref.name}" is waiting for a Revision to become ready.`;
+  return { ready: "Unknown", reason: "RevisionMissing", message };
+}
+
+function failed(name: string, cause: FailureCause): Omit<Condition, "revision"> {
+  const message = `Revision "${name}" failed with message: ${cause.message}${cause.message.endsWith(".") ? "" : "."}`;
+  return { ready: "False", reason: "RevisionFailed", message, cause };
 }
 
 function keyOf({ project, domain, name }: AppRef): string {

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DeploymentEvent } from "../../src/contract/types.ts";
 import { isAppctlError } from "../../src/core/errors.ts";
-import { FakeEngine, fails, succeeds } from "../engine/fake-engine.ts";
+import { FakeEngine, fails, hangs, succeeds } from "../engine/fake-engine.ts";
 import { programImage, programSpec, refOf, startPlatform, type TestPlatform } from "../support/in-process.ts";
 
 // The deployer above the seam: with an engine that does what the test says.
@@ -111,7 +111,7 @@ describe("the deployer", () => {
   });
 
   it("ends a deploy under way when the app is deleted, and a new app of that name starts from the beginning", async () => {
-    engine.script = () => [];
+    engine.script = hangs;
     await apply("1", "one");
     await test.client.deleteApp(web);
     expect(await codeOf(test.client.getApp(web))).toBe("NOT_FOUND");

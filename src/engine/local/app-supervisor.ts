@@ -25,6 +25,8 @@ export class AppSupervisor {
   /** Runs that are ending; a revision that is wanted again gets a new one beside it. */
   readonly #leaving = new Set<RevisionRun>();
   #wanted: WantedApp | undefined;
+  /** The revision that was to get the traffic in the state before: who wanted that may still ask for its verdict. */
+  #targetBefore: string | null = null;
   /** The revision that gets the traffic. */
   #route: string | null = null;
   #switching = false;
@@ -38,6 +40,7 @@ export class AppSupervisor {
   /** Takes over a wanted state. The same one twice changes nothing. */
   apply(wanted: WantedApp): void {
     if (isDeepStrictEqual(this.#wanted, wanted)) return;
+    this.#targetBefore = this.#wanted?.traffic ?? null;
     this.#wanted = structuredClone(wanted);
     for (const revision of this.#wanted.revisions) {
       if (this.#runs.has(revision.name)) continue;
@@ -118,7 +121,6 @@ export class AppSupervisor {
     this.#leaving.add(run);
     if (this.#route === name) this.#route = null;
     const last = this.board.get(name);
-    if (last?.ready === "True") this.board.forget(name);
     if (last?.ready !== "True" && last?.ready !== "False") {
       this.board.set({
         revision: name,
@@ -128,6 +130,8 @@ export class AppSupervisor {
         cause: superseded(name),
       });
     }
+    // One that only ran beside, like the old one after an update, has not failed: whoever observes it has been told.
+    if (last?.ready !== "False" && (last?.ready === "True" || name !== this.#targetBefore)) this.board.forget(name);
     run
       .stop()
       .catch((error) => this.#context.log(`replica ${run.replica} could not be ended: ${messageOf(error)}`))

@@ -61,8 +61,9 @@ class LocalEngine implements Engine {
   readonly #runtime: Runtime;
   readonly #context: SupervisorContext;
   readonly #apps = new Map<string, AppSupervisor>();
-  /** Deletes under way; a new life of the app waits for its end. */
+  /** The last delete of an app that is under way; a new life of the app waits for its end. */
   readonly #deleting = new Map<string, Promise<void>>();
+  #closed = false;
 
   constructor(options: LocalEngineOptions, runtime: Runtime) {
     this.#options = options;
@@ -92,8 +93,10 @@ class LocalEngine implements Engine {
   }
 
   async apply(wanted: WantedApp): Promise<void> {
-    await this.#deleting.get(keyOf(wanted.ref));
-    this.#app(wanted.ref).apply(wanted);
+    const deleting = this.#deleting.get(keyOf(wanted.ref));
+    // Without one this happens before the call returns: a delete that comes next must find what it is to end.
+    if (deleting) await settled(deleting);
+    if (!this.#closed) this.#app(wanted.ref).apply(wanted);
   }
 
   observe(ref: AppRef, revision: string, signal: AbortSignal): AsyncIterable<Condition> {
@@ -118,22 +121,26 @@ class LocalEngine implements Engine {
 
   delete(ref: AppRef): Promise<void> {
     const key = keyOf(ref);
-    const deleting =
-      this.#deleting.get(key) ??
-      this.#delete(ref, key).finally(() => {
-        this.#deleting.delete(key);
-      });
+    const before = this.#deleting.get(key);
+    // Behind the one before, since a state may have been applied between the two.
+    const deleting = (before ? settled(before).then(() => this.#delete(ref, key)) : this.#delete(ref, key)).finally(
+      () => {
+        if (this.#deleting.get(key) === deleting) this.#deleting.delete(key);
+      },
+    );
     this.#deleting.set(key, deleting);
     return deleting;
   }
 
   async close(): Promise<void> {
-    await Promise.all(
-      [...this.#apps.values()].map(async (app) => {
+    this.#closed = true;
+    await Promise.all([
+      ...[...this.#apps.values()].map(async (app) => {
         await app.stop();
         await app.output.close();
       }),
-    );
+      ...[...this.#deleting.values()].map(settled),
+    ]);
     await this.#runtime.close();
   }
 
@@ -157,6 +164,11 @@ class LocalEngine implements Engine {
     }
     return app;
   }
+}
+
+/** Resolves at the end of `done`, good or bad: who asked for it hears how it ended. */
+function settled(done: Promise<void>): Promise<void> {
+  return done.catch(() => {});
 }
 
 function keyOf({ project, domain, name }: AppRef): string {

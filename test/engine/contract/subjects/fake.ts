@@ -1,0 +1,90 @@
+/** The fake: the contract's program runs inside the test's own process, behind a server of its own for each life. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { onTestFinished } from "vitest";
+import { Redacted } from "../../../../src/core/redacted.ts";
+import { FakeEngine, FakeState } from "../../fake-engine.ts";
+import type { FakeLife } from "../../fake-program.ts";
+import { collect, ref, revisionOf } from "../../helpers.ts";
+import { never } from "../ground.ts";
+import { type Behaviour, begin } from "../program.ts";
+import type { Stage, Subject, Wishes } from "../subject.ts";
+
+export const fakeSubject: Subject = {
+  name: "fake",
+  exceptions: {},
+  async stage(): Promise<Stage> {
+    const state = new FakeState();
+    const behaviours = new Map<string, Behaviour>();
+    const secrets = new Map<string, Buffer>();
+    const open = async ({ drainMs }: Wishes = {}) => {
+      const engine = new FakeEngine({
+        state,
+        script: ({ digest }) => {
+          const behaviour = behaviours.get(digest) ?? {};
+          return (life) => runProgram(behaviour, life);
+        },
+        readSecret: async (id, version) => {
+          const value = secrets.get(`${id}@${version}`);
+          if (!value) throw new Error(`no secret ${id} of version ${version}`);
+          return new Redacted(value);
+        },
+        ...(drainMs === undefined ? {} : { drainMs }),
+        stopMs: 500,
+      });
+      onTestFinished(() => engine.close());
+      return engine;
+    };
+    return {
+      open,
+      async revision(name, behaviour, details) {
+        const digest = `d${behaviours.size}`;
+        behaviours.set(digest, behaviour);
+        return revisionOf(name, digest, details);
+      },
+      secret(id, version, value) {
+        if (value) secrets.set(`${id}@${version}`, value);
+        else secrets.delete(`${id}@${version}`);
+      },
+      async doomedPlatform(wanted) {
+        const engine = await open();
+        await engine.apply(wanted);
+        await collect(engine.observe(ref, wanted.traffic ?? "", never));
+        const lease = engine.lease(ref);
+        if (!lease) throw new Error("it does not serve");
+        return {
+          lease,
+          async logged(wantedLine) {
+            for await (const { line } of engine.logs(ref, { follow: true, signal: never })) {
+              if (line === wantedLine) return;
+            }
+          },
+          kill: async () => engine.die(),
+        };
+      },
+    };
+  },
+};
+
+function runProgram(behaviour: Behaviour, life: FakeLife): void {
+  const program = begin(behaviour, {
+    env: life.env,
+    readFile: (path) => life.readFile(path),
+    print: (stream, bytes) => life.print(stream, bytes),
+    exit: (code) => life.exit(code),
+    onTerm: (handler) => life.onTerm(handler),
+  });
+  if (!program || life.over.aborted) return;
+  const server: Server = createServer(program.request).on("upgrade", program.upgrade);
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket.once("close", () => sockets.delete(socket)));
+  });
+  life.over.addEventListener("abort", () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  server.listen(0, "127.0.0.1", () => {
+    life.listens({ address: { host: "127.0.0.1", port: (server.address() as AddressInfo).port } });
+  });
+}

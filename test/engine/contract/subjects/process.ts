@@ -1,0 +1,106 @@
+/** The engine `local` with the runtime `process`: once with programs that listen on $PORT, once with framework apps. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { build } from "esbuild";
+import { afterAll, onTestFinished } from "vitest";
+import type { Lease } from "../../../../src/engine/engine.ts";
+import { createLocalEngine } from "../../../../src/engine/local/engine.ts";
+import { engineOptions, revisionOf, temporaryDirectory, until, writeContent } from "../../helpers.ts";
+import type { Stage, Subject } from "../subject.ts";
+
+type Kind = "args" | "framework";
+
+/** The subject for one kind of app. */
+export function processSubject(kind: Kind): Subject {
+  return { name: `local, process, ${kind}`, exceptions: {}, stage: () => stageOf(kind) };
+}
+
+async function stageOf(kind: Kind): Promise<Stage> {
+  const base = temporaryDirectory();
+  const built = await builtPrograms();
+  const options = { ...engineOptions(base), env: process.env, stopMs: 500 };
+  let images = 0;
+  mkdirSync(options.stateDir);
+  return {
+    async open({ drainMs } = {}) {
+      const engine = await createLocalEngine({ ...options, ...(drainMs === undefined ? {} : { drainMs }) });
+      onTestFinished(() => engine.close());
+      return engine;
+    },
+    async revision(name, behaviour, details) {
+      const digest = `d${images++}`;
+      const dir = join(base, "content", digest);
+      const files = { "behaviour.json": JSON.stringify(behaviour) };
+      if (kind === "framework") {
+        await writeContent(dir, { files });
+        cpSync(join(built, "framework-app.mjs"), join(dir, "app.mjs"));
+        return revisionOf(name, digest, details);
+      }
+      await writeContent(dir, { files });
+      cpSync(join(built, "process-main.mjs"), join(dir, "main.mjs"));
+      return revisionOf(name, digest, { ...details, spec: { kind, args: ["node", "main.mjs"], ...details.spec } });
+    },
+    secret(id, version, value) {
+      if (value) options.secrets.set(`${id}@${version}`, value);
+      else options.secrets.delete(`${id}@${version}`);
+    },
+    async doomedPlatform(wanted) {
+      const argument = JSON.stringify({ base, wanted });
+      const platform = spawn(process.execPath, [join(built, "doomed-main.mjs"), argument], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      onTestFinished(() => void platform.kill("SIGKILL"));
+      const ended = once(platform, "exit");
+      const printed: unknown[] = [];
+      createInterface(platform.stdout).on("line", (line) => printed.push(JSON.parse(line)));
+      await Promise.race([
+        until(() => printed.length > 0),
+        ended.then(() => Promise.reject(new Error("the platform ended by itself"))),
+      ]);
+      return {
+        lease: { ...(printed.shift() as Lease), release: () => {} },
+        logged: async (line) => void (await until(() => printed.includes(line))),
+        async kill() {
+          platform.kill("SIGKILL");
+          await ended;
+        },
+      };
+    },
+  };
+}
+
+const repository = join(import.meta.dirname, "..", "..", "..", "..");
+let programs: Promise<string> | undefined;
+let programsDir: string | undefined;
+afterAll(() => {
+  if (programsDir !== undefined) rmSync(programsDir, { recursive: true, force: true });
+});
+
+/** Directory of the bundled programs, made once for a test file. */
+function builtPrograms(): Promise<string> {
+  programs ??= (async () => {
+    programsDir = mkdtempSync(join(tmpdir(), "ae-programs-"));
+    await build({
+      entryPoints: ["process-main", "framework-app", "doomed-main"].map((name) =>
+        join(import.meta.dirname, `${name}.ts`),
+      ),
+      outdir: programsDir,
+      outExtension: { ".js": ".mjs" },
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      target: "node22.19",
+      logLevel: "warning",
+      alias: { appctl: join(repository, "src/sdk/index.ts") },
+      banner: {
+        js: 'import{createRequire as __appRequire}from"node:module";const require=__appRequire(import.meta.url);',
+      },
+    });
+    return programsDir;
+  })();
+  return programs;
+}
