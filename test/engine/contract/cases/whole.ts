@@ -24,7 +24,7 @@ export const whole: Cases = {
     expect(on.engine.facts()).toEqual({
       name: text,
       runtime: text,
-      limits: { cpu: text, mem: text },
+      limits: { cpu: text, mem: text, tasks: text, storage: text },
       isolation: text,
     });
   },
