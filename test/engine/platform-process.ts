@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Lease } from "../../src/engine/engine.ts";
 import type { LocalEngineOptions } from "../../src/engine/local/engine.ts";
+import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
+import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */
 export function engineOptions(base: string): LocalEngineOptions {
@@ -15,6 +17,17 @@ export function engineOptions(base: string): LocalEngineOptions {
     readSecret: async () => new Redacted(Buffer.from("secret")),
     log: (message) => process.stderr.write(`${message}\n`),
   };
+}
+
+/** Users of their own for the apps of the platform on `base`, which others must be able to pass through. */
+export function usersOfTheirOwn(base: string): Isolation {
+  const log = (message: string) => process.stderr.write(`${message}\n`);
+  return createIsolation({
+    stateDir: join(base, "state"),
+    sharedDir: join(base, "shared"),
+    node: process.execPath,
+    log,
+  });
 }
 
 /** The body of `GET /`. */

@@ -3,10 +3,11 @@
  * every line of the app's log, as JSON.
  */
 import { createLocalEngine } from "../../../../src/engine/local/engine.ts";
-import { engineOptions } from "../../platform-process.ts";
+import { engineOptions, usersOfTheirOwn } from "../../platform-process.ts";
 
-const { base, wanted } = JSON.parse(process.argv[2] ?? "");
-const engine = await createLocalEngine(engineOptions(base));
+const { base, wanted, ownUsers } = JSON.parse(process.argv[2] ?? "");
+const isolation = ownUsers ? { isolation: usersOfTheirOwn(base) } : {};
+const engine = await createLocalEngine({ ...engineOptions(base), ...isolation });
 await engine.apply(wanted);
 for await (const { ready, cause } of engine.observe(wanted.ref, wanted.traffic, new AbortController().signal)) {
   if (ready === "False") throw new Error(JSON.stringify(cause));

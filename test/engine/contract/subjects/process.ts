@@ -1,30 +1,40 @@
-/** The engine `local` with the runtime `process`: once with programs that listen on $PORT, once with framework apps. */
+/**
+ * The engine `local` with the runtime `process`: with programs that listen on $PORT, with framework apps, and with framework
+ * apps that run as users of their own.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import { afterAll, onTestFinished } from "vitest";
+import { afterAll, expect, onTestFinished } from "vitest";
 import type { Lease } from "../../../../src/engine/engine.ts";
 import { createLocalEngine } from "../../../../src/engine/local/engine.ts";
 import { engineOptions, revisionOf, temporaryDirectory, until, writeContent } from "../../helpers.ts";
+import { usersOfTheirOwn } from "../../platform-process.ts";
 import type { Stage, Subject } from "../subject.ts";
 
 type Kind = "args" | "framework";
 
-/** The subject for one kind of app. */
-export function processSubject(kind: Kind): Subject {
-  return { name: `local, process, ${kind}`, exceptions: {}, stage: () => stageOf(kind) };
+/** The subject for one kind of app; with `ownUsers`, which only root can do, each app runs as a user of its own. */
+export function processSubject(kind: Kind, { ownUsers = false } = {}): Subject {
+  const name = `local, process, ${kind}${ownUsers ? ", users of their own" : ""}`;
+  return { name, exceptions: {}, stage: () => stageOf(kind, ownUsers) };
 }
 
-async function stageOf(kind: Kind): Promise<Stage> {
+async function stageOf(kind: Kind, ownUsers: boolean): Promise<Stage> {
   const base = temporaryDirectory();
   const built = await builtPrograms();
   const options = { ...engineOptions(base), env: process.env, stopMs: 500 };
   let images = 0;
-  mkdirSync(options.stateDir);
+  mkdirSync(options.stateDir, { mode: 0o700 });
+  if (ownUsers) {
+    chmodSync(base, 0o711);
+    options.isolation = usersOfTheirOwn(base);
+    expect(options.isolation.ownUsers).toBe(true);
+  }
   return {
     async open({ drainMs } = {}) {
       const engine = await createLocalEngine({ ...options, ...(drainMs === undefined ? {} : { drainMs }) });
@@ -49,7 +59,7 @@ async function stageOf(kind: Kind): Promise<Stage> {
       else options.secrets.delete(`${id}@${version}`);
     },
     async doomedPlatform(wanted) {
-      const argument = JSON.stringify({ base, wanted });
+      const argument = JSON.stringify({ base, wanted, ownUsers });
       const platform = spawn(process.execPath, [join(built, "doomed-main.mjs"), argument], {
         stdio: ["ignore", "pipe", "inherit"],
       });
