@@ -129,17 +129,10 @@ end
     );
     this.#targets.set("nginx", { port: nginxPort, host: "web.example", pid: nginx });
 
-    const caddyPort = await freePort();
-    const caddyfile = join(this.#dir, "Caddyfile");
-    // As many idle connections as it has clients: its default of 32 would make it connect again and again.
-    writeFileSync(
-      caddyfile,
-      `{\n admin off\n auto_https off\n}
-http://:${caddyPort} {\n bind 127.0.0.1\n reverse_proxy unix/${socket} {
-  transport http {\n keepalive_idle_conns_per_host ${CONNECTIONS}\n }\n }\n}\n`,
-    );
-    const caddy = this.#run("caddy", PROXY_CORE, ["caddy", "run", "--config", caddyfile, "--adapter", "caddyfile"]);
-    this.#targets.set("caddy", { port: caddyPort, host: "web.example", pid: caddy.pid ?? 0 });
+    await this.#caddy("caddy", socket, "");
+    // Its default is 32 idle connections, so with more clients it connects again and again.
+    const tuned = `{\n transport http {\n keepalive_idle_conns_per_host ${CONNECTIONS}\n }\n }`;
+    await this.#caddy("caddy, tuned", socket, tuned);
 
     const ours = fork(join(import.meta.dirname, "gateway-platform.ts"), [socket], {
       env: plainEnvironment(),
@@ -154,6 +147,18 @@ http://:${caddyPort} {\n bind 127.0.0.1\n reverse_proxy unix/${socket} {
     this.#targets.set("appctl", { port, host, pid: ours.pid ?? 0 });
 
     for (const { port: open } of this.#targets.values()) await listens(open);
+  }
+
+  async #caddy(name: string, socket: string, options: string): Promise<void> {
+    const port = await freePort();
+    const file = join(this.#dir, `Caddyfile-${port}`);
+    writeFileSync(
+      file,
+      `{\n admin off\n auto_https off\n}
+http://:${port} {\n bind 127.0.0.1\n reverse_proxy unix/${socket} ${options}\n}\n`,
+    );
+    const caddy = this.#run(name, PROXY_CORE, ["caddy", "run", "--config", file, "--adapter", "caddyfile"]);
+    this.#targets.set(name, { port, host: "web.example", pid: caddy.pid ?? 0 });
   }
 
   async #nginx(name: string, core: string, http: string): Promise<number> {

@@ -171,6 +171,13 @@ function settled(done: Promise<void>): Promise<void> {
   return done.catch(() => {});
 }
 
-function keyOf({ project, domain, name }: AppRef): string {
-  return `${project}/${domain}/${name}`;
+const keys = new WeakMap<AppRef, string>();
+
+/** The gateway asks with the same ref several times for each request: its key is made once. */
+function keyOf(ref: AppRef): string {
+  const known = keys.get(ref);
+  if (known !== undefined) return known;
+  const key = `${ref.project}/${ref.domain}/${ref.name}`;
+  keys.set(ref, key);
+  return key;
 }

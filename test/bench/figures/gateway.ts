@@ -12,7 +12,7 @@ const REASONS: Record<string, string> = {
     "copying in and out of the kernel takes most of the time of every proxy, and Node copies a body once more than the others",
 };
 /** The first is what everything loses against; the last is ours. */
-const TARGETS = ["no proxy", "nginx", "caddy", "appctl"];
+const TARGETS = ["no proxy", "nginx", "caddy", "caddy, tuned", "appctl"];
 const LIMITS = { caddy: 2, nginx: 0.4 };
 
 const rows: Record<string, Row> = {};
@@ -29,7 +29,8 @@ for (const size of Object.keys(BODIES)) {
 }
 
 /**
- * The gateway beside nginx and caddy. All of them stand before the same upstream, an nginx that serves files on a unix socket,
+ * The gateway beside nginx and caddy: caddy as it comes, which the target is about, and with as many idle connections as it
+ * has clients, for information. All of them stand before the same upstream, an nginx that serves files on a unix socket,
  * since a Node app would be the slowest part of all three. The proxy has a core for itself; the load and the upstream have
  * the other. Ours is the whole platform (listener, routes, store, gateway), only its engine is told where the replica is.
  */
