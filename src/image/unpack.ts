@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { readConfig, readManifest } from "./documents.ts";
 import { type ExtractLimits, extractTar } from "./extract.ts";
 import { blobDamaged, type OciLayout } from "./layout.ts";
 import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
@@ -28,8 +29,8 @@ const DAY = 24 * 3600 * 1000;
  * Throws BLOB_NOT_FOUND, BLOB_DAMAGED, and UNSUPPORTED_IMAGE for an image or layer that appctl did not make.
  */
 export async function unpackApp(layout: OciLayout, manifestDigest: string, contentDir: string): Promise<UnpackedApp> {
-  const manifest = await layout.readJson<Manifest>(manifestDigest);
-  const config = await layout.readJson<ImageConfig>(manifest.config?.digest ?? "");
+  const manifest = await readManifest(layout, manifestDigest);
+  const config = await readConfig(layout, manifest.config.digest);
   const { app, packages } = layersOf(manifest, config, manifestDigest);
 
   const home = join(contentDir, hexOf(manifestDigest));
