@@ -31,7 +31,7 @@ export interface ResponseHead {
   keepAliveSeconds: number | undefined;
   /** Names of the fields that the replica announced for after a chunked body. */
   trailer: string | undefined;
-  /** Protocol that the replica changes to, when the status is 101. */
+  /** Protocol that the replica changes to; always there when the status is 101. */
   upgrade: string | undefined;
 }
 
@@ -65,6 +65,7 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
   let keepAliveSeconds: number | undefined;
   let trailer: string | undefined;
   let upgrade: string | undefined;
+  let upgrades = false;
   let nominated: string[] | undefined;
 
   for (let start = end + 2; start < text.length; start = end + 2) {
@@ -77,6 +78,7 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
       case Field.connection:
         nominated = nominatedBy(value, nominated);
         if (!close) close = connectionHas(value, "close");
+        if (!upgrades) upgrades = connectionHas(value, "upgrade");
         break;
       case Field.keepAlive:
         keepAliveSeconds = secondsOf(value);
@@ -90,9 +92,8 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
         break;
       case Field.contentLength:
         if (!DIGITS.test(value)) throw new MalformedResponse("its Content-Length is not a number");
-        if (contentLength !== undefined && contentLength !== value) {
-          throw new MalformedResponse("it has two different Content-Lengths");
-        }
+        // Equal or not: RFC 9112, section 6.3 lets a recipient do either, and Node's parser refuses both.
+        if (contentLength !== undefined) throw new MalformedResponse("it has more than one Content-Length");
         contentLength = value;
         contentLengthName = name;
         break;
@@ -115,6 +116,11 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
   }
   if (nominated !== undefined) removeAll(fields, nominated);
 
+  if (!upgrades || upgrade === "") upgrade = undefined;
+  if (status === 101 && upgrade === undefined) {
+    throw new MalformedResponse("it changes protocols without naming one"); // RFC 9110, sections 7.8 and 15.2.2
+  }
+
   let framing: Framing;
   let length = 0;
   if (status < 200 || status === 204) {
@@ -136,7 +142,12 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
 export function parseTrailerLine(line: string): [name: string, value: string] {
   if (!TRAILER_LINE.test(line)) throw new MalformedResponse("its trailer section breaks the grammar of HTTP/1.1");
   const colon = line.indexOf(":");
-  return [line.slice(0, colon), trimmed(line, colon + 1, line.length)];
+  const name = line.slice(0, colon);
+  const field = fieldOf(name);
+  if (field === Field.contentLength || field === Field.transferEncoding) {
+    throw new MalformedResponse("its trailer section speaks of its framing");
+  }
+  return [name, trimmed(line, colon + 1, line.length)];
 }
 
 /** `text` from `start` to `end` without the blanks and tabs around it. */
