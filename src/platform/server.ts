@@ -23,6 +23,8 @@ export interface ServerParts {
 export class PlatformServer {
   readonly #server: Server;
   readonly #parts: ServerParts;
+  /** Connections on which a change of protocols was declined, with the request that asked for it. */
+  readonly #declined = new WeakMap<Duplex, IncomingMessage>();
   #listensOn: string | undefined;
 
   constructor(parts: ServerParts) {
@@ -31,6 +33,14 @@ export class PlatformServer {
       overrideGlobalObjects: false,
     });
     const handle = (req: IncomingMessage, res: ServerResponse) => {
+      // node:http drops what it has read together with such a request, and takes whatever comes next for a request's
+      // beginning: it could be the middle of a body. So the connection carries nothing more.
+      const declined = this.#declined.get(req.socket);
+      if (declined === req) res.shouldKeepAlive = false;
+      else if (declined !== undefined) {
+        const detail = "nothing can follow a request whose change of protocols was declined";
+        return refuse(res, new ProblemError(400, "BAD_REQUEST", detail));
+      }
       const host = hostOf(req);
       if (host === undefined)
         return refuse(res, new ProblemError(400, "NO_HOST", "the Host header is missing or malformed"));
@@ -49,7 +59,11 @@ export class PlatformServer {
         maxHeaderSize: 32 * 1024,
         noDelay: true,
         // Without it node:http takes every request with an Upgrade field for one, and its body is lost (Node 24 and later).
-        shouldUpgradeCallback: opensTunnel,
+        shouldUpgradeCallback: (req) => {
+          if (opensTunnel(req)) return true;
+          this.#declined.set(req.socket, req);
+          return false;
+        },
       },
       handle,
     );
