@@ -12,8 +12,9 @@ export const SHARES = {
   "app-specs": 36_000,
   images: 12_000,
   "request-heads": 12_000,
-  // Not malformed input to us, but the oracle's: counted apart from the 100,000 of the four above.
+  // Not malformed input to us, but the oracle's: counted apart from the 100,000 of the others.
   upstream: 32_000,
+  "forwarded-requests": 4_000,
 } as const;
 
 /** Name of a file of fuzz tests, without `.test.ts`. */
