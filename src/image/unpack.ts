@@ -42,6 +42,10 @@ export async function unpackApp(layout: OciLayout, manifestDigest: string, conte
   }
   await once(home, contentDir, async (dir) => {
     await unpackLayer(layout, app, dir);
+    const inside = await readdir(join(dir, "app")).catch(() => undefined);
+    if (inside === undefined || (packages !== undefined && inside.includes("node_modules"))) {
+      throw unsupportedImage(`the layer ${app.layer.digest} has no app folder with a place for the app's packages`);
+    }
     if (packages !== undefined) {
       // Relative, so that the whole content directory can be moved or mounted elsewhere.
       await symlink(`../../layers/${hexOf(packages.layer.digest)}/app/node_modules`, join(dir, "app", "node_modules"));
