@@ -5,7 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Addresses } from "./addresses.ts";
 import { type Gateway, opensTunnel } from "./gateway/gateway.ts";
-import { refuseUnreadable } from "./gateway/refusal.ts";
+import { badRequest, isAnswering, refuseUnreadable, writeRefusal } from "./gateway/refusal.ts";
 import { ProblemError } from "./problem.ts";
 
 /** What stands behind the one listener. */
@@ -70,12 +70,13 @@ export class PlatformServer {
     this.#server.on("checkContinue", handle);
     this.#server.on("clientError", refuseUnreadable);
     this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on("error", () => undefined); // node:http no longer listens: a reset would end the platform
       const host = hostOf(req);
-      if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {
+      // Answers leave in the order of their requests; with the connection in other hands, those before cannot any more.
+      if (isAnswering(socket)) socket.destroy();
+      else if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {
         parts.gateway.upgrade(req, socket, head, host);
-      } else {
-        socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-      }
+      } else writeRefusal(socket, badRequest("only apps change protocols"));
     });
   }
 
