@@ -4,7 +4,7 @@
 export interface StrictRequest {
   method: string;
   target: string;
-  /** The Host field. */
+  /** The Host field; empty when there is none, or more than one. Where the request ends is certain all the same. */
   host: string;
   body: string;
   /** Whether more may follow on the connection. */
@@ -17,12 +17,13 @@ export interface Reading {
   whole: StrictRequest[];
   /** A request whose head is whole, but whose body is not, or not valid. */
   begun: Omit<StrictRequest, "body"> | undefined;
-  /** Bytes follow that begin no valid request. */
-  rubbish: boolean;
+  /** What follows the whole ones. */
+  rest: string;
 }
 
+/** More than one space in a request line is allowed to pass (RFC 9112, section 3), and llhttp lets it. */
 const HEAD =
-  /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*)\r\n\r\n/;
+  /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) +([\x21-\x7e\x80-\xff]+) +HTTP\/1\.([01])((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*)\r\n\r\n/;
 const CHUNK =
   /^([0-9A-Fa-f]{1,8})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[^"\\\0-\x08\x0a-\x1f\x7f]*"))?)*\r\n/;
 const TRAILERS = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/;
@@ -32,17 +33,17 @@ export function readStrictly(text: string): Reading {
   const whole: StrictRequest[] = [];
   let rest = text;
   for (;;) {
-    rest = rest.replace(/^(?:\r\n)+/, ""); // RFC 9112, section 2.2: a server passes over empty lines before a request
-    if (rest === "") return { whole, begun: undefined, rubbish: false };
+    rest = rest.replace(/^[\r\n]+/, ""); // empty lines before a request mean nothing (RFC 9112, section 2.2)
+    if (rest === "") return { whole, begun: undefined, rest };
     const head = headOf(rest);
-    if (head === undefined) return { whole, begun: undefined, rubbish: true };
-    rest = rest.slice(head.length);
-    const body = head.chunked ? chunkedBody(rest) : lengthBody(rest, head.contentLength);
+    if (head === undefined) return { whole, begun: undefined, rest };
+    const after = rest.slice(head.length);
+    const body = head.chunked ? chunkedBody(after) : lengthBody(after, head.contentLength);
     const { method, target, host, keepAlive } = head;
-    if (body === undefined) return { whole, begun: { method, target, host, keepAlive }, rubbish: false };
+    if (body === undefined) return { whole, begun: { method, target, host, keepAlive }, rest };
     whole.push({ method, target, host, keepAlive, body: body.text });
-    rest = rest.slice(body.length);
-    if (!keepAlive) return { whole, begun: undefined, rubbish: rest !== "" };
+    rest = after.slice(body.length);
+    if (!keepAlive) return { whole, begun: undefined, rest };
   }
 }
 
@@ -61,7 +62,6 @@ function headOf(text: string) {
   const hosts = valuesOf("host");
   const lengths = valuesOf("content-length");
   const codings = valuesOf("transfer-encoding");
-  if (hosts.length > 1 || (hosts.length === 0 && minor === "1")) return undefined;
   if (lengths.length > 1 || (lengths[0] !== undefined && !/^\d{1,15}$/.test(lengths[0]))) return undefined;
   if (codings.length > 1 || (codings[0] !== undefined && codings[0].toLowerCase() !== "chunked")) return undefined;
   if (codings.length > 0 && (lengths.length > 0 || minor === "0")) return undefined;
@@ -75,7 +75,7 @@ function headOf(text: string) {
     length: all.length,
     method,
     target,
-    host: (hosts[0] ?? "").toLowerCase(),
+    host: hosts.length === 1 ? (hosts[0] as string).toLowerCase() : "",
     chunked: codings.length > 0,
     contentLength: Number(lengths[0] ?? 0),
     keepAlive: minor === "1" ? !options.includes("close") : options.includes("keep-alive"),
