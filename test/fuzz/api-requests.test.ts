@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Readable } from "node:stream";
@@ -17,6 +18,7 @@ import { Redacted } from "../../src/core/redacted.ts";
 import { digestOf } from "../../src/image/oci.ts";
 import { createApi } from "../../src/platform/api/api.ts";
 import { descriptions } from "../../src/platform/api/openapi.ts";
+import { createConsole } from "../../src/platform/console/console.ts";
 import { FakeEngine } from "../engine/fake-engine.ts";
 import { programImage, programSpec, startPlatform, type TestPlatform } from "../support/in-process.ts";
 import { expectShare, mutated, mutation, oddJson, runs, Tally } from "./support.ts";
@@ -48,7 +50,9 @@ beforeAll(async () => {
   replica = createServer((_, res) => res.end("answered")).listen(0, "127.0.0.1");
   await once(replica, "listening");
   const address = { host: "127.0.0.1", port: (replica.address() as AddressInfo).port };
-  test = await startPlatform({ makeEngine: async () => new FakeEngine({ address }) });
+  // In memory, where there is such a place: nothing here is about disks.
+  const dir = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "ap-"));
+  test = await startPlatform({ dir, makeEngine: async () => new FakeEngine({ address }) });
   api = createApi(test.platform.services, (message) => test.reports.push(message));
   adminKey = readFileSync(join(test.dir, "state", "admin.key"), "utf8").trim();
   image = await programImage(test, "");
@@ -498,6 +502,73 @@ describe("malformed requests to the API", () => {
     await fc.assert(fc.asyncProperty(made, sendAndCompare), runs(48_000));
     state.expectUnchanged(true);
     expect(test.reports).toEqual([]);
+  });
+
+  it("to the console are answered as pages, and change nothing either", async () => {
+    const consolePages = createConsole(test.platform.services);
+    const paths = fc.oneof(
+      fc.constantFrom(
+        "/console",
+        "/console/sign-in",
+        "/console/sign-out",
+        "/console/projects/default/domains/development/apps",
+      ),
+      fc.tuple(oddSegment, oddSegment, oddSegment).map(([a, b, c]) => `/console/projects/${a}/domains/${b}/apps/${c}`),
+      oddSegment.map((segment) => `/console/${segment}`),
+    );
+    const types = fc.constantFrom(
+      ...[
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "",
+      ],
+    );
+    const form = fc.oneof(
+      fc.constantFrom(
+        "key=x&next=/console",
+        "key=%ff%00",
+        "next=//evil.example&key=",
+        "--x\r\n\r\n",
+        '--x\r\nContent-Disposition: form-data; name="key"\r\n\r\na\r\n--x--',
+      ),
+      fc.string({ unit: "binary", maxLength: 30 }),
+    );
+    const cookie = fc.oneof(fc.constantFrom("", "=", ";;", "appctl-session-default=x", "%ff=%ff", 'a="b'), headerText);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom("GET", "POST", "PUT"),
+        paths,
+        query,
+        types,
+        form,
+        cookie,
+        async (method, path, pairs, type, body, jar) => {
+          tally.add();
+          const search = new URLSearchParams(
+            pairs.map(([key, value]): [string, string] => [key, value.toWellFormed()]),
+          );
+          const request = new Request(`${test.platform.url}${path}?${search}`, {
+            method,
+            headers: { "content-type": type, cookie: jar },
+            ...(method === "GET" ? {} : { body }),
+          });
+          const response = await consolePages.fetch(request);
+          const text = await response.text();
+          expect(
+            response.status,
+            `${method} ${path} ${type} ${JSON.stringify(body)}: ${text.slice(0, 100)}`,
+          ).toBeLessThan(500);
+          // Nobody is signed in by any of it, and nobody is led elsewhere.
+          expect(response.headers.get("location") ?? "/console").toMatch(/^\/console(?:[/?]|$)/);
+          expect(response.headers.get("set-cookie") ?? "").not.toMatch(/session[^=]*=[^;]/);
+          state.expectUnchanged(false);
+        },
+      ),
+      runs(3000),
+    );
+    state.expectUnchanged(true);
   });
 
   it("leave the platform fit for the next request, and nobody's prototype changed", async () => {

@@ -354,6 +354,16 @@ describe("malformed requests on the listener", () => {
     await stillAnswers();
   });
 
+  it.each(["GET /TAG", "GET /TAG HTTP/0.9", "GET /TAG HTTP/2.0"])(
+    "are refused in another version: %s",
+    async (line) => {
+      before.engine.admitted = 0;
+      const text = await exchange([Buffer.from(addressed(`${line}\r\nHost: HOST\r\n\r\n`))], 1);
+      expect(answersIn(text)).toEqual([{ status: 400, code: "BAD_REQUEST" }]);
+      expect(before.engine.admitted).toBe(0);
+    },
+  );
+
   it("leave nothing behind when they ask for another protocol, wherever they stand", async () => {
     const upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     const own = addressed(`GET / HTTP/1.1\r\nHost: localhost\r\n${upgrade}`);
