@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { register } from "../support/canary.ts";
-import { CommandLines, expectNoSecrets } from "../support/secret-search.ts";
+import { ANY, CommandLines, expectNoSecrets } from "../support/secret-search.ts";
 
 export const repository = join(import.meta.dirname, "..", "..");
 export const cli = join(repository, "bin", "appctl.js");
@@ -155,9 +155,12 @@ export class World {
       if (path === "-") {
         if (stdin !== undefined) register("a secret from stdin", stdin);
       } else if (existsSync(place)) {
-        this.allow(place, register(`a secret in ${path}`, readFileSync(place)));
+        register(`a secret in ${path}`, readFileSync(place));
+        this.allow(place, ANY); // the user's own file of secrets
       }
     };
+    if (env?.["APPCTL_API_KEY"]) register("the API key of a user", env["APPCTL_API_KEY"]);
+    if (env?.["APPCTL_API_KEY_FILE"]) file(env["APPCTL_API_KEY_FILE"]);
     args.forEach((arg, index) => {
       const next = args[index + 1] ?? "";
       if (arg === "--value-file") file(next);
