@@ -494,7 +494,14 @@ async function sendAndCompare(request: Made): Promise<void> {
   if (accepted) {
     await restore();
     state.accept();
-  } else state.expectUnchanged(request.path.includes("/images/") || tally.count % 500 === 0);
+    return;
+  }
+  try {
+    state.expectUnchanged(request.path.includes("/images/") || tally.count % 500 === 0);
+  } catch (error) {
+    state.accept(); // what one case has changed is not to be blamed on the smaller ones that are tried after it
+    throw error;
+  }
 }
 
 describe("malformed requests to the API", () => {

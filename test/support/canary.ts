@@ -52,7 +52,8 @@ export function formsOf(value: Buffer): [form: string, needle: Buffer][] {
     const add = (form: string, needle: Buffer | string) => {
       const made = Buffer.from(needle as string);
       // A window may begin in the middle of a character or of an escape: what is then left is too short to mean anything.
-      if (made.length >= MIN_SEARCHED_BYTES) forms.set(made.toString("hex"), [form, made]);
+      const key = made.toString("hex");
+      if (made.length >= MIN_SEARCHED_BYTES && !forms.has(key)) forms.set(key, [form, made]);
     };
     const text = bytes.toString("utf8").replace(/^\ufffd+|\ufffd+$/g, "");
     add("plain", bytes);
