@@ -24,7 +24,8 @@ export async function readConfig(layout: OciLayout, digest: string): Promise<Ima
   throw wrongShape("NOT_A_CONFIG", `${digest} is not an image configuration`);
 }
 
-function isDescriptor(value: unknown): value is Descriptor {
+/** True for a descriptor: the shape, not what it names. */
+export function isDescriptor(value: unknown): value is Descriptor {
   if (!isRecord(value)) return false;
   const { mediaType, digest, size, annotations = {} } = value;
   return (
