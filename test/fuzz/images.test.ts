@@ -455,7 +455,7 @@ describe("malformed images", () => {
           check();
         },
       ),
-      { ...runs(800), timeout: 30_000 },
+      { ...runs(1000), timeout: 30_000 },
     );
   });
 });
