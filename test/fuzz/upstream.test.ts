@@ -395,6 +395,34 @@ describe("our client and Node's, given the same bytes", () => {
     );
   });
 
+  it("read one response after another alike on connections that are kept", async () => {
+    const keeping = await new Oracle({ keep: true }).start();
+    let exchanges = 0;
+    try {
+      const framed = fc.array(
+        fc.tuple(
+          message.filter((one) => one.framed),
+          cuts,
+        ),
+        { minLength: 2, maxLength: 5 },
+      );
+      await fc.assert(
+        fc.asyncProperty(framed, async (sequence) => {
+          for (const [made, at] of sequence) {
+            tally.add();
+            exchanges++;
+            compare(await keeping.both(play(made, at, false)), true, made.text);
+          }
+        }),
+        { ...runs(600), timeout: 30_000 },
+      );
+      // Each of the two used connections again.
+      expect(keeping.connections).toBeLessThan(1.5 * exchanges);
+    } finally {
+      keeping.close();
+    }
+  });
+
   it("never differ in where a malformed response ends", async () => {
     await fc.assert(
       fc.asyncProperty(message, fc.array(change, { minLength: 1, maxLength: 3 }), cuts, async (made, changes, at) => {
