@@ -56,6 +56,11 @@ const STRICTER: Stricter[] = [
       message === "a chunk size is too large",
   },
   {
+    name: "an interim response in HTTP/1.0",
+    reason: "RFC 9110, section 15.2: HTTP/1.0 has none; Node takes one that says keep-alive",
+    is: (message) => message === "it follows an interim response that ends the connection",
+  },
+  {
     name: "another version of HTTP",
     reason: "only 1.0 and 1.1 are framed as these are read; Node takes 0.9 and 2.0 for them",
     is: (message, text) => grammar(message) && /^HTTP\/(?!1\.[01] )/m.test(text),
