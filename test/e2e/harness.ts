@@ -160,7 +160,11 @@ export class World {
       }
     };
     if (env?.["APPCTL_API_KEY"]) register("the API key of a user", env["APPCTL_API_KEY"]);
-    if (env?.["APPCTL_API_KEY_FILE"]) file(env["APPCTL_API_KEY_FILE"]);
+    const keyFile = env?.["APPCTL_API_KEY_FILE"];
+    if (keyFile !== undefined && existsSync(keyFile)) {
+      register("the API key of a user", readFileSync(keyFile, "utf8").trim());
+      this.allow(keyFile, ANY);
+    }
     args.forEach((arg, index) => {
       const next = args[index + 1] ?? "";
       if (arg === "--value-file") file(next);

@@ -24,8 +24,9 @@ export interface Reading {
 /** More than one space in a request line is allowed to pass (RFC 9112, section 3), and llhttp lets it. */
 const HEAD =
   /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) +([\x21-\x7e\x80-\xff]+) +HTTP\/1\.([01])((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*)\r\n\r\n/;
+/** Extensions without a name or a value mean nothing, and llhttp lets them pass. */
 const CHUNK =
-  /^([0-9A-Fa-f]{1,8})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[^"\\\0-\x08\x0a-\x1f\x7f]*"))?)*\r\n/;
+  /^([0-9A-Fa-f]{1,8})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]*(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]*|"[^"\\\0-\x08\x0a-\x1f\x7f]*"))?)*\r\n/;
 const TRAILERS = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/;
 
 /** Reads everything that a client sent on one connection, latin1. */

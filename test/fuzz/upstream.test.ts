@@ -61,6 +61,11 @@ const STRICTER: Stricter[] = [
     is: (message) => message === "it follows an interim response that ends the connection",
   },
   {
+    name: "a status below 100",
+    reason: "RFC 9110, section 15: there is none, and no client knows what to make of it",
+    is: (message, text) => grammar(message) && /^HTTP\/1\.[01] 0\d\d/m.test(text),
+  },
+  {
     name: "another version of HTTP",
     reason: "only 1.0 and 1.1 are framed as these are read; Node takes 0.9 and 2.0 for them",
     is: (message, text) => grammar(message) && /^HTTP\/(?!1\.[01] )/m.test(text),
