@@ -12,6 +12,9 @@ import { ANY, CommandLines, expectNoSecrets } from "../support/secret-search.ts"
 export const repository = join(import.meta.dirname, "..", "..");
 export const cli = join(repository, "bin", "appctl.js");
 
+/** Name of the keys that users have in `APPCTL_API_KEY` and the file that `APPCTL_API_KEY_FILE` names. */
+const USERS_KEY = "the API key of a user";
+
 /** What a finished command left. */
 export interface Result {
   code: number | null;
@@ -136,6 +139,7 @@ export class World {
       // A key is shown once, by the command that makes it, on its standard output.
       for (const [key] of running.shownKeys()) {
         this.allow(`${place} (stdout)`, register(`an API key of ${place}`, key));
+        this.allow(`${place} (stdout)`, USERS_KEY); // one that was mistyped on purpose begins like this one
       }
       texts.push([`${place} (stdout)`, running.stdout], [`${place} (stderr)`, running.stderr]);
     }
@@ -159,10 +163,10 @@ export class World {
         this.allow(place, ANY); // the user's own file of secrets
       }
     };
-    if (env?.["APPCTL_API_KEY"]) register("the API key of a user", env["APPCTL_API_KEY"]);
+    if (env?.["APPCTL_API_KEY"]) register(USERS_KEY, env["APPCTL_API_KEY"]);
     const keyFile = env?.["APPCTL_API_KEY_FILE"];
     if (keyFile !== undefined && existsSync(keyFile)) {
-      register("the API key of a user", readFileSync(keyFile, "utf8").trim());
+      register(USERS_KEY, readFileSync(keyFile, "utf8").trim());
       this.allow(keyFile, ANY);
     }
     args.forEach((arg, index) => {
