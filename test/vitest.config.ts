@@ -11,5 +11,6 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     setupFiles: ["test/setup.ts"],
+    globalSetup: ["test/support/secret-ledger.ts"],
   },
 });

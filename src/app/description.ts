@@ -51,7 +51,8 @@ export interface WorkerRequest {
 
 /** True for a marked SDK object, of the kind `name` if that is given. */
 export function isRawSdk(value: unknown, name?: BrandName): value is RawSdk {
-  const kind = (value as Partial<RawSdk> | null | undefined)?.$sdk;
+  const { $sdk: kind, value: options } = (value ?? {}) as Partial<RawSdk>;
+  if (typeof options !== "object" || options === null) return false; // somebody's own object that looks like a mark
   return typeof kind === "string" && (name === undefined || kind === name);
 }
 

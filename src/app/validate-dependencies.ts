@@ -28,14 +28,22 @@ export function dependencyNames(raw: Raw | undefined, all: readonly RawApp[], se
         message: `needs this App itself: ${cycleText(self, place, all)}`,
         hint: "Remove one of the two.",
       });
-    } else names.add(String(target.options["name"] ?? ""));
+    } else names.add(nameOf(target) ?? "");
   });
   return [...names];
 }
 
 /** Place of the App that a raw dependency is; -1 when it is not exported, undefined when it is no App. */
 function dependencyIndex(item: Raw): number | undefined {
-  return isRawSdk(item, "App") ? Number(item.value["index"]) : undefined;
+  if (!isRawSdk(item, "App")) return undefined;
+  const { index } = item.value;
+  return typeof index === "number" ? index : undefined;
+}
+
+/** The name, as far as it is one: an App that is not valid has its own faults. */
+function nameOf(app: RawApp | undefined): string | undefined {
+  const name = app?.options["name"];
+  return typeof name === "string" ? name : undefined;
 }
 
 function dependenciesOf(app: RawApp | undefined): number[] {
@@ -50,6 +58,6 @@ function reaches(from: number, target: number, all: readonly RawApp[], seen = ne
 }
 
 function cycleText(self: number, place: number, all: readonly RawApp[]): string {
-  const name = (index: number) => String(all[index]?.options["name"] ?? "?");
+  const name = (index: number) => nameOf(all[index]) ?? "?";
   return place === self ? `${name(self)} → ${name(self)}` : `${name(self)} → ${name(place)} → … → ${name(self)}`;
 }

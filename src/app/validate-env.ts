@@ -27,6 +27,9 @@ export function checkEnvironment(raw: Raw, path: string, faults: Fault[]): Recor
     const at = `${path}.${name}`;
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       faults.push({ path, message: `has the name ${JSON.stringify(name)}: it must be letters, digits and '_'` });
+    } else if (name === "__proto__") {
+      // An object of names cannot hold it, here or on the platform: it would be lost without a word.
+      faults.push({ path: at, message: "cannot be the name of a variable" });
     } else if (isReserved(name)) {
       faults.push(reservedFault(at, name));
     } else if (isRawSdk(value, "Secret")) {

@@ -92,7 +92,7 @@ export function validateApp(
   const faults: Fault[] = [];
   for (const key of Object.keys(options)) {
     if (OPTIONS.includes(key)) continue;
-    faults.push(unknownOption(key, "App", nearest(key, OPTIONS)));
+    faults.push(unknownOption(pathText([key]), "App", nearest(key, OPTIONS)));
   }
   const name = typeof options["name"] === "string" ? options["name"] : "";
   const image = imageOptions(options["containerImage"], name, faults);

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { BuildProgress } from "../core/events.ts";
+import { readConfig, readManifest } from "./documents.ts";
 import { type Layer, treeEntries, writeLayer } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
 import { lockIdentity, type ResolvedLock } from "./lock.ts";
@@ -146,9 +147,9 @@ export async function loadEnvironment(
 ): Promise<(EnvironmentImage & { descriptor: Descriptor }) | undefined> {
   const descriptor = await layout.resolve(reference);
   if (descriptor === undefined || !(await layout.hasBlob(descriptor.digest, descriptor.size))) return undefined;
-  const manifest = await layout.readJson<Manifest>(descriptor.digest);
+  const manifest = await readManifest(layout, descriptor.digest);
   if (!(await layout.hasBlob(manifest.config.digest, manifest.config.size))) return undefined;
-  return { reference, manifest, config: await layout.readJson<ImageConfig>(manifest.config.digest), descriptor };
+  return { reference, manifest, config: await readConfig(layout, manifest.config.digest), descriptor };
 }
 
 async function isWhole(layout: OciLayout, manifest: Manifest): Promise<boolean> {

@@ -14,6 +14,9 @@ export interface ExtractLimits {
 
 /** Files up to this size are written in one go. */
 const SMALL = 1 << 20;
+/** What every file system takes: bytes of a name, and of a path with room for the folder that it is below. */
+const MAX_NAME = 255;
+const MAX_PATH = 3000;
 /** After so many entries everything else that the process has to do gets its turn. */
 const TURN = 32;
 
@@ -107,6 +110,7 @@ function safePath(path: string, directory: boolean): string {
   if (plain === "" || path.includes("\0") || parts.some((part) => part === "" || part === "." || part === "..")) {
     throw new Error(`the archive has the path ${JSON.stringify(path)}, which is not a plain relative one`);
   }
+  if (tooLong(plain)) throw new Error(`the archive has a path that no file system takes: ${plain.slice(0, 60)}…`);
   if (parts.some((part) => part.startsWith(".wh."))) throw new Error(`the archive has the whiteout ${path}`);
   return plain;
 }
@@ -124,4 +128,9 @@ function checkLink(path: string, target: string): void {
   if (target === "" || target.startsWith("/") || target.includes("\0") || climbed > depth || rest.includes("..")) {
     throw new Error(`the archive has the link ${path}, which leads out of it: ${JSON.stringify(target)}`);
   }
+  if (tooLong(target)) throw new Error(`the archive has the link ${path}, which leads to no possible path`);
+}
+
+function tooLong(path: string): boolean {
+  return Buffer.byteLength(path) > MAX_PATH || path.split("/").some((part) => Buffer.byteLength(part) > MAX_NAME);
 }

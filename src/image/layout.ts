@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { isDescriptor } from "./documents.ts";
 import { type Descriptor, digestOf, hexOf, MediaType, parseReference, REF_NAME } from "./oci.ts";
 
 interface Index {
@@ -195,7 +196,7 @@ export class OciLayout {
     } catch (cause) {
       throw damaged(cause);
     }
-    if (!Array.isArray(index?.manifests)) throw damaged();
+    if (!Array.isArray(index?.manifests) || !index.manifests.every(isDescriptor)) throw damaged();
     return index;
   }
 

@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:
 import { dirname, join, relative } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { readConfig, readManifest } from "./documents.ts";
 import { type ExtractLimits, extractTar } from "./extract.ts";
 import { blobDamaged, type OciLayout } from "./layout.ts";
 import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
@@ -33,8 +34,8 @@ export async function unpackApp(
   contentDir: string,
   layersDir = join(contentDir, "layers"),
 ): Promise<UnpackedApp> {
-  const manifest = await layout.readJson<Manifest>(manifestDigest);
-  const config = await layout.readJson<ImageConfig>(manifest.config?.digest ?? "");
+  const manifest = await readManifest(layout, manifestDigest);
+  const config = await readConfig(layout, manifest.config.digest);
   const { app, packages } = layersOf(manifest, config, manifestDigest);
 
   const home = join(contentDir, hexOf(manifestDigest));
@@ -46,6 +47,10 @@ export async function unpackApp(
   }
   await once(home, async (dir) => {
     await unpackLayer(layout, app, dir);
+    const inside = await readdir(join(dir, "app")).catch(() => undefined);
+    if (inside === undefined || (packages !== undefined && inside.includes("node_modules"))) {
+      throw unsupportedImage(`the layer ${app.layer.digest} has no app folder with a place for the app's packages`);
+    }
     if (packagesDir !== undefined) {
       // Relative, so that the whole content directory can be moved or mounted elsewhere.
       await symlink(relative(join(home, "app"), packagesDir), join(dir, "app", "node_modules"));

@@ -5,7 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Addresses } from "./addresses.ts";
 import { type Gateway, opensTunnel } from "./gateway/gateway.ts";
-import { refuseUnreadable } from "./gateway/refusal.ts";
+import { badRequest, isAnswering, refuseUnreadable, writeRefusal } from "./gateway/refusal.ts";
 import { ProblemError } from "./problem.ts";
 
 /** What stands behind the one listener. */
@@ -23,6 +23,8 @@ export interface ServerParts {
 export class PlatformServer {
   readonly #server: Server;
   readonly #parts: ServerParts;
+  /** Connections on which a change of protocols was declined, with the request that asked for it. */
+  readonly #declined = new WeakMap<Duplex, IncomingMessage>();
   #listensOn: string | undefined;
 
   constructor(parts: ServerParts) {
@@ -31,6 +33,14 @@ export class PlatformServer {
       overrideGlobalObjects: false,
     });
     const handle = (req: IncomingMessage, res: ServerResponse) => {
+      // node:http drops what it has read together with such a request, and takes whatever comes next for a request's
+      // beginning: it could be the middle of a body. So the connection carries nothing more.
+      const declined = this.#declined.get(req.socket);
+      if (declined === req) res.shouldKeepAlive = false;
+      else if (declined !== undefined) {
+        const detail = "nothing can follow a request whose change of protocols was declined";
+        return refuse(res, new ProblemError(400, "BAD_REQUEST", detail));
+      }
       const host = hostOf(req);
       if (host === undefined)
         return refuse(res, new ProblemError(400, "NO_HOST", "the Host header is missing or malformed"));
@@ -51,19 +61,24 @@ export class PlatformServer {
         // A request without a body has none to wait for (Node 24 and later).
         ...{ optimizeEmptyRequests: true },
         // Without it node:http takes every request with an Upgrade field for one, and its body is lost (Node 24 and later).
-        shouldUpgradeCallback: opensTunnel,
+        shouldUpgradeCallback: (req) => {
+          if (opensTunnel(req)) return true;
+          this.#declined.set(req.socket, req);
+          return false;
+        },
       },
       handle,
     );
     this.#server.on("checkContinue", handle);
     this.#server.on("clientError", refuseUnreadable);
     this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on("error", () => undefined); // node:http no longer listens: a reset would end the platform
       const host = hostOf(req);
-      if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {
+      // Answers leave in the order of their requests; with the connection in other hands, those before cannot any more.
+      if (isAnswering(socket)) socket.destroy();
+      else if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {
         parts.gateway.upgrade(req, socket, head, host);
-      } else {
-        socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-      }
+      } else writeRefusal(socket, badRequest("only apps change protocols"));
     });
   }
 

@@ -1,15 +1,29 @@
 /** Runs the built CLI as a user does: real processes, a home directory and a port of its own, and a real local platform. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathsOf } from "../../src/core/paths.ts";
+import { register } from "../support/canary.ts";
+import { ANY, CommandLines, expectNoSecrets } from "../support/secret-search.ts";
 
 export const repository = join(import.meta.dirname, "..", "..");
 export const cli = join(repository, "bin", "appctl.js");
+
+/** Name of the keys that users have in `APPCTL_API_KEY` and the file that `APPCTL_API_KEY_FILE` names. */
+const USERS_KEY = "the API key of a user";
 
 /** What a finished command left. */
 export interface Result {
@@ -33,6 +47,10 @@ export class World {
   readonly port: number;
   /** Another user of the system whose world it is; only root can make one. */
   readonly uid: number | undefined;
+  readonly #running: { place: string; running: Running }[] = [];
+  readonly #commandLines = new CommandLines();
+  /** Exact places of secrets: files that the user wrote them to, and the key that a command shows once. */
+  readonly #allowed = new Map<string, Set<string>>();
 
   private constructor(home: string, port: number, uid: number | undefined) {
     this.home = home;
@@ -86,7 +104,15 @@ export class World {
 
   /** Starts a command; its output can be read while it runs. */
   start(args: string[], options: RunOptions = {}): Running {
-    return new Running(spawn(process.execPath, [cli, ...args], this.#spawnOptions(options)), options.stdin);
+    this.#registerSecrets(args, options);
+    const running = new Running(spawn(process.execPath, [cli, ...args], this.#spawnOptions(options)), options.stdin);
+    this.#running.push({ place: `#${this.#running.length} appctl ${args.slice(0, 3).join(" ")}`, running });
+    return running;
+  }
+
+  /** Says that a file, or `argv`, holds the user's own secret of that name. */
+  allow(place: string, name: string): void {
+    this.#allowed.set(place, new Set([...(this.#allowed.get(place) ?? []), name]));
   }
 
   /** Runs a command to its end. */
@@ -110,13 +136,82 @@ export class World {
     return JSON.parse(await this.ok([...args, "-o", "json"], options)) as T;
   }
 
-  /** Stops the platform, if one runs, and removes the home directory. */
+  /** Stops the platform, if one runs, looks for secrets in all that is left, and removes the home directory. */
   async close(): Promise<void> {
     await this.run(["platform", "stop"]);
+    try {
+      this.#search();
+    } finally {
+      this.#remove();
+    }
+  }
+
+  #remove(): void {
     rmSync(this.home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     // What a platform of root keeps outside of home directories; the next platform of the machine would sweep it, too.
     const { shared } = pathsOf(this.env);
     if (shared !== undefined) rmSync(shared, { recursive: true, force: true });
+  }
+
+  #search(): void {
+    for (const [file, name] of [
+      ["admin.key", "the local admin key"],
+      ["master.key", "the master key"],
+    ] as const) {
+      const path = join(this.state, file);
+      if (!existsSync(path)) continue;
+      this.allow(path, register(name, readFileSync(path, "utf8").trim()));
+    }
+    const texts: [string, string][] = [];
+    for (const { place, running } of this.#running) {
+      // A key is shown once, by the command that makes it, on its standard output.
+      for (const [key] of running.shownKeys()) {
+        this.allow(`${place} (stdout)`, register(`an API key of ${place}`, key));
+        this.allow(`${place} (stdout)`, USERS_KEY); // one that was mistyped on purpose begins like this one
+      }
+      texts.push([`${place} (stdout)`, running.stdout], [`${place} (stderr)`, running.stderr]);
+    }
+    for (const line of this.#commandLines.stop()) texts.push(["argv", line]);
+    expectNoSecrets({
+      what: `the world ${this.home}`,
+      dirs: [this.home, ...outside(pathsOf(this.env).shared), ...memoryFolders()],
+      texts,
+      allowed: this.#allowed,
+    });
+  }
+
+  /** Every value that a command is given as a secret is one, by whichever way it comes. */
+  #registerSecrets(args: string[], { stdin, env, cwd = this.home }: RunOptions): void {
+    const file = (path: string) => {
+      const place = resolve(cwd, path);
+      if (path === "-") {
+        if (stdin !== undefined) register("a secret from stdin", stdin);
+      } else if (existsSync(place)) {
+        register(`a secret in ${path}`, readFileSync(place));
+        this.allow(place, ANY); // the user's own file of secrets
+      }
+    };
+    if (env?.["APPCTL_API_KEY"]) register(USERS_KEY, env["APPCTL_API_KEY"]);
+    const keyFile = env?.["APPCTL_API_KEY_FILE"];
+    if (keyFile !== undefined && existsSync(keyFile)) {
+      register(USERS_KEY, readFileSync(keyFile, "utf8").trim());
+      this.allow(keyFile, ANY);
+    }
+    args.forEach((arg, index) => {
+      const next = args[index + 1] ?? "";
+      if (arg === "--value-file") file(next);
+      if (arg === "--value") {
+        this.allow("argv", register("a secret in argv", next));
+      }
+      if (arg !== "--secret") return;
+      const source = next.slice(next.indexOf("=") + 1);
+      if (source === "-") file("-");
+      else if (source.startsWith("@")) file(source.slice(1));
+      else if (source.startsWith("env:")) {
+        const value = env?.[source.slice(4)];
+        if (value !== undefined) register(`a secret from ${source}`, value);
+      }
+    });
   }
 
   #spawnOptions(options: RunOptions): SpawnOptions {
@@ -127,6 +222,19 @@ export class World {
       stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     };
   }
+}
+
+/** A folder that may be there. */
+function outside(dir: string | undefined): string[] {
+  return dir !== undefined && existsSync(dir) ? [dir] : [];
+}
+
+/** Where mounted secrets lie while an app runs: by now there is none of ours. */
+function memoryFolders(): string[] {
+  if (!existsSync("/dev/shm")) return [];
+  return readdirSync("/dev/shm")
+    .filter((name) => name.startsWith("appctl"))
+    .map((name) => join("/dev/shm", name));
 }
 
 /** A command under way. */
@@ -154,6 +262,12 @@ export class Running {
       stdout: this.stdout,
       stderr: this.stderr,
     }));
+  }
+
+  /** API keys on standard output of a command that makes one. */
+  shownKeys(): RegExpMatchArray[] {
+    const makes = this.process.spawnargs.includes("create");
+    return makes ? [...this.stdout.matchAll(/appctl_[A-Za-z0-9_-]{40,}/g)] : [];
   }
 
   /** Waits until the output has a text; fails when the command ends without it. */

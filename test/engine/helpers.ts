@@ -11,6 +11,8 @@ import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Condition, Engine, Lease, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../../src/engine/local/engine.ts";
+import { register } from "../support/canary.ts";
+import { expectNoSecrets } from "../support/secret-search.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 
@@ -169,7 +171,12 @@ export async function startEngine(changes: Partial<LocalEngineOptions> = {}): Pr
   const options = { ...engineOptions(base), ...changes };
   mkdirSync(join(base, "state"));
   const engine = await createLocalEngine(options);
-  onTestFinished(() => engine.close());
+  onTestFinished(async () => {
+    await engine.close();
+    for (const [id, value] of options.secrets) register(`secret ${id}`, value);
+    const texts = options.messages.map((text): [string, string] => ["the engine's log", text]);
+    expectNoSecrets({ what: `the engine in ${base}`, dirs: [base], texts });
+  });
   const logs: Harness["logs"] = async (query = {}) =>
     await collect(engine.logs(ref, { follow: false, signal: new AbortController().signal, ...query }));
   return {

@@ -70,7 +70,7 @@ const message = fc
     ),
     framing: fc.constantFrom("length", "chunked", "close"),
     trailers: fc.array(field, { maxLength: 2 }),
-    extension: fc.constantFrom("", ";a", ' ; a="b c"', "\t"),
+    extension: fc.constantFrom("", ";a", ';a="b \\" c"', ";a;b=c"),
   })
   .map((made) => {
     const body = made.chunks.join("");
@@ -176,6 +176,12 @@ describe("the response parser", () => {
     ["a NUL", "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n"],
     ["a DEL in the reason", "HTTP/1.1 200 O\x7fK\r\n\r\n"],
     ["lengths that differ", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 01\r\n\r\na"],
+    ["one length that is said twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"],
+    [
+      "an interim response that ends the connection",
+      "HTTP/1.1 103 E\r\nConnection: close\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+    ],
+    ["an interim response in HTTP/1.0", "HTTP/1.0 100 C\r\n\r\nHTTP/1.1 204 No\r\n\r\n"],
     ["a list of lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\na"],
     ["a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"],
     ["an empty length", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n"],
@@ -197,6 +203,13 @@ describe("the response parser", () => {
     ["a chunk that is too long", `${chunked}2\r\nabc\r\n`],
     ["a chunk without CR LF", `${chunked}2\r\nab\n`],
     ["a control character in an extension", `${chunked}2;a\n\r\nab\r\n`],
+    ["white space after a chunk size", `${chunked}2 \r\nab\r\n`],
+    ["white space before an extension", `${chunked}2 ;a\r\nab\r\n`],
+    ["an extension without a name", `${chunked}2;\r\nab\r\n`],
+    ["an extension without its value", `${chunked}2;a=\r\nab\r\n`],
+    ["an extension whose quotes stay open", `${chunked}2;a="b\r\nab\r\n`],
+    ["an extension with more after its quotes", `${chunked}2;a="b"c\r\nab\r\n`],
+    ["a length in the trailer section", `${chunked}0\r\nContent-Length: 1\r\n\r\n`],
     ["an endless extension", `${chunked}2;${"a".repeat(MAX_CHUNK_EXTENSION_BYTES + 1)}`],
     ["a malformed trailer", `${chunked}0\r\nA b\r\n\r\n`],
     ["a folded trailer", `${chunked}0\r\nA: b\r\n c\r\n\r\n`],
@@ -233,13 +246,15 @@ describe("the response parser", () => {
     }
   });
 
-  it("takes one length that is said twice for one", () => {
-    const seen = feed(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"]);
-    expect([seen.body, seen.fields]).toEqual(["ab", ["Content-Length", "2"]]);
+  it("refuses a 101 that names no protocol, or one without saying that it changes to it", () => {
+    for (const fields of ["", "Upgrade: x\r\n", "Connection: upgrade\r\n"]) {
+      const text = `HTTP/1.1 101 S\r\n${fields}\r\n`;
+      expect(() => feed([text], { toHead: false, toUpgrade: true })).toThrow(MalformedResponse);
+    }
   });
 
   it("hands on everything after a 101 that was asked for", () => {
-    const seen = feed(["HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n\0raw", "HTTP/1.1 200"], {
+    const seen = feed(["HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n\0raw", "HTTP/1.1 200"], {
       toHead: false,
       toUpgrade: true,
     });

@@ -11,6 +11,8 @@ import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/platform.ts";
+import { register } from "./canary.ts";
+import { expectNoSecrets } from "./secret-search.ts";
 
 /** What {@link startPlatform} may be told. */
 export interface PlatformSetup {
@@ -70,9 +72,24 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
     async close(keep = false) {
       await client.close();
       await platform.close();
+      if (existsSync(dir)) searchPlatform(dir, reports);
       if (!keep && existsSync(dir)) rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Everything below a platform's directory and in its log, for the secrets that were registered and its own two keys. */
+function searchPlatform(dir: string, reports: string[]): void {
+  const allowed = new Map<string, Set<string>>();
+  for (const [file, name] of [
+    ["admin.key", "the local admin key"],
+    ["master.key", "the master key"],
+  ] as const) {
+    const path = join(dir, "state", file);
+    allowed.set(path, new Set([register(name, readFileSync(path, "utf8").trim())]));
+  }
+  const texts = reports.map((text): [string, string] => ["the platform's log", text]);
+  expectNoSecrets({ what: `the platform in ${dir}`, dirs: [dir], texts, allowed });
 }
 
 /** The spec of an app that runs `node server.mjs`. */

@@ -80,7 +80,7 @@ export function createApi(services: Services, report: (message: string) => void)
       return result instanceof Response ? result : Response.json(result);
     });
   }
-  api.all("/api/*", (c) => {
+  api.notFound((c) => {
     throw new ProblemError(404, "NO_SUCH_ENDPOINT", `${c.req.method} ${c.req.path} is not part of this API`, {
       hint: `${services.addresses.url}${endpoints.openapi.path} describes it`,
     });

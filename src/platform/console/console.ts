@@ -51,7 +51,8 @@ export function createConsole(services: Services): Hono {
     );
   });
   app.post("/console/sign-in", async (c) => {
-    const form = await c.req.parseBody();
+    const form = await c.req.parseBody().catch(() => undefined);
+    if (form === undefined) return c.html(signInPage("/console", "That form could not be read."), 400);
     const next = safeNext(typeof form["next"] === "string" ? form["next"] : undefined);
     const principal = services.keys.verifyKey(typeof form["key"] === "string" ? form["key"].trim() : "");
     if (principal) return signIn(c, principal.id, next);

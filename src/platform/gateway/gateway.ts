@@ -54,6 +54,8 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #pool = new UpstreamPool();
   readonly #tunnels = new Set<Tunnel>();
+  /** Connections on which a request came whose end is not certain: what node:http reads behind it may be anything. */
+  readonly #spent = new WeakSet<Duplex>();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -64,8 +66,11 @@ export class Gateway {
    * `request`: then the replica decides whether a client that waits for 100 may send its body.
    */
   handle(req: IncomingMessage, res: ServerResponse, host: string): void {
-    const admitted = this.#admit(req, host, false);
+    const admitted = this.#spent.has(req.socket)
+      ? badRequest("nothing can follow a request that is not certain to have ended")
+      : this.#admit(req, host, false);
     if ("status" in admitted) {
+      if (admitted.close) this.#spent.add(req.socket);
       sendRefusal(res, admitted);
       return;
     }

@@ -101,6 +101,16 @@ export function writeRefusal(socket: Duplex, refusal: Refusal): void {
   const fields = fieldsOf(refusal, body);
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   socket.end(`${head}date: ${new Date().toUTCString()}\r\nconnection: close\r\n\r\n${body}`);
+  socket.resume(); // what still comes is dropped: unread, it would keep the connection from ever closing
+}
+
+/** True while node:http has a response under way on `socket`. */
+export function isAnswering(socket: Duplex): boolean {
+  return responseOn(socket) !== undefined;
+}
+
+function responseOn(socket: Duplex): ServerResponse | undefined {
+  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
 }
 
 /**
@@ -108,8 +118,7 @@ export function writeRefusal(socket: Duplex, refusal: Refusal): void {
  * that has begun is cut instead, since nothing may follow its bytes.
  */
 export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const { _httpMessage: current } = socket as Duplex & { _httpMessage?: ServerResponse | null };
-  if (!socket.writable || error.code === "ECONNRESET" || current?.headersSent) {
+  if (!socket.writable || error.code === "ECONNRESET" || responseOn(socket)?.headersSent) {
     socket.destroy();
     return;
   }

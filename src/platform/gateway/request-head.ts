@@ -45,6 +45,8 @@ export function hasBody(facts: RequestFacts): boolean {
  * lines); what it lets through is refused here. `host` is the host name by which the request was routed.
  */
 export function readRequest(request: IncomingMessage, host: string): RequestFacts | Refusal {
+  // llhttp takes a request line without a version for HTTP/0.9, with fields and all, and HTTP/2.0 for a version as any.
+  if (request.httpVersionMajor !== 1) return badRequest("the request is neither HTTP/1.1 nor HTTP/1.0");
   const raw = request.rawHeaders;
   if (raw.length > 2 * MAX_FIELDS) {
     return {

@@ -89,13 +89,13 @@ class UpgradeExchange implements ResponseHandler, Tunnel {
 
   onHead(head: ResponseHead): void {
     clearTimeout(this.#timer);
-    const { socket, lease, protocol } = this.#parts;
+    const { socket, lease } = this.#parts;
     let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`;
     for (let i = 0; i < head.fields.length; i += 2) text += `${head.fields[i]}: ${head.fields[i + 1]}\r\n`;
     text += `${REVISION_HEADER}: ${lease.revision}\r\n`;
     if (head.status === 101) {
       this.#state = State.tunnel;
-      socket.write(`${text}connection: upgrade\r\nupgrade: ${head.upgrade ?? protocol}\r\n\r\n`, "latin1");
+      socket.write(`${text}connection: upgrade\r\nupgrade: ${head.upgrade}\r\n\r\n`, "latin1");
       for (const bytes of this.#early) this.#connection.write(bytes);
       if (this.#earlyBytes >= MAX_EARLY_BYTES) socket.resume();
     } else {

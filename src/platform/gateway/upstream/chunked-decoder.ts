@@ -1,5 +1,5 @@
 /** The chunked transfer coding (RFC 9112, section 7.1), decoded without keeping a byte of the body. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { MalformedResponse, parseTrailerLine } from "./response-head.ts";
 
 /** Longest chunk extension, and longest trailer section, in bytes. */
@@ -8,16 +8,26 @@ const MAX_TRAILER_BYTES = 64 * 1024;
 /** 12 hex digits: 256 TiB, and exact in a double. */
 const MAX_SIZE_DIGITS = 12;
 
+const TOKEN = new Uint8Array(0x80);
+for (const byte of Buffer.from("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
+  TOKEN[byte] = 1;
+
 const State = {
   size: 0,
-  blank: 1,
-  extension: 2,
-  sizeLf: 3,
-  data: 4,
-  dataCr: 5,
-  dataLf: 6,
-  trailer: 7,
-  complete: 8,
+  sizeLf: 1,
+  data: 2,
+  dataCr: 3,
+  dataLf: 4,
+  trailer: 5,
+  complete: 6,
+  // A chunk extension: `;name`, `;name=token` or `;name="quoted text"`. None is handed on.
+  nameStart: 7,
+  name: 8,
+  valueStart: 9,
+  value: 10,
+  quoted: 11,
+  escaped: 12,
+  quotedEnd: 13,
 } as const;
 type State = (typeof State)[keyof typeof State];
 
@@ -71,20 +81,6 @@ export class ChunkedDecoder {
           at++;
           this.#onSizeByte(byte);
           break;
-        case State.blank:
-          at++;
-          // White space may only lead to an extension or to nothing: "5 5" is no size.
-          if (byte === 0x3b) this.#state = State.extension;
-          else if (byte === 0x0d) this.#state = State.sizeLf;
-          else if (!isBlank(byte)) throw new MalformedResponse("a chunk size has white space in it");
-          else this.#countExtension();
-          break;
-        case State.extension:
-          at++;
-          if (byte === 0x0d) this.#state = State.sizeLf;
-          else if (isControl(byte)) throw new MalformedResponse("a chunk extension has a control character in it");
-          else this.#countExtension();
-          break;
         case State.sizeLf:
           at++;
           if (byte !== 0x0a) throw new MalformedResponse("a chunk size is not followed by CR LF");
@@ -114,8 +110,11 @@ export class ChunkedDecoder {
           at++;
           this.#onTrailerByte(byte);
           break;
-        default:
+        case State.complete:
           return at;
+        default:
+          at++;
+          this.#state = this.#afterExtensionByte(byte);
       }
     }
     return at;
@@ -130,15 +129,34 @@ export class ChunkedDecoder {
     }
     if (this.#digits === 0) throw new MalformedResponse("a chunk size is missing");
     if (byte === 0x0d) this.#state = State.sizeLf;
-    else if (byte === 0x3b /* ; */) this.#state = State.extension;
-    else if (isBlank(byte)) this.#state = State.blank;
+    else if (byte === 0x3b /* ; */) this.#state = State.nameStart;
     else throw new MalformedResponse("a chunk size is not a hexadecimal number");
   }
 
-  #countExtension(): void {
+  /**
+   * The grammar without the white space that RFC 9112, section 7.1.1 lets a lenient reader pass over: where a line that is
+   * hardly one ends, readers have differed, and with it where the chunk begins.
+   */
+  #afterExtensionByte(byte: number): State {
     if (++this.#extension > MAX_CHUNK_EXTENSION_BYTES) {
       throw new MalformedResponse(`a chunk extension is longer than ${MAX_CHUNK_EXTENSION_BYTES} bytes`);
     }
+    const state = this.#state;
+    if (state === State.quoted && byte === 0x22 /* " */) return State.quotedEnd;
+    if (state === State.quoted && byte === 0x5c /* \ */) return State.escaped;
+    if (state === State.quoted || state === State.escaped) {
+      if (!isControl(byte)) return State.quoted;
+    } else if (state !== State.quotedEnd && isToken(byte)) {
+      return state === State.nameStart || state === State.name ? State.name : State.value;
+    } else if (state === State.name && byte === 0x3d /* = */) {
+      return State.valueStart;
+    } else if (state === State.valueStart && byte === 0x22) {
+      return State.quoted;
+    } else if (state !== State.nameStart && state !== State.valueStart) {
+      if (byte === 0x0d) return State.sizeLf;
+      if (byte === 0x3b) return State.nameStart;
+    }
+    throw new MalformedResponse("a chunk extension breaks the grammar of HTTP/1.1");
   }
 
   #onTrailerByte(byte: number): void {
@@ -163,8 +181,8 @@ function hexValue(byte: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
-function isBlank(byte: number): boolean {
-  return byte === 0x20 || byte === 0x09;
+function isToken(byte: number): boolean {
+  return byte < 0x80 && TOKEN[byte] === 1;
 }
 
 function isControl(byte: number): boolean {

@@ -31,7 +31,7 @@ export interface ResponseHead {
   keepAliveSeconds: number | undefined;
   /** Names of the fields that the replica announced for after a chunked body. */
   trailer: string | undefined;
-  /** Protocol that the replica changes to, when the status is 101. */
+  /** Protocol that the replica changes to; always there when the status is 101. */
   upgrade: string | undefined;
 }
 
@@ -65,6 +65,7 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
   let keepAliveSeconds: number | undefined;
   let trailer: string | undefined;
   let upgrade: string | undefined;
+  let upgrades = false;
   let nominated: string[] | undefined;
 
   for (let start = end + 2; start < text.length; start = end + 2) {
@@ -77,22 +78,23 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
       case Field.connection:
         nominated = nominatedBy(value, nominated);
         if (!close) close = connectionHas(value, "close");
+        if (!upgrades) upgrades = connectionHas(value, "upgrade");
         break;
       case Field.keepAlive:
         keepAliveSeconds = secondsOf(value);
         break;
       case Field.transferEncoding:
         if (chunked) throw new MalformedResponse("it has more than one Transfer-Encoding");
-        if (value.toLowerCase() !== "chunked")
+        // A tab beside it is white space to RFC 9110; to llhttp it is part of another coding, so the body ends elsewhere.
+        if (value.toLowerCase() !== "chunked" || text.slice(colon, end).includes("\t"))
           throw new MalformedResponse("its Transfer-Encoding is not chunked alone");
         if (minor === 0) throw new MalformedResponse("it has a Transfer-Encoding in HTTP/1.0");
         chunked = true;
         break;
       case Field.contentLength:
         if (!DIGITS.test(value)) throw new MalformedResponse("its Content-Length is not a number");
-        if (contentLength !== undefined && contentLength !== value) {
-          throw new MalformedResponse("it has two different Content-Lengths");
-        }
+        // Equal or not: RFC 9112, section 6.3 lets a recipient do either, and Node's parser refuses both.
+        if (contentLength !== undefined) throw new MalformedResponse("it has more than one Content-Length");
         contentLength = value;
         contentLengthName = name;
         break;
@@ -115,6 +117,11 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
   }
   if (nominated !== undefined) removeAll(fields, nominated);
 
+  if (!upgrades || upgrade === "") upgrade = undefined;
+  if (status === 101 && upgrade === undefined) {
+    throw new MalformedResponse("it changes protocols without naming one"); // RFC 9110, sections 7.8 and 15.2.2
+  }
+
   let framing: Framing;
   let length = 0;
   if (status < 200 || status === 204) {
@@ -136,7 +143,12 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
 export function parseTrailerLine(line: string): [name: string, value: string] {
   if (!TRAILER_LINE.test(line)) throw new MalformedResponse("its trailer section breaks the grammar of HTTP/1.1");
   const colon = line.indexOf(":");
-  return [line.slice(0, colon), trimmed(line, colon + 1, line.length)];
+  const name = line.slice(0, colon);
+  const field = fieldOf(name);
+  if (field === Field.contentLength || field === Field.transferEncoding) {
+    throw new MalformedResponse("its trailer section speaks of its framing");
+  }
+  return [name, trimmed(line, colon + 1, line.length)];
 }
 
 /** `text` from `start` to `end` without the blanks and tabs around it. */

@@ -153,6 +153,8 @@ export class ResponseParser {
 
   #take(head: ResponseHead, sink: ResponseSink): void {
     if (head.status < 200 && head.status !== 101) {
+      // HTTP/1.0 knows none of them, and after `close` nothing may follow: then what follows is nobody's answer.
+      if (!head.keepAlive) throw new MalformedResponse("it follows an interim response that ends the connection");
       sink.onInformation(head);
       return;
     }

@@ -1,0 +1,54 @@
+/** Reads the JSON documents of an image. The digest tells that the bytes are the right ones, not that they make sense. */
+import { AppctlError, ExitCode } from "../core/errors.ts";
+import type { OciLayout } from "./layout.ts";
+import type { Descriptor, ImageConfig, Manifest } from "./oci.ts";
+
+/** The manifest with that digest. Throws NOT_A_MANIFEST when the blob has another shape. */
+export async function readManifest(layout: OciLayout, digest: string): Promise<Manifest> {
+  const value = await layout.readJson<unknown>(digest);
+  if (isRecord(value) && isDescriptor(value["config"]) && isListOf(value["layers"], isDescriptor)) {
+    return value as unknown as Manifest;
+  }
+  throw wrongShape("NOT_A_MANIFEST", `${digest} is not an image manifest`);
+}
+
+/** The image configuration with that digest. Throws NOT_A_CONFIG when the blob has another shape. */
+export async function readConfig(layout: OciLayout, digest: string): Promise<ImageConfig> {
+  const value = await layout.readJson<unknown>(digest);
+  // image-spec, config.md: `config` and its members may be absent.
+  const { config = {}, rootfs } = isRecord(value) ? value : {};
+  const { Env: env = [], ...run } = isRecord(config) ? config : {};
+  if (isRecord(config) && isListOf(env, isText) && isRecord(rootfs) && isListOf(rootfs["diff_ids"], isText)) {
+    return { ...(value as unknown as ImageConfig), config: { ...run, Env: env } as ImageConfig["config"] };
+  }
+  throw wrongShape("NOT_A_CONFIG", `${digest} is not an image configuration`);
+}
+
+/** True for a descriptor: the shape, not what it names. */
+export function isDescriptor(value: unknown): value is Descriptor {
+  if (!isRecord(value)) return false;
+  const { mediaType, digest, size, annotations = {} } = value;
+  return (
+    isText(mediaType) &&
+    isText(digest) &&
+    Number.isSafeInteger(size) &&
+    isRecord(annotations) &&
+    Object.values(annotations).every(isText)
+  );
+}
+
+function isListOf<T>(value: unknown, is: (item: unknown) => item is T): value is T[] {
+  return Array.isArray(value) && value.every(is);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function wrongShape(code: string, message: string): AppctlError {
+  return new AppctlError({ code, exit: ExitCode.usage, message });
+}
