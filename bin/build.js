@@ -28,12 +28,16 @@ const builtins = {
     build.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
       kind === "require-call" ? undefined : { path, namespace: "builtin" },
     );
-    build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents:
-        path === "none"
-          ? "module.exports = { constants: {} };"
-          : `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-    }));
+    build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => {
+      if (path === "none") return { contents: "module.exports = { constants: {} };" };
+      const plain = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path)));
+      const names = plain.filter(([name, { get }]) => get === undefined && /^[a-z_$][\w$]*$/i.test(name));
+      const list = names.map(([name]) => (name === "default" ? undefined : name)).filter(Boolean);
+      return {
+        contents: `const builtin = process.getBuiltinModule(${JSON.stringify(path)});
+          export default builtin; export const { ${list.join(", ")} } = builtin;`,
+      };
+    });
   },
 };
 /**
@@ -45,7 +49,7 @@ const parts = {
   program: "src/program.ts",
   deploy: "src/deploy.ts",
   platform: "src/platform/run.ts",
-  schemas: "src/contract/schemas.ts",
+  "app-spec": "src/contract/app-spec.ts",
   undici: "src/client/undici.ts",
   ora: "ora",
   yaml: "yaml",

@@ -15,7 +15,7 @@ import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
-import { installedPackages, makeImage } from "./make-image.ts";
+import { installedPackages, makeImage, type StartedImage, startImage } from "./make-image.ts";
 
 /** A secret that the app asks for and that does not exist yet. */
 export interface MissingSecret {
@@ -52,8 +52,17 @@ export interface DeployOptions extends LoadFileOptions {
 /** Deploys an app of a file, its dependencies first. Throws an {@link AppctlError} for whatever stops it. */
 export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEvent> {
   const loaded = await options.loaded;
+  try {
+    yield* deployLoaded(loaded, options);
+  } finally {
+    await loaded.tidied;
+  }
+}
+
+async function* deployLoaded(loaded: LoadedFile, options: DeployOptions): AsyncGenerator<DeployEvent> {
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
   const apps = deployOrder(loaded, options.name);
+  const images = new Map(apps.map((app) => [app, startImage(app, loaded, options)]));
   // Everything that can be wrong is looked for in all of them before anything is built or changed.
   const checks = new Map<LoadedApp, CheckResult>();
   for (const app of apps) checks.set(app, await check(app, options));
@@ -61,7 +70,9 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
     for (const message of warnings) yield { type: "warning", message };
     await createMissing(missingSecrets, app, options);
   }
-  for (const [app, { registry }] of checks) yield* deployOne(app, loaded, registry, options);
+  for (const [app, { registry }] of checks) {
+    yield* deployOne(app, { root: loaded.bundle.root, image: images.get(app) as StartedImage, registry }, options);
+  }
 }
 
 /** Loads the file. Packages of an ImageSpec that are not installed beside it come from their own layer. */
@@ -95,13 +106,12 @@ async function check(app: LoadedApp, options: DeployOptions): Promise<CheckResul
 
 async function* deployOne(
   app: LoadedApp,
-  loaded: LoadedFile,
-  registry: string,
+  { root, image: started, registry }: { root: string; image: StartedImage; registry: string },
   options: DeployOptions,
 ): AsyncGenerator<DeployEvent> {
   const { client, scope, signal, trace } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
-  const image = yield* makeImage({ ...options, app, loaded, registry });
+  const image = yield* makeImage(started, { ...options, registry });
   const apply = () => client.applyApp(ref, app.spec, image, randomUUID());
   const deployment = await trace.time("hand it to the platform", apply);
   yield {
@@ -113,8 +123,8 @@ async function* deployOne(
     deployment: deployment.id,
   };
   if (options.wait) {
-    const root = relative(options.cwd, loaded.bundle.root);
-    yield* follow({ client, ref, deployment: deployment.id, root, signal, trace });
+    const shown = relative(options.cwd, root);
+    yield* follow({ client, ref, deployment: deployment.id, root: shown, signal, trace });
   }
 }
 

@@ -10,7 +10,7 @@ import type { ImageReference } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
 import type { Trace } from "./core/trace.ts";
-import { type AppFile, type AppImage, buildAppImage } from "./image/app-image.ts";
+import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
 import {
   buildEnvironment,
   type EnvironmentContext,
@@ -19,17 +19,13 @@ import {
   loadEnvironment,
   planEnvironment,
 } from "./image/environment.ts";
+import type { Layer } from "./image/layer.ts";
 import { OciLayout } from "./image/layout.ts";
 import type { Descriptor, ImageConfig, Manifest } from "./image/oci.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
-/** What {@link makeImage} needs. */
-export interface MakeImageOptions {
-  app: LoadedApp;
-  loaded: LoadedFile;
-  client: Client;
-  /** Host and port of the platform, as they stand in image references. */
-  registry: string;
+/** What {@link startImage} needs. */
+export interface StartImageOptions {
   cacheDir: string;
   cwd: string;
   env: NodeJS.ProcessEnv;
@@ -39,25 +35,54 @@ export interface MakeImageOptions {
   trace: Trace;
 }
 
+/** What {@link makeImage} needs besides. */
+export interface MakeImageOptions extends StartImageOptions {
+  client: Client;
+  /** Host and port of the platform, as they stand in image references. */
+  registry: string;
+}
+
 /** What resolving and installing packages needs. */
-type InstallOptions = Pick<MakeImageOptions, "cacheDir" | "cwd" | "env" | "allowScripts" | "signal">;
+type InstallOptions = Omit<StartImageOptions, "trace">;
 
-/**
- * Makes the app's image and sees to it that the platform has all of it. The environment image is not built when the
- * platform or this machine has it; the app image is packed each time, which takes milliseconds.
- */
-export async function* makeImage(options: MakeImageOptions): AsyncGenerator<DeployEvent, ImageReference> {
-  const { app, loaded, registry, signal, trace } = options;
-  const layout = imageCache(options.cacheDir);
-  const files = appFiles(app, loaded);
-  files.catch(() => undefined); // awaited below; until then a failure is nobody's yet
+/** An image whose making has begun, as far as it needs nothing of the platform. */
+export interface StartedImage {
+  app: LoadedApp;
+  /** The app's files in their layer. */
+  layer: Promise<Layer>;
+  plan: Promise<EnvironmentPlan>;
+  context: EnvironmentContext;
+  progress: ProgressQueue;
+}
 
+/** Packs the app's files and resolves the image's packages: while that is under way, the platform can be asked. */
+export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartImageOptions): StartedImage {
+  const { cacheDir, signal, trace } = options;
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
   const wanted = { name: app.image.name, packages, env: app.image.env };
   const resolvePackages = () => planEnvironment(wanted, { ...context, cwd: options.cwd });
-  const plan = yield* progress.during(trace.time("resolve the image's packages", resolvePackages));
+  const plan = trace.time("resolve the image's packages", resolvePackages);
+  const pack = async () => packApp(await appFiles(app, loaded), imageCache(cacheDir), signal);
+  const layer = trace.time("pack the app", pack);
+  // Both are awaited when they are needed; until then a failure is nobody's yet.
+  for (const work of [plan, layer]) work.catch(() => undefined);
+  return { app, layer, plan, context, progress };
+}
+
+/**
+ * Makes the app's image and sees to it that the platform has all of it. The environment image is not built when the
+ * platform or this machine has it; the app image is packed each time, which takes milliseconds.
+ */
+export async function* makeImage(
+  started: StartedImage,
+  options: MakeImageOptions,
+): AsyncGenerator<DeployEvent, ImageReference> {
+  const { app, context, progress } = started;
+  const { registry, signal, trace } = options;
+  const layout = imageCache(options.cacheDir);
+  const plan = yield* progress.during(started.plan);
   for (const message of plan.warnings) yield { type: "warning", message };
 
   const reference = `${registry}/${plan.reference}`;
@@ -74,9 +99,9 @@ export async function* makeImage(options: MakeImageOptions): AsyncGenerator<Depl
     yield { type: "image", state: "built", reference };
   }
   const base = environment;
-  const image = await trace.time("pack the app image", async () =>
-    buildAppImage({ environment: base, files: await files, config: runConfig(app), layout, signal }),
-  );
+  const put = async () =>
+    buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
+  const image = await trace.time("put the app on top of it", put);
   const nameToo = unnamed && { reference: plan.reference, manifest: base.manifest, descriptor: unnamed };
   const send = () => upload(image, nameToo, layout, options, (step) => progress.push(step));
   yield* progress.during(trace.time("upload what the platform lacks", send));

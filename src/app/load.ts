@@ -1,5 +1,6 @@
 /** The user's file → a bundle and the Apps in it: bundled once, described in a worker, checked. */
-import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { BUNDLE_FILE, type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
@@ -41,6 +42,8 @@ export interface LoadedFile {
   bundle: Bundle;
   /** The exported Apps, each with its faults or ready to be deployed. At least one; names are unique. */
   apps: Checked[];
+  /** Settles when the thread that described the file has ended and its folder is gone. Never rejects. */
+  tidied: Promise<void>;
 }
 
 /**
@@ -52,6 +55,12 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
   const trace = options.trace ?? new Trace();
   const entry = entryFile(options.file, cwd);
   const describers: Describer[] = [];
+  const folders: string[] = [];
+  const tidy = async () => {
+    await Promise.all(describers.map((describer) => describer.close()));
+    // What the thread still read there is nobody's concern any more.
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
+  };
   const start = () => {
     const describer = startDescriber(workerFile, env);
     describers.push(describer);
@@ -64,8 +73,8 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
     const bundling = trace.time("bundle the file", () => bundleFile({ entry, cwd, sdkFile, signal }));
     bundling.catch(() => undefined); // awaited at once, but for a thread that cannot be started
     let bundle = await bundling;
-    const schemas = () => import("../contract/schemas.ts");
-    const context = { cwd, packageDirs, timeoutMs, signal, meanwhile: schemas };
+    const schemas = () => import("../contract/app-spec.ts");
+    const context = { cwd, packageDirs, timeoutMs, signal, meanwhile: schemas, folders };
     let raw = await trace.time("run the file once, to describe its Apps", () => describe(bundle, ready, context));
     const listed = listedPackages(raw);
     if (!fits(bundle, listed)) {
@@ -81,16 +90,13 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
     if (raw.apps.length === 0) throw noAppError(raw, bundle, cwd);
     const checks = await schemas();
     const file = displayPath(entry, cwd);
-    const loaded = {
-      file,
-      cwd,
-      bundle,
-      apps: raw.apps.map((app) => validateApp(app, raw.apps, checks, bundle.permissions)),
-    };
-    checkUniqueNames(loaded);
-    return loaded;
-  } finally {
-    await Promise.all(describers.map((describer) => describer.close()));
+    const apps = raw.apps.map((app) => validateApp(app, raw.apps, checks, bundle.permissions));
+    checkUniqueNames({ file, cwd, bundle, apps });
+    const tidied = tidy().catch(() => undefined); // a folder below the system's own for such; it removes what stays
+    return { file, cwd, bundle, apps, tidied };
+  } catch (error) {
+    await tidy();
+    throw error;
   }
 }
 
@@ -132,24 +138,24 @@ interface DescribeContext {
   signal: AbortSignal;
   /** Started when the thread is at work. Whoever needs its result asks again: a module is loaded once. */
   meanwhile: () => Promise<unknown>;
+  /** Gets the path of the folder that was made: it is removed later. */
+  folders: string[];
 }
 
 async function describe(bundle: Bundle, describer: Describer, context: DescribeContext): Promise<RawFile> {
   const dirs = locateExternals(bundle, context);
-  const dir = await mkdtemp(join(await realpath(tmpdir()), "appctl-describe-"));
-  try {
-    const file = join(dir, BUNDLE_FILE);
-    await Promise.all([writeFile(file, bundle.code), linkPackages(dir, dirs), linkFiles(dir, bundle)]);
-    const describing = describer.describe(file, context.timeoutMs, context.signal);
-    const [outcome] = await Promise.all([describing, context.meanwhile()]);
-    if (outcome.type === "described") return outcome.file;
-    const { cwd, timeoutMs } = context;
-    throw await describeError(outcome, { bundle, bundleFile: file, cwd, timeoutMs });
-  } finally {
-    // The thread may still be reading here; what it reads after it was described is nobody's concern.
-    await describer.close();
-    await rm(dir, { recursive: true, force: true });
-  }
+  // A few small files, and the thread waits for them: each detour over a pool of threads would be longer than the work.
+  const dir = mkdtempSync(join(realpathSync(tmpdir()), "appctl-describe-"));
+  context.folders.push(dir);
+  const file = join(dir, BUNDLE_FILE);
+  writeFileSync(file, bundle.code);
+  linkPackages(dir, dirs);
+  linkFiles(dir, bundle);
+  const describing = describer.describe(file, context.timeoutMs, context.signal);
+  const [outcome] = await Promise.all([describing, context.meanwhile()]);
+  if (outcome.type === "described") return outcome.file;
+  const { cwd, timeoutMs } = context;
+  throw await describeError(outcome, { bundle, bundleFile: file, cwd, timeoutMs });
 }
 
 /** Directory of each package that the bundle imports. Throws `PACKAGE_NOT_INSTALLED` for those that have none. */
@@ -187,19 +193,19 @@ export function packagesFor(image: { packages: readonly string[] }, bundle: Bund
   return [...image.packages, ...bundle.externals.filter(({ name }) => !names.has(name)).map(specOf)];
 }
 
-async function linkPackages(dir: string, packages: ReadonlyMap<string, string>): Promise<void> {
+function linkPackages(dir: string, packages: ReadonlyMap<string, string>): void {
   for (const [name, target] of packages) {
     const link = join(dir, "node_modules", name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(target, link, "dir");
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(target, link, "dir");
   }
 }
 
 /** Where the code looks for files beside itself, it finds the user's own; `node_modules` and the bundle stay ours. */
-async function linkFiles(dir: string, { code, root }: Bundle): Promise<void> {
+function linkFiles(dir: string, { code, root }: Bundle): void {
   const text = new TextDecoder().decode(code);
   // The bundle's first line is our own and asks for import.meta.url.
   if (!text.includes("import.meta.", text.indexOf("\n"))) return;
-  const names = (await readdir(root)).filter((name) => name !== "node_modules" && !name.startsWith(BUNDLE_FILE));
-  await Promise.all(names.map((name) => symlink(join(root, name), join(dir, name))));
+  const names = readdirSync(root).filter((name) => name !== "node_modules" && !name.startsWith(BUNDLE_FILE));
+  for (const name of names) symlinkSync(join(root, name), join(dir, name));
 }

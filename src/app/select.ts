@@ -78,7 +78,7 @@ function declarationOf({ name }: Checked, declared: Declaration[]): Declaration 
 }
 
 /** Throws `DUPLICATE_APP_NAME` when two Apps of a file have the same name: a command could not tell them apart. */
-export function checkUniqueNames({ file, apps, bundle, cwd }: LoadedFile): void {
+export function checkUniqueNames({ file, apps, bundle, cwd }: Omit<LoadedFile, "tidied">): void {
   const twice = apps.find(({ name }, index) => name !== "" && apps.findIndex((other) => other.name === name) !== index);
   if (!twice) return;
   const places = declarations(readSources(bundle.inputs, cwd))

@@ -1,6 +1,6 @@
 /** A described App → the spec that the platform gets, or everything that is wrong with it. */
 import type { z } from "zod";
-import type * as schemas from "../contract/schemas.ts";
+import type * as schemas from "../contract/app-spec.ts";
 import type { AppSpec, Permission } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
 import type { AppOptions } from "../sdk/app.ts";

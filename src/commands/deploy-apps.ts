@@ -22,23 +22,17 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   const waitMs = flags.waitTimeout === undefined ? DEFAULT_WAIT_MS : milliseconds("--wait-timeout", flags.waitTimeout);
   const trace = new Trace();
   trace.since("start Node and appctl", 0);
+  const { cwd, env, signal } = outer;
+  const { deploy, loadFile } = await import("../deploy.ts");
+  const what = { file, cwd, env, cacheDir: pathsOf(env).cache, allowScripts: flags.allowScripts, trace };
+  // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
+  const loaded = loadFile({ ...what, signal });
+  loaded.catch(() => undefined); // told where it is awaited
   const renderer = await deployRenderer(outer, flags.output, flags.color);
   const io = besideProgress(outer, renderer.progress);
   try {
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);
-    const { deploy, loadFile } = await import("../deploy.ts");
-    const what = {
-      file,
-      cwd: io.cwd,
-      env: io.env,
-      cacheDir: pathsOf(io.env).cache,
-      allowScripts: flags.allowScripts,
-      trace,
-    };
-    // While esbuild and the thread that describes the file are at work, the platform is found or started.
-    const loaded = loadFile({ ...what, signal: io.signal });
-    loaded.catch(() => undefined); // told where it is awaited
     const connecting = trace.now();
     await withSession(io, flags, async ({ client, scope }) => {
       trace.since("find or start the platform", connecting);

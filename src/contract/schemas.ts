@@ -5,101 +5,12 @@
  */
 import * as z from "zod";
 
-const appName = z
-  .string()
-  .regex(
-    /^[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?$/,
-    "must be 1 to 30 lower-case letters, digits and '-', start with a letter and not end with '-'",
-  );
-const scopeSegment = z
-  .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be 1 to 63 lower-case letters, digits and '-'");
-const envName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be letters, digits and '_', not starting with a digit");
-const secretName = z
-  .string()
-  .regex(/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62})$/, "must be 1 to 63 letters, digits, '_', '-' and '.'");
-const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "must be sha256: and 64 hex digits");
-const envValue = z.string().refine((value) => !value.includes("\0"), "must not contain a NUL character");
+import { AppSpec, Names } from "./app-spec.ts";
+
+export { AppSpec, Names, Permission, ResourceAmounts, SecretRequest } from "./app-spec.ts";
+
+const { digest, scopeSegment, secretName } = Names;
 const time = z.iso.datetime();
-
-/** Names that the path of a request carries. */
-export const Names = { appName, scopeSegment, secretName, envName, digest };
-
-/** A secret that an app asks for. `envVar` carries the value, or the file's path when `mount` is `"file"`. */
-export const SecretRequest = z.strictObject({ key: secretName, envVar: envName, mount: z.enum(["env", "file"]) });
-
-const BYTES = /^[1-9]\d*(?:Ki|Mi|Gi|Ti|k|M|G|T)?$/;
-
-/**
- * CPU in cores (`"1"`, `"250m"`), memory and storage in bytes with a binary or decimal suffix (`"512Mi"`, `"1Gi"`, `"500M"`).
- */
-export const ResourceAmounts = z.strictObject({
-  cpu: z
-    .string()
-    .regex(/^(?:\d+(?:\.\d{1,3})?|[1-9]\d*m)$/, 'must be a number of cores such as "1", "0.5" or "250m"')
-    .refine((value) => Number.parseFloat(value) > 0, "must be more than 0")
-    .optional(),
-  mem: z.string().regex(BYTES, 'must be a number of bytes such as "512Mi" or "1Gi"').optional(),
-  ephemeralStorage: z.string().regex(BYTES, 'must be a number of bytes such as "512Mi" or "2Gi"').optional(),
-});
-
-/** What an app may do besides computing, and reading and writing its own files. */
-export const Permission = z.enum(["addons", "child-process", "worker"]);
-
-const duration = z.number().positive("must be more than 0");
-
-/** An app as the platform gets it: every default filled in, nothing of the user's code in it. */
-export const AppSpec = z.strictObject({
-  name: appName,
-  /** `framework`: the image's own server shim serves the file's `frameworkApp`; `args` and `command` run a program. */
-  kind: z.enum(["framework", "args", "command"]),
-  args: z
-    .array(
-      z
-        .string()
-        .min(1)
-        .refine((v) => !v.includes("\0"), "must not contain a NUL character"),
-    )
-    .min(1)
-    .optional(),
-  command: z
-    .string()
-    .min(1)
-    .refine((v) => !v.includes("\0"), "must not contain a NUL character")
-    .optional(),
-  port: z.number().int().min(1).max(65535),
-  requiresAuth: z.boolean(),
-  env: z.record(envName, envValue),
-  secrets: z.array(SecretRequest),
-  limits: ResourceAmounts,
-  /** Absent: none. Engines that isolate by other means than Node's permission model allow them all. */
-  permissions: z.array(Permission).max(3).optional(),
-  minReplicas: z.number().int().min(0).max(1000),
-  maxReplicas: z.number().int().min(1).max(1000),
-  requestTimeout: duration.max(86_400),
-  startTimeout: duration.max(3600),
-  subdomain: z
-    .string()
-    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be one DNS label: lower-case letters, digits and '-'")
-    .optional(),
-  description: z.string().max(500).optional(),
-  type: z.string().max(63).optional(),
-  links: z.array(z.strictObject({ title: z.string().min(1).max(100), path: z.string().min(1).max(2000) })),
-  requests: ResourceAmounts.optional(),
-  scaledownAfter: duration.optional(),
-  scalingMetric: z
-    .strictObject({ type: z.enum(["concurrency", "request-rate"]), target: z.number().positive() })
-    .optional(),
-  inputs: z
-    .array(z.strictObject({ name: z.string().min(1), value: z.string(), envVar: envName.optional() }))
-    .optional(),
-  customDomain: z.string().min(1).max(253).optional(),
-  sharedMemory: z.string().min(1).optional(),
-  accelerator: z.string().min(1).optional(),
-  clusterPool: z.string().min(1).optional(),
-});
 
 /** One thing that is wrong with a request; `path` names the field. */
 export const Fault = z.object({ path: z.string(), message: z.string(), hint: z.string().optional() });

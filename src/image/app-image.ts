@@ -1,6 +1,6 @@
 import { usageError } from "../core/errors.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment.ts";
-import { writeLayer } from "./layer.ts";
+import { type Layer, writeLayer } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "./oci.ts";
 import type { TarEntry } from "./tar.ts";
@@ -42,27 +42,30 @@ export interface AppImage {
 /** gzip level of the app layer: it is made at every deploy, and it is small. */
 const LEVEL = 4;
 
-/**
- * Puts an app on top of an environment image. Only manifest and configuration of that are needed: its layers may lie
- * elsewhere. The same files and configuration give the same digest everywhere.
- */
-export async function buildAppImage(options: {
-  environment: EnvironmentImage;
-  files: readonly AppFile[];
-  config: AppConfig;
-  layout: OciLayout;
-  signal?: AbortSignal | undefined;
-}): Promise<AppImage> {
-  const { environment, layout } = options;
-  const entries = options.files.map(({ path, bytes, executable }): TarEntry => {
+/** Packs the files of an app into its layer, which does not depend on the environment image below it. */
+export async function packApp(files: readonly AppFile[], layout: OciLayout, signal?: AbortSignal): Promise<Layer> {
+  const entries = files.map(({ path, bytes, executable }): TarEntry => {
     checkPath(path);
     return { type: "file", path: `app/${path}`, executable: executable === true, content: bytes };
   });
-  const layer = await writeLayer(layout, [{ type: "directory", path: "app" }, ...entries], {
-    role: "app",
-    level: LEVEL,
-    signal: options.signal,
-  });
+  return writeLayer(layout, [{ type: "directory", path: "app" }, ...entries], { role: "app", level: LEVEL, signal });
+}
+
+/**
+ * Puts an app, its files or the layer that {@link packApp} made of them, on top of an environment image. Only manifest and
+ * configuration of that are needed: its layers may lie elsewhere. The same files and configuration give the same digest
+ * everywhere.
+ */
+export async function buildAppImage(
+  options: {
+    environment: EnvironmentImage;
+    config: AppConfig;
+    layout: OciLayout;
+    signal?: AbortSignal | undefined;
+  } & ({ files: readonly AppFile[] } | { layer: Layer }),
+): Promise<AppImage> {
+  const { environment, layout, signal } = options;
+  const layer = "layer" in options ? options.layer : await packApp(options.files, layout, signal);
   const config = appConfig(environment.config, layer.diffId, options.config);
   const layers = [...environment.manifest.layers, layer.descriptor];
   const { manifest, descriptor } = await writeImage(layout, config, layers);

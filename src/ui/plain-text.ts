@@ -19,7 +19,12 @@ export function plainLines(text: string): string[] {
   return text.split(/\r?\n/).map(plainLine);
 }
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Made when it is first needed: it takes a third of the time that Node itself takes to start. */
+let segmenter: Intl.Segmenter | undefined;
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]+$/u;
 // Emoji that are drawn as pictures, and the East Asian wide and full-width blocks.
 const WIDE =
@@ -29,7 +34,7 @@ const WIDE =
 export function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of segmenter.segment(plainLine(text))) width += widthOf(segment);
+  for (const { segment } of graphemes(plainLine(text))) width += widthOf(segment);
   return width;
 }
 
@@ -38,7 +43,7 @@ export function cutToWidth(text: string, width: number): string {
   if (displayWidth(text) <= width) return text;
   let cut = "";
   let used = 0;
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     const more = widthOf(segment);
     if (used + more > width - 1) break;
     cut += segment;

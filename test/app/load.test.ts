@@ -269,7 +269,9 @@ describe("describing", () => {
 createServer(() => {}).listen(0); export default new App({ name: "busy", frameworkApp: app });`,
     );
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith("appctl-describe-"));
-    expect(selectApp(await load(cwd)).spec.name).toBe("busy");
+    const loaded = await load(cwd);
+    expect(selectApp(loaded).spec.name).toBe("busy");
+    await loaded.tidied;
     const after = readdirSync(tmpdir()).filter((name) => name.startsWith("appctl-describe-") && !before.includes(name));
     expect(after.filter((name) => existsSync(join(tmpdir(), name, "app.mjs")))).toEqual([]);
   });

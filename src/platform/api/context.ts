@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { z } from "zod";
+import { safeParse, type z } from "zod";
 import { Names } from "../../contract/schemas.ts";
 import type { AppRef, PlatformStatus } from "../../contract/types.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -49,7 +49,7 @@ export type Handler = (request: ApiRequest) => unknown | Promise<unknown>;
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
 
 /** The request's JSON, checked. Throws one problem with every fault. */
-export async function readBody<T extends z.ZodType>({ request }: ApiRequest, schema: T): Promise<z.infer<T>> {
+export async function readBody<T extends z.core.$ZodType>({ request }: ApiRequest, schema: T): Promise<z.infer<T>> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
     throw new ProblemError(415, "NOT_JSON", "the body must be JSON, with content-type: application/json");
@@ -77,8 +77,8 @@ async function readText(request: Request): Promise<string> {
 }
 
 /** Checks a value against a schema. Throws one problem with every fault, each with the path of its field. */
-export function check<T extends z.ZodType>(schema: T, value: unknown, at = ""): z.infer<T> {
-  const result = schema.safeParse(value);
+export function check<T extends z.core.$ZodType>(schema: T, value: unknown, at = ""): z.infer<T> {
+  const result = safeParse(schema, value);
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => ({ path: pathOfIssue(issue.path, at), message: issue.message }));
   throw new ProblemError(422, "INVALID_INPUT", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });

@@ -8,8 +8,8 @@ interface Description {
   summary: string;
   tag: "apps" | "secrets" | "keys" | "images" | "platform";
   status?: number;
-  body?: z.ZodType;
-  response: z.ZodType | "binary" | "ndjson" | "json";
+  body?: z.core.$ZodType;
+  response: z.core.$ZodType | "binary" | "ndjson" | "json";
   query?: Record<string, string>;
   open?: boolean;
 }
@@ -198,7 +198,7 @@ function contentOf(response: Description["response"]): Record<string, unknown> {
   return { "application/json": response === "json" ? {} : { schema: jsonSchema(response) } };
 }
 
-function jsonSchema(schema: z.ZodType): unknown {
+function jsonSchema(schema: z.core.$ZodType): unknown {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return rest;
 }
