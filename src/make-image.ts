@@ -207,7 +207,9 @@ interface Unnamed {
   descriptor: Descriptor;
 }
 
-/** Sends what the platform lacks, layers first, then the names: a name never stands for half an image. */
+const PARALLEL_UPLOADS = 4;
+
+/** Sends what the platform lacks, then the names: a name never stands for half an image. */
 async function upload(
   image: AppImage,
   environment: Unnamed | undefined,
@@ -221,10 +223,16 @@ async function upload(
     client.missingBlobs([...blobs.keys()], signal),
     client.resolveImage(image.reference, signal),
   ]);
-  for (const [index, digest] of missing.entries()) {
-    onProgress({ step: "upload", message: "uploading the image", done: index, total: missing.length });
-    await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
-  }
+  let done = 0;
+  const waiting = [...missing];
+  const send = async () => {
+    for (let digest = waiting.shift(); digest !== undefined; digest = waiting.shift()) {
+      onProgress({ step: "upload", message: "uploading the image", done, total: missing.length });
+      await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
+      done++;
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_UPLOADS }, send));
   if (environment) await client.tagImage(environment.reference, environment.descriptor.digest, signal);
   if (named?.digest !== image.digest) await client.tagImage(image.reference, image.digest, signal);
 }
