@@ -82,6 +82,7 @@ export class AppSupervisor {
     if (!wanted) return;
     const names = new Set(wanted.revisions.map(({ name }) => name));
     const target = wanted.traffic;
+    if (target !== null) this.#route ??= this.#standIn(wanted, target);
     const isMoving = target !== null && names.has(target) && this.#route !== target;
     for (const [name, run] of this.#runs) {
       // Until the traffic has moved, the revision that has it goes on serving, wanted or not.
@@ -90,6 +91,19 @@ export class AppSupervisor {
     }
     this.#publish();
     if (isMoving && this.#runs.get(target)?.ready) void this.#switchTraffic(target);
+  }
+
+  /**
+   * Who gets the requests when nobody does and the target is not ready yet: a wanted revision that served before. So it is
+   * when a platform was killed in the middle of a deploy and goes on with it.
+   */
+  #standIn({ revisions }: WantedApp, target: string): string | null {
+    if (this.#runs.get(target)?.ready) return null;
+    const served = revisions.find(({ name }) => {
+      const run = this.#runs.get(name);
+      return name !== target && run?.established === true && run.ready;
+    });
+    return served?.name ?? null;
   }
 
   async #switchTraffic(target: string): Promise<void> {
@@ -152,7 +166,8 @@ export class AppSupervisor {
     if (run.ready && this.#wanted?.traffic === name) {
       return { ready: "Unknown", reason: "IngressNotConfigured", message: "Ingress has not yet been reconciled." };
     }
-    if (this.#route !== null) {
+    const hasServed = [...this.#runs].some(([other, { established }]) => other !== name && established);
+    if (this.#route !== null || hasServed) {
       return {
         ready: "Unknown",
         reason: "TrafficNotMigrated",
