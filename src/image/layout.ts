@@ -2,8 +2,9 @@ import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { syncDirectory } from "../core/write-durably.ts";
 import { type Descriptor, digestOf, hexOf, MediaType, parseReference, REF_NAME } from "./oci.ts";
 
 interface Index {
@@ -113,7 +114,7 @@ export class OciLayout {
       await file.close();
       file = undefined;
       await rename(temporary, this.blobPath(digest));
-      await syncDirectory(join(this.dir, "blobs", "sha256"));
+      syncDirectory(join(this.dir, "blobs", "sha256"));
       return { digest, size };
     } catch (error) {
       await file?.close();
@@ -234,15 +235,7 @@ function replaceFile(path: string, temporary: string, text: string): void {
     closeSync(file);
   }
   renameSync(temporary, path);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  syncDirectory(dirname(path));
 }
 
 /** Turns "there is no such file" into undefined; throws everything else. */

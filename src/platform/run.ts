@@ -7,6 +7,7 @@ import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/engine.ts";
 import { unpackApp } from "../image/unpack.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./lock.ts";
 import { createPlatform } from "./platform.ts";
 
@@ -43,6 +44,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
         next: ["appctl platform status", "appctl platform stop"],
       });
     }
+    removeLeftovers(paths.state);
     const stopped = Promise.withResolvers<void>();
     options.signal.addEventListener("abort", () => stopped.resolve(), { once: true });
     const platform = await createPlatform({
