@@ -57,6 +57,10 @@ export class World {
     return join(this.home, "state", "appctl");
   }
 
+  get cache(): string {
+    return join(this.home, "cache", "appctl");
+  }
+
   /** A folder below the home directory, with files. */
   folder(name: string, files: Record<string, string | Uint8Array> = {}): string {
     const dir = join(this.home, name);

@@ -1,0 +1,39 @@
+/**
+ * The platform as `appctl platform run` runs it, in a process of its own that can be armed: `node platform.ts PORT`. After
+ * `{ arm: <name of a point> }` on the IPC channel it kills itself, or one of its replicas, when it reaches that point.
+ */
+import { runPlatform } from "../../src/platform/run.ts";
+import { platformPoints, replicaPoints, replicasOf } from "./platform-points.ts";
+
+const stop = new AbortController();
+process.on("SIGTERM", () => stop.abort());
+// Whoever started it is gone: nobody would end it.
+process.on("disconnect", () => stop.abort());
+process.on("message", ({ arm, revision }: { arm: string; revision?: string }) => {
+  const trap = platformPoints[arm];
+  const kills = replicaPoints[arm];
+  let sprung = false;
+  if (trap) trap(() => process.kill(process.pid, "SIGKILL"));
+  else if (kills) {
+    kills((self) => {
+      const pids = replicasOf(self, revision ?? "");
+      if (sprung || pids.length === 0) return;
+      sprung = true;
+      for (const pid of pids) process.kill(pid, "SIGKILL");
+      process.send?.({ type: "killed", pids });
+    });
+  } else throw new Error(`no point is named ${arm}`);
+  process.send?.({ type: "armed" });
+});
+
+await runPlatform({
+  port: Number(process.argv[2]),
+  host: "127.0.0.1",
+  baseDomain: undefined,
+  url: undefined,
+  env: process.env,
+  signal: stop.signal,
+  notify: (message) => process.send?.(message),
+  report: (message) => process.stderr.write(`${new Date().toISOString()} ${message}\n`),
+});
+process.exit();
