@@ -18,6 +18,7 @@ import {
   beforeFile,
   beforeFilePromise,
   commit,
+  following,
   spawning,
   type Trap,
 } from "./traps.ts";
@@ -30,6 +31,7 @@ const logs = (reason: string) => (_: unknown, event: NewEvent) => event.type ===
 const isVerdict = (_: unknown, event: NewEvent) => event.type === "succeeded";
 const hasPid = (record: { pid?: number }) => record.pid !== undefined;
 const hasNoPid = (record: { pid?: number }) => record.pid === undefined;
+const saysThatItServes = following(after(EstablishedRevisions, "add"), after(ConditionBoard, "set", serves));
 const firstChunk: Trap = (spring) => {
   const original = OciLayout.prototype.writeBlobStream;
   OciLayout.prototype.writeBlobStream = function (source, ...rest) {
@@ -72,7 +74,7 @@ export const platformPoints: Record<string, Trap> = {
   "the status IngressNotConfigured is written": after(AppStore, "appendEvent", logs("IngressNotConfigured")),
   "the route is switched, and the revision not noted": before(EstablishedRevisions, "add"),
   "the revision is noted as one that served": after(EstablishedRevisions, "add"),
-  "the engine says that it serves": after(ConditionBoard, "set", serves),
+  "the engine says that it serves": saysThatItServes,
   "the status Uninitialized is written": after(AppStore, "appendEvent", logs("Uninitialized")),
   "the proof of live begins": before(ProofOfLive, "prove"),
   "the public address has answered": after(ProofOfLive, "prove"),
@@ -89,24 +91,50 @@ export const platformPoints: Record<string, Trap> = {
 /** The first point at which the new revision serves for good: the verdict is on disk. */
 export const LIVE_FROM = "the verdict is committed";
 
-/** Points at which one replica is killed, and the platform lives. `revision` of the message says whose. */
-export const replicaPoints: Record<string, Trap> = {
-  "its process was written down": after(ReplicaLedger, "write", hasPid),
-  "it is ready, its route not switched": before(ConditionBoard, "set", becomes("IngressNotConfigured")),
-  "its route is being switched": before(EstablishedRevisions, "add"),
-  "the engine says that it serves": after(ConditionBoard, "set", serves),
-  "the proof of live begins": before(ProofOfLive, "prove"),
-  "its public address has answered": after(ProofOfLive, "prove"),
-  "the deploy of the next one arrives": before(Deployer, "accept"),
-  "the next one is ready": before(ConditionBoard, "set", becomes("IngressNotConfigured")),
-  "it is about to drain": before(RevisionRun, "stop"),
+/** A point at which one replica is killed, and the platform lives. */
+export interface ReplicaPoint {
+  /** Whose: that of the revision which is being deployed, or of the one which serves. */
+  of: "new" | "old";
+  trap: Trap;
+  /** How the deploy ends. `either`: the platform may see the end of the replica, or its successor. */
+  ends: "good" | "bad" | "either";
+}
+
+/** By name, in their order. */
+export const replicaPoints: Record<string, ReplicaPoint> = {
+  "the next deploy arrives": { of: "old", ends: "good", trap: before(Deployer, "accept") },
+  "its process has just started": { of: "new", ends: "bad", trap: after(ReplicaLedger, "write", hasPid) },
+  "the next one is ready": {
+    of: "old",
+    ends: "good",
+    trap: before(ConditionBoard, "set", becomes("IngressNotConfigured")),
+  },
+  "it is ready, its route not switched": {
+    of: "new",
+    ends: "either",
+    trap: before(ConditionBoard, "set", becomes("IngressNotConfigured")),
+  },
+  "its route is being switched": { of: "new", ends: "either", trap: before(EstablishedRevisions, "add") },
+  "the engine says that it serves": { of: "new", ends: "either", trap: saysThatItServes },
+  "the proof of live begins": { of: "new", ends: "either", trap: before(ProofOfLive, "prove") },
+  "its public address has answered": { of: "new", ends: "good", trap: after(ProofOfLive, "prove") },
+  "the verdict is on disk": {
+    of: "new",
+    ends: "good",
+    trap: commit("after", after(AppStore, "appendEvent", isVerdict)),
+  },
+  "it is about to drain": { of: "old", ends: "good", trap: before(RevisionRun, "stop") },
 };
 
 const supervisors = new Set<AppSupervisor>();
 after(AppSupervisor, "apply")((self) => void supervisors.add(self as AppSupervisor));
 
-/** Process ids of a revision's replicas. `self` may be the very run that is to stop. */
-export function replicasOf(self: unknown, revision: string): number[] {
+/**
+ * Process ids of a revision's replicas. A replica that is just being started or stopped is known only from the call: the
+ * record that is written, or the run that is to stop.
+ */
+export function replicasOf(self: unknown, args: unknown[] | undefined, revision: string): number[] {
+  if (self instanceof ReplicaLedger) return [(args?.[0] as { pid: number } | undefined)?.pid ?? 0];
   const running = [...supervisors].flatMap((supervisor) => supervisor.replicas());
   const own = self instanceof RevisionRun ? [self.status()] : [];
   const pids = [...running, ...own]

@@ -1,6 +1,7 @@
 /**
  * The platform as `appctl platform run` runs it, in a process of its own that can be armed: `node platform.ts PORT`. After
- * `{ arm: <name of a point> }` on the IPC channel it kills itself, or one of its replicas, when it reaches that point.
+ * `{ arm: <name of a point> }` on the IPC channel it kills itself when it reaches that point; with `revision`, the replica of
+ * that revision.
  */
 import { runPlatform } from "../../src/platform/run.ts";
 import { platformPoints, replicaPoints, replicasOf } from "./platform-points.ts";
@@ -10,19 +11,19 @@ process.on("SIGTERM", () => stop.abort());
 // Whoever started it is gone: nobody would end it.
 process.on("disconnect", () => stop.abort());
 process.on("message", ({ arm, revision }: { arm: string; revision?: string }) => {
-  const trap = platformPoints[arm];
-  const kills = replicaPoints[arm];
+  const trap = revision === undefined ? platformPoints[arm] : replicaPoints[arm]?.trap;
   let sprung = false;
-  if (trap) trap(() => process.kill(process.pid, "SIGKILL"));
-  else if (kills) {
-    kills((self) => {
-      const pids = replicasOf(self, revision ?? "");
+  if (!trap) throw new Error(`no point is named ${arm}`);
+  if (revision === undefined) trap(() => process.kill(process.pid, "SIGKILL"));
+  else {
+    trap((self, args) => {
+      const pids = replicasOf(self, args, revision);
       if (sprung || pids.length === 0) return;
       sprung = true;
       for (const pid of pids) process.kill(pid, "SIGKILL");
       process.send?.({ type: "killed", pids });
     });
-  } else throw new Error(`no point is named ${arm}`);
+  }
   process.send?.({ type: "armed" });
 });
 

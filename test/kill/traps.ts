@@ -7,8 +7,8 @@ import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { DatabaseSync } from "node:sqlite";
 
-/** Sets a trap; `spring` is called when the point is reached, with the object whose method was called. */
-export type Trap = (spring: (self?: unknown) => void) => void;
+/** Sets a trap; `spring` is called when the point is reached, with the object whose method was called, and its arguments. */
+export type Trap = (spring: (self?: unknown, args?: unknown[]) => void) => void;
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 /** A class, or any object with methods. */
@@ -27,7 +27,7 @@ export function before(owner: Owner, name: string, matches: Matches = () => true
   return (spring) =>
     wrap(owner, name, (original) => {
       return function (...args) {
-        if (matches(...(args as never[]))) spring(this);
+        if (matches(...(args as never[]))) spring(this, args);
         return original.apply(this, args);
       };
     });
@@ -41,11 +41,11 @@ export function after(owner: Owner, name: string, matches: Matches = () => true)
         const result = original.apply(this, args);
         if (!matches(...(args as never[]))) return result;
         if (!(result instanceof Promise)) {
-          spring(this);
+          spring(this, args);
           return result;
         }
         return result.then((value) => {
-          spring(this);
+          spring(this, args);
           return value;
         });
       };
@@ -82,14 +82,21 @@ export function spawning(when: "before" | "after"): Trap {
   };
 }
 
-/** Before or after the commit of the transaction in which `inside` was reached. */
-export function commit(when: "before" | "after", inside: Trap): Trap {
+/** Springs at `trap`, but not before `first` was reached. */
+export function following(first: Trap, trap: Trap): Trap {
   return (spring) => {
     let reached = false;
-    inside(() => {
+    first(() => {
       reached = true;
     });
-    const isIt: Matches = (sql: string) => reached && sql === "COMMIT";
-    (when === "before" ? before : after)(DatabaseSync, "exec", isIt)(spring);
+    trap((...found) => {
+      if (reached) spring(...found);
+    });
   };
+}
+
+/** Before or after the commit of the transaction in which `inside` was reached. */
+export function commit(when: "before" | "after", inside: Trap): Trap {
+  const isCommit: Matches = (sql: string) => sql === "COMMIT";
+  return following(inside, (when === "before" ? before : after)(DatabaseSync, "exec", isCommit));
 }

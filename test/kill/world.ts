@@ -3,12 +3,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import { readPlatformFile } from "../../src/core/platform-file.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import { get, type Running, World } from "../e2e/harness.ts";
+import { expectInvariants } from "./invariants.ts";
 import { Steps } from "./steps.ts";
 
+const scope = { project: "default", domain: "development" };
+const WEB = { ...scope, name: "web" };
 const ENTRY = join(import.meta.dirname, "platform.ts");
 
 /** A user with an app `web`, which is deployed again and again with another text, and an app `plain`, which just has to live. */
@@ -66,6 +70,42 @@ export class KillWorld {
     return this.world.start(["deploy", "apps", "web/app.ts", "web"], { env });
   }
 
+  /** The name of the revision that the next deploy makes. */
+  async nextRevision(): Promise<string> {
+    const client = this.client();
+    try {
+      const [newest] = await client.listRevisions(WEB);
+      return `web-${String(Number(newest?.name.slice(-5)) + 1).padStart(5, "0")}`;
+    } finally {
+      await client.close();
+    }
+  }
+
+  /**
+   * The same command again, to its end: it makes the new revision, or finds it made. Then everything has to be true that
+   * holds whatever happened, and an equal deploy has only one revision that was ever ready.
+   */
+  async deployAgain(text: string): Promise<{ revision: string; unchanged: boolean }> {
+    const { world } = this;
+    const again = await world.json<{ revision: string; unchanged: boolean }>(["deploy", "apps", "web/app.ts", "web"]);
+    await this.serves(text);
+    this.deployed(text, again.revision);
+    await this.settled();
+    const client = this.client();
+    try {
+      const revisions = await client.listRevisions(WEB);
+      const equal = revisions.filter(({ digest }) => digest === revisions[0]?.digest);
+      expect(equal.filter(({ state }) => state !== "Failed").map(({ name }) => name)).toEqual([again.revision]);
+      expect(revisions.filter(({ active }) => active).map(({ name }) => name)).toEqual([again.revision]);
+      const secrets = await client.listSecrets(scope);
+      expect(secrets.map(({ name }) => name)).toEqual(["KEPT"]);
+      await expectInvariants({ env: world.env, state: world.state, cache: world.cache, port: world.port, client });
+    } finally {
+      await client.close();
+    }
+    return again;
+  }
+
   /** A client with the platform's own key that does not bring the platform back. */
   client(): Client {
     const apiKey = new Redacted(readFileSync(join(this.world.state, "admin.key"), "utf8").trim());
@@ -116,11 +156,13 @@ export class KillWorld {
     };
   }
 
-  /** Waits until the public address of `web` answers `text`. Whatever else it answers meanwhile must not be an app's. */
-  async serves(text: string): Promise<void> {
+  /** Waits until the public address of `web` answers `text`; until then it may answer `before`, and no other text. */
+  async serves(text: string, before = text): Promise<void> {
     await until(async () => {
       const found = await answer(this.web);
-      if (found !== undefined && found !== text) throw new Error(`${this.web} answered ${found}, and not ${text}`);
+      if (found !== undefined && found !== text && found !== before) {
+        throw new Error(`${this.web} answered ${found}, and not ${text}`);
+      }
       return found === text;
     });
   }
@@ -130,7 +172,7 @@ export class KillWorld {
     const client = this.client();
     try {
       await until(async () => {
-        const apps = await client.listApps({ project: "default", domain: "development" });
+        const apps = await client.listApps(scope);
         return apps.every(
           ({ revision, replicas }) =>
             replicas.length === 1 && replicas[0]?.state === "Ready" && replicas[0].revision === revision,
