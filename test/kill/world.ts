@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { Client } from "../../src/client/client.ts";
+import type { AppStatus } from "../../src/contract/types.ts";
 import { readPlatformFile } from "../../src/core/platform-file.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import { get, type Running, World } from "../e2e/harness.ts";
@@ -72,13 +73,8 @@ export class KillWorld {
 
   /** The name of the revision that the next deploy makes. */
   async nextRevision(): Promise<string> {
-    const client = this.client();
-    try {
-      const [newest] = await client.listRevisions(WEB);
-      return `web-${String(Number(newest?.name.slice(-5)) + 1).padStart(5, "0")}`;
-    } finally {
-      await client.close();
-    }
+    const [newest] = await this.use((client) => client.listRevisions(WEB));
+    return `web-${String(Number(newest?.name.slice(-5)) + 1).padStart(5, "0")}`;
   }
 
   /**
@@ -91,25 +87,35 @@ export class KillWorld {
     await this.serves(text);
     this.deployed(text, again.revision);
     await this.settled();
-    const client = this.client();
-    try {
+    await this.use(async (client) => {
       const revisions = await client.listRevisions(WEB);
       const equal = revisions.filter(({ digest }) => digest === revisions[0]?.digest);
       expect(equal.filter(({ state }) => state !== "Failed").map(({ name }) => name)).toEqual([again.revision]);
       expect(revisions.filter(({ active }) => active).map(({ name }) => name)).toEqual([again.revision]);
-      const secrets = await client.listSecrets(scope);
-      expect(secrets.map(({ name }) => name)).toEqual(["KEPT"]);
+      expect((await client.listSecrets(scope)).map(({ name }) => name)).toEqual(["KEPT"]);
       await expectInvariants({ env: world.env, state: world.state, cache: world.cache, port: world.port, client });
-    } finally {
-      await client.close();
-    }
+    });
     return again;
   }
 
-  /** A client with the platform's own key that does not bring the platform back. */
+  /** The platform's own key. */
+  key(): Redacted<string> {
+    return new Redacted(readFileSync(join(this.world.state, "admin.key"), "utf8").trim());
+  }
+
+  /** A client that does not bring the platform back. */
   client(): Client {
-    const apiKey = new Redacted(readFileSync(join(this.world.state, "admin.key"), "utf8").trim());
-    return new Client({ endpoint: `http://127.0.0.1:${this.world.port}`, apiKey });
+    return new Client({ endpoint: `http://127.0.0.1:${this.world.port}`, apiKey: this.key() });
+  }
+
+  /** {@link KillWorld.client}, for the time of `work`. */
+  async use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const client = this.client();
+    try {
+      return await work(client);
+    } finally {
+      await client.close();
+    }
   }
 
   /** Kills whichever platform runs, and waits until it is gone. */
@@ -169,18 +175,9 @@ export class KillWorld {
 
   /** Waits until there is one replica for each app, and none that is starting or ending. */
   async settled(): Promise<void> {
-    const client = this.client();
-    try {
-      await until(async () => {
-        const apps = await client.listApps(scope);
-        return apps.every(
-          ({ revision, replicas }) =>
-            replicas.length === 1 && replicas[0]?.state === "Ready" && replicas[0].revision === revision,
-        );
-      });
-    } finally {
-      await client.close();
-    }
+    const isSettled = ({ revision, replicas: [replica, ...more] }: AppStatus) =>
+      replica?.state === "Ready" && replica.revision === revision && more.length === 0;
+    await this.use((client) => until(async () => (await client.listApps(scope)).every(isSettled)));
   }
 
   async close(): Promise<void> {
