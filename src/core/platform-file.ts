@@ -12,6 +12,8 @@ export interface PlatformFile {
   /** Address that the CLI connects to: never depends on name resolution. */
   address: string;
   version: string;
+  /** Arguments of `platform run` that start an equal platform. Absent in files of versions before there were any. */
+  args?: string[];
   startedAt: string;
   /** Key of the proof in `GET /api/v1/health?nonce=`: shows that the listener is this platform and not another program. */
   proofKey: string;

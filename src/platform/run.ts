@@ -72,6 +72,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       url: platform.url,
       address: platform.address,
       version: version(),
+      args: argumentsOf(options),
       startedAt: new Date().toISOString(),
       proofKey: platform.proofKey,
     };
@@ -89,6 +90,14 @@ export async function runPlatform(options: RunOptions): Promise<void> {
     if (!notify) throw error;
     notify({ type: "failed", error: describe(error) });
   }
+}
+
+function argumentsOf({ port, host, baseDomain, url }: RunOptions): string[] {
+  return [
+    ...["--port", String(port), "--host", host],
+    ...(baseDomain === undefined ? [] : ["--base-domain", baseDomain]),
+    ...(url === undefined ? [] : ["--url", url]),
+  ];
 }
 
 function describe(error: unknown): Extract<StartMessage, { type: "failed" }>["error"] {
