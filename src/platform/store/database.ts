@@ -1,4 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { AppctlError, ExitCode } from "../../core/errors.ts";
+import { databaseError } from "./database-error.ts";
 
 /** Each entry brings the schema one version up. They are never changed once released, only added to. */
 const MIGRATIONS = [
@@ -80,21 +82,46 @@ const MIGRATIONS = [
  */
 export class Database {
   readonly #db: DatabaseSync;
+  readonly #file: string;
   readonly #statements = new Map<string, StatementSync>();
 
   /** Opens `file`, makes it when there is none, and brings its schema up to date. */
   constructor(file: string) {
-    this.#db = new DatabaseSync(file);
-    this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-    this.#migrate(file);
+    this.#file = file;
+    this.#db = this.#naming(() => new DatabaseSync(file));
+    this.#naming(() => {
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+      this.#migrate(file);
+    });
+  }
+
+  /**
+   * What is wrong with the file, one finding a line: damage is told when the platform starts, and not only when somebody
+   * asks for what is gone. Reads the whole file.
+   */
+  damage(): string[] {
+    const findings = this.all<{ quick_check: string }>("PRAGMA quick_check(20)").flatMap((row) =>
+      row.quick_check.split("\n"),
+    );
+    const tables = this.all<{ name: string; rootpage: number }>("SELECT name, rootpage FROM sqlite_schema");
+    return findings
+      .filter((line) => line !== "ok" && !line.startsWith("***"))
+      .map((line) => {
+        const tree = /^Tree (\d+) /.exec(line)?.[1];
+        const table = tables.find(({ rootpage }) => rootpage === Number(tree))?.name;
+        return table ? `${table}: ${line}` : line;
+      });
   }
 
   #migrate(file: string): void {
     const row = this.#db.prepare("PRAGMA user_version").get() as { user_version: number };
     if (row.user_version > MIGRATIONS.length) {
-      throw new Error(
-        `${file} was written by a newer appctl (schema ${row.user_version}, this one knows ${MIGRATIONS.length})`,
-      );
+      throw new AppctlError({
+        code: "DATABASE_NEWER",
+        exit: ExitCode.unavailable,
+        message: `${file} was written by a newer appctl (schema ${row.user_version}, this one knows ${MIGRATIONS.length})`,
+        hint: "use that version, or a newer one",
+      });
     }
     for (let version = row.user_version; version < MIGRATIONS.length; version++) {
       this.transaction(() => {
@@ -106,35 +133,47 @@ export class Database {
 
   /** Every row of a query. */
   all<T>(sql: string, ...values: SQLInputValue[]): T[] {
-    return this.#prepare(sql).all(...values) as T[];
+    return this.#naming(() => this.#prepare(sql).all(...values) as T[]);
   }
 
   /** The first row of a query, or undefined. */
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
-    return this.#prepare(sql).get(...values) as T | undefined;
+    return this.#naming(() => this.#prepare(sql).get(...values) as T | undefined);
   }
 
   /** Runs a statement; returns the number of changed rows. */
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#prepare(sql).run(...values).changes);
+    return this.#naming(() => Number(this.#prepare(sql).run(...values).changes));
   }
 
   /** Runs `work` in one transaction: all of it is on disk when this returns, or, when it throws, none of it. */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      this.#db.exec("ROLLBACK");
-      throw error;
-    }
+    return this.#naming(() => {
+      this.#db.exec("BEGIN IMMEDIATE");
+      try {
+        const result = work();
+        this.#db.exec("COMMIT");
+        return result;
+      } catch (error) {
+        // SQLite itself goes back when the disk is full; a second time would hide why.
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+        throw error;
+      }
+    });
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Runs `work`; what SQLite throws then says which file it is about and what to do. */
+  #naming<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw databaseError(error, this.#file);
+    }
   }
 
   #prepare(sql: string): StatementSync {
