@@ -35,8 +35,9 @@ export class AppSupervisor {
     this.output = output;
   }
 
-  /** Takes over a wanted state. The same one twice changes nothing. */
+  /** Takes over a wanted state. The same one twice changes nothing, but for what waits before its next start. */
   apply(wanted: WantedApp): void {
+    for (const { name } of wanted.revisions) this.#runs.get(name)?.tryNow();
     if (isDeepStrictEqual(this.#wanted, wanted)) return;
     this.#wanted = structuredClone(wanted);
     for (const revision of this.#wanted.revisions) {
