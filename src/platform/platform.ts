@@ -77,7 +77,9 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   chmodSync(stateDir, 0o700);
   const db = new Database(join(stateDir, "platform.db"));
-  for (const finding of db.damage()) report(`the database ${join(stateDir, "platform.db")} is damaged: ${finding}`);
+  for (const { table, finding } of db.damage()) {
+    report(`the table ${table} of ${join(stateDir, "platform.db")} is damaged: ${finding}`);
+  }
   const store = new AppStore(db, now);
   const secrets = new SecretStore(db, masterKey(options, db), now);
   const keys = new KeyStore(db, now, report);

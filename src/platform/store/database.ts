@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { AppctlError, ExitCode } from "../../core/errors.ts";
+import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
 import { databaseError } from "./database-error.ts";
 
 /** Each entry brings the schema one version up. They are never changed once released, only added to. */
@@ -96,21 +96,26 @@ export class Database {
   }
 
   /**
-   * What is wrong with the file, one finding a line: damage is told when the platform starts, and not only when somebody
-   * asks for what is gone. Reads the whole file.
+   * Tables that are damaged, each with what is wrong: it is told when the platform starts, and not only when somebody asks
+   * for what is gone. Reads the whole file.
    */
-  damage(): string[] {
-    const findings = this.all<{ quick_check: string }>("PRAGMA quick_check(20)").flatMap((row) =>
-      row.quick_check.split("\n"),
-    );
-    const tables = this.all<{ name: string; rootpage: number }>("SELECT name, rootpage FROM sqlite_schema");
-    return findings
-      .filter((line) => line !== "ok" && !line.startsWith("***"))
-      .map((line) => {
-        const tree = /^Tree (\d+) /.exec(line)?.[1];
-        const table = tables.find(({ rootpage }) => rootpage === Number(tree))?.name;
-        return table ? `${table}: ${line}` : line;
-      });
+  damage(): { table: string; finding: string }[] {
+    const tables = this.all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'");
+    return tables.flatMap(({ name }) => {
+      const [finding] = this.#check(name);
+      return finding === undefined ? [] : [{ table: name, finding }];
+    });
+  }
+
+  #check(table: string): string[] {
+    try {
+      const rows = this.#db.prepare(`PRAGMA quick_check("${table}")`).all() as { quick_check: string }[];
+      return rows
+        .flatMap((row) => row.quick_check.split("\n"))
+        .filter((line) => line !== "ok" && !line.startsWith("***"));
+    } catch (error) {
+      return [messageOf(error)];
+    }
   }
 
   #migrate(file: string): void {
