@@ -23,6 +23,12 @@ export interface RunOptions {
   cwd?: string;
   env?: Record<string, string>;
   stdin?: string | Uint8Array;
+  /** Another executable than this repository's `bin/appctl.js`. */
+  program?: string;
+  /** Another user than the one who runs the tests; for root alone. */
+  uid?: number;
+  /** Runs under this clock, such as `-2d`: the program faketime has to be there. */
+  faketime?: string;
 }
 
 /** A user with a home directory, a working directory and a local platform on a port of their own. */
@@ -74,7 +80,9 @@ export class World {
 
   /** Starts a command; its output can be read while it runs. */
   start(args: string[], options: RunOptions = {}): Running {
-    return new Running(spawn(process.execPath, [cli, ...args], this.#spawnOptions(options)), options.stdin);
+    const clock = options.faketime === undefined ? [] : ["faketime", "-f", options.faketime];
+    const [program = "", ...rest] = [...clock, process.execPath, options.program ?? cli, ...args];
+    return new Running(spawn(program, rest, this.#spawnOptions(options)), options.stdin);
   }
 
   /** Runs a command to its end. */
@@ -108,6 +116,7 @@ export class World {
     return {
       cwd: options.cwd ?? this.home,
       env: { ...this.env, ...options.env },
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
       stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     };
   }
