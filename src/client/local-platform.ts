@@ -92,6 +92,9 @@ export async function stopLocalPlatform(
   const http = new Http({ endpoint, apiKey });
   try {
     await http.json({ ...endpoints.stopPlatform, signal });
+  } catch (error) {
+    // One that is gone without an answer is what was asked for.
+    if (isAlive(file.pid)) throw error;
   } finally {
     await http.close();
   }
