@@ -91,7 +91,7 @@ export async function stopLocalPlatform(
 ): Promise<void> {
   const http = new Http({ endpoint, apiKey });
   try {
-    await http.json({ ...endpoints.stopPlatform, signal });
+    await http.json({ ...endpoints.stopPlatform, signal, repeatable: true });
   } catch (error) {
     // One that is gone without an answer is what was asked for.
     if (isAlive(file.pid)) throw error;

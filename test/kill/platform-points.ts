@@ -1,4 +1,5 @@
 /** The named points at which the platform, or a replica, is killed. */
+import { DatabaseSync } from "node:sqlite";
 import type { Condition, WantedApp } from "../../src/engine/engine.ts";
 import { AppSupervisor } from "../../src/engine/local/app-supervisor.ts";
 import { ConditionBoard } from "../../src/engine/local/condition-board.ts";
@@ -9,7 +10,9 @@ import { OciLayout } from "../../src/image/layout.ts";
 import { Deployer } from "../../src/platform/deployer.ts";
 import { ProofOfLive } from "../../src/platform/proof.ts";
 import { SecretStore } from "../../src/platform/secrets.ts";
+import { PlatformServer } from "../../src/platform/server.ts";
 import { AppStore, type NewEvent } from "../../src/platform/store/app-store.ts";
+import { Database } from "../../src/platform/store/database.ts";
 import {
   after,
   afterFile,
@@ -86,6 +89,33 @@ export const platformPoints: Record<string, Trap> = {
   "the old replica is about to drain": before(RevisionRun, "stop"),
   "the old replica has ended, and is still written down": before(ReplicaLedger, "settle"),
   "the old replica is forgotten": after(ReplicaLedger, "settle"),
+};
+
+/** Points of a platform's own start, with apps that are to serve. It kills itself there. */
+export const startPoints: Record<string, Trap> = {
+  "it has its lock": after(DatabaseSync, "exec", (sql: string) => sql.endsWith("BEGIN EXCLUSIVE")),
+  "it opens its database": before(DatabaseSync, "exec", (sql: string) => sql.includes("journal_mode")),
+  "it is about to listen": before(PlatformServer, "listen"),
+  "it listens": after(PlatformServer, "listen"),
+  "it brings its apps back": before(Deployer, "resume"),
+  "a replica has started again": spawning("after"),
+  "its address is about to be written": beforeFile("renameSync", /platform\.json$/),
+  "its address is written": afterFile("renameSync", /platform\.json$/),
+};
+
+/** Points of its orderly end. */
+export const stopPoints: Record<string, Trap> = {
+  "it takes no more connections": after(PlatformServer, "close"),
+  "its deployer is closed": after(Deployer, "close"),
+  "a replica is about to end": before(RevisionRun, "stop"),
+  "a replica is forgotten": after(ReplicaLedger, "settle"),
+  "its database is about to be closed": before(Database, "close"),
+  "its database is closed": after(Database, "close"),
+};
+
+/** A point of a deploy that brings its secrets. */
+export const secretPoints: Record<string, Trap> = {
+  "a secret is committed": commit("after", after(SecretStore, "get")),
 };
 
 /** The first point at which the new revision serves for good: the verdict is on disk. */

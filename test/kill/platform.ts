@@ -4,14 +4,15 @@
  * that revision.
  */
 import { runPlatform } from "../../src/platform/run.ts";
-import { platformPoints, replicaPoints, replicasOf } from "./platform-points.ts";
+import { platformPoints, replicaPoints, replicasOf, secretPoints, startPoints, stopPoints } from "./platform-points.ts";
 
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
 // Whoever started it is gone: nobody would end it.
 process.on("disconnect", () => stop.abort());
 process.on("message", ({ arm, revision }: { arm: string; revision?: string }) => {
-  const trap = revision === undefined ? platformPoints[arm] : replicaPoints[arm]?.trap;
+  const trap =
+    revision === undefined ? { ...platformPoints, ...stopPoints, ...secretPoints }[arm] : replicaPoints[arm]?.trap;
   let sprung = false;
   if (!trap) throw new Error(`no point is named ${arm}`);
   if (revision === undefined) trap(() => process.kill(process.pid, "SIGKILL"));
@@ -26,6 +27,9 @@ process.on("message", ({ arm, revision }: { arm: string; revision?: string }) =>
   }
   process.send?.({ type: "armed" });
 });
+
+// The points of the start are armed from the beginning: `node platform.ts PORT POINT`.
+startPoints[process.argv[3] ?? ""]?.(() => process.kill(process.pid, "SIGKILL"));
 
 await runPlatform({
   port: Number(process.argv[2]),

@@ -122,19 +122,36 @@ export class KillWorld {
   async killPlatform(): Promise<void> {
     const pid = readPlatformFile(this.world.state)?.pid;
     if (pid === undefined) throw new Error("no platform was ever started");
-    const gone = this.#armable?.pid === pid ? once(this.#armable, "exit") : undefined;
-    process.kill(pid, "SIGKILL");
+    const gone =
+      this.#armable?.pid === pid && this.#armable.exitCode === null && this.#armable.signalCode === null
+        ? once(this.#armable, "exit")
+        : undefined;
+    // It may be dead already: the file of a killed platform stays.
+    if (isRunning(pid)) process.kill(pid, "SIGKILL");
     await gone;
     await until(() => !isRunning(pid));
+  }
+
+  /** Kills the platform that runs, and starts one that kills itself at a point of its start; gives the signal of its end. */
+  async startAndDie(point: string): Promise<NodeJS.Signals | null> {
+    await this.killPlatform();
+    const [, signal] = await once(this.#spawn(point), "exit");
+    return signal;
+  }
+
+  #spawn(...args: string[]): ChildProcess {
+    const child = spawn(process.execPath, [ENTRY, String(this.world.port), ...args], {
+      env: { ...this.world.env },
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    child.stderr?.resume();
+    return child;
   }
 
   /** Kills the platform that runs, and starts one that can be armed, with everything serving again. */
   async startArmable(): Promise<void> {
     await this.killPlatform();
-    const child = spawn(process.execPath, [ENTRY, String(this.world.port)], {
-      env: { ...this.world.env },
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-    });
+    const child = this.#spawn();
     let log = "";
     child.stderr?.setEncoding("utf8").on("data", (text) => {
       log += text;
