@@ -139,12 +139,13 @@ async function createMissing(missing: string[], app: LoadedApp, options: DeployO
     const value = values.get(key);
     if (!value) throw new Error(`no value for secret ${key}`);
     try {
-      await options.client.createSecret(options.scope, {
+      const secret = {
         name: key,
-        scope: "project",
+        scope: "project" as const,
         value: Buffer.from(value.reveal()).toString("base64"),
         binary: mount === "file",
-      });
+      };
+      await options.client.createSecret(options.scope, secret, true);
     } catch (error) {
       // Somebody else created it meanwhile: it exists, which is all that was wanted.
       if (!(isAppctlError(error) && error.code === "SECRET_EXISTS")) throw error;

@@ -72,8 +72,9 @@ export class Client {
       headers: { "idempotency-key": idempotencyKey },
     });
   deleteApp = (ref: AppRef): Promise<unknown> => this.#json("deleteApp", { params: { ...ref }, timeout: 120_000 });
-  stopApp = (ref: AppRef): Promise<AppStatus> => this.#json("stopApp", { params: { ...ref }, timeout: 120_000 });
-  startApp = (ref: AppRef): Promise<Deployment> => this.#json("startApp", { params: { ...ref } });
+  stopApp = (ref: AppRef): Promise<AppStatus> =>
+    this.#json("stopApp", { params: { ...ref }, timeout: 120_000, repeatable: true });
+  startApp = (ref: AppRef): Promise<Deployment> => this.#json("startApp", { params: { ...ref }, repeatable: true });
   listRevisions = async (ref: AppRef): Promise<Revision[]> =>
     (await this.#json<{ revisions: Revision[] }>("listRevisions", { params: { ...ref } })).revisions;
   /** Moves traffic to an earlier revision, with the secrets it was pinned to; without a name, to the one before. */
@@ -83,8 +84,9 @@ export class Client {
   // Secrets
   listSecrets = async (scope: Scope): Promise<SecretInfo[]> =>
     (await this.#json<{ secrets: SecretInfo[] }>("listSecrets", { params: { ...scope } })).secrets;
-  createSecret = (scope: Scope, secret: SecretWrite): Promise<SecretInfo> =>
-    this.#json("createSecret", { params: { ...scope }, json: secret });
+  /** `repeatable`: a secret of that name that exists already is as good, so a broken connection is tried again. */
+  createSecret = (scope: Scope, secret: SecretWrite, repeatable = false): Promise<SecretInfo> =>
+    this.#json("createSecret", { params: { ...scope }, json: secret, repeatable });
   getSecret = (scope: Scope, name: string, level?: SecretScope): Promise<SecretInfo> =>
     this.#json("getSecret", { params: { ...scope, name }, query: { scope: level } });
   updateSecret = (scope: Scope, secret: SecretWrite): Promise<SecretInfo> =>

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { endpoints } from "../contract/endpoints.ts";
 import type { Health } from "../contract/types.ts";
 import { builtFile } from "../core/assets.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
@@ -10,6 +11,9 @@ import { pathsOf } from "../core/paths.ts";
 import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
 import { Http, pause } from "./http.ts";
+
+/** Longest wait for a platform to end, in milliseconds: its apps may take their grace period. */
+const STOP_MS = 60_000;
 
 /** How to reach the local platform. */
 export interface LocalPlatform {
@@ -57,7 +61,7 @@ export async function findLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPl
 
 /** Finds the local platform or starts it on `port`; two callers at once start one. */
 export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number): Promise<LocalPlatform> {
-  const deadline = Date.now() + 30_000;
+  const deadline = performance.now() + 30_000;
   for (;;) {
     const found = await findLocalPlatform(env);
     if (found) return found;
@@ -68,7 +72,7 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
       if (platform) return { ...platform, started: true };
     }
     // Locked: another command is starting it, or it is just going down. Either ends soon.
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new AppctlError({
         code: "PLATFORM_STUCK",
         exit: ExitCode.unavailable,
@@ -77,6 +81,62 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
       });
     }
     await pause(50);
+  }
+}
+
+/** Ends a local platform in good order, and waits until it is gone. Its apps come back when it starts. */
+export async function stopLocalPlatform(
+  { endpoint, apiKey, file }: LocalPlatform,
+  signal?: AbortSignal,
+): Promise<void> {
+  const http = new Http({ endpoint, apiKey });
+  try {
+    await http.json({ ...endpoints.stopPlatform, signal, repeatable: true });
+  } catch (error) {
+    // One that is gone without an answer is what was asked for.
+    if (isAlive(file.pid)) throw error;
+  } finally {
+    await http.close();
+  }
+  const deadline = performance.now() + STOP_MS;
+  while (isAlive(file.pid)) {
+    if (performance.now() > deadline) {
+      throw new AppctlError({
+        code: "PLATFORM_STUCK",
+        exit: ExitCode.unavailable,
+        message: `the local platform (pid ${file.pid}) was asked to stop and still runs`,
+        next: ["appctl platform logs"],
+      });
+    }
+    await pause(25, signal);
+  }
+}
+
+/**
+ * Starts a local platform of an older appctl again as one of this version, as it was set up. One that listens to other
+ * machines is somebody's server, and is left alone, as is one whose set-up is not known: undefined.
+ */
+export async function renewLocalPlatform(
+  env: NodeJS.ProcessEnv,
+  old: LocalPlatform,
+  signal?: AbortSignal,
+): Promise<LocalPlatform | undefined> {
+  const { args } = old.file;
+  const host = args?.[args.indexOf("--host") + 1];
+  if (!args || !(host === "localhost" || host === "127.0.0.1" || host === "::1")) return undefined;
+  await stopLocalPlatform(old, signal);
+  const outcome = await startPlatform(env, args);
+  if (outcome.type === "failed") throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
+  // Locked: another command was faster.
+  return ensureLocalPlatform(env, Number(new URL(old.endpoint).port));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false; // ESRCH: it is gone
   }
 }
 

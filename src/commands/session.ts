@@ -1,10 +1,11 @@
 import { Client, type Scope } from "../client/client.ts";
-import { ensureLocalPlatform, type LocalPlatform } from "../client/local-platform.ts";
+import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../client/local-platform.ts";
 import { version } from "../core/assets.ts";
 import { type Config, noKeyError, resolveConfig } from "../core/config.ts";
 import { pathsOf } from "../core/paths.ts";
 import { readPlatformFile } from "../core/platform-file.ts";
 import type { Redacted } from "../core/redacted.ts";
+import { compareVersions } from "../core/version-order.ts";
 import type { Io } from "../ui/io.ts";
 import type { CommonFlags } from "./flags.ts";
 
@@ -50,8 +51,9 @@ async function localClient(io: Io, config: Config): Promise<Client> {
   const { endpoint } = config;
   if (endpoint !== undefined && !isLoopback(endpoint)) throw noKeyError(endpoint);
   const port = endpoint === undefined ? config.port : portOf(endpoint);
-  const platform = await ensureLocalPlatform(io.env, port);
-  saySo(io, platform);
+  const found = await ensureLocalPlatform(io.env, port);
+  saySo(io, found);
+  const platform = await ofThisVersion(io, found);
   const running = portOf(platform.endpoint);
   if (running !== port) {
     // Another program, or a platform of other state: this user's admin key is not for it.
@@ -59,11 +61,6 @@ async function localClient(io: Io, config: Config): Promise<Client> {
     if (config.port !== running) {
       io.stderr.write(`The local platform runs on port ${running}; port ${port} is left alone.\n`);
     }
-  }
-  if (!platform.started && platform.file.version !== version()) {
-    io.stderr.write(
-      `The local platform is appctl ${platform.file.version}, this is ${version()}. To renew it: appctl platform stop\n`,
-    );
   }
   return new Client({
     endpoint: platform.endpoint,
@@ -74,6 +71,25 @@ async function localClient(io: Io, config: Config): Promise<Client> {
       return { endpoint: again.endpoint, apiKey: again.apiKey };
     },
   });
+}
+
+/** The local platform, restarted when it is of an older appctl than this and that can be done; else a word about it. */
+async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlatform> {
+  const [theirs, ours] = [platform.file.version, version()];
+  const order = compareVersions(theirs, ours);
+  if (order > 0) {
+    io.stderr.write(
+      `The local platform is appctl ${theirs}, newer than this one (${ours}). To update: npm install appctl@${theirs}\n`,
+    );
+  }
+  if (order >= 0) return platform;
+  const renewed = await renewLocalPlatform(io.env, platform, io.signal);
+  io.stderr.write(
+    renewed
+      ? `Restarted the local platform: it was appctl ${theirs}, this is ${ours}. Its apps come back.\n`
+      : `The local platform is appctl ${theirs}, this is ${ours}. To renew it: appctl platform stop, then start it again\n`,
+  );
+  return renewed ?? platform;
 }
 
 function saySo(io: Io, platform: LocalPlatform, again = ""): void {

@@ -1,7 +1,8 @@
 /** How a running local platform tells the CLI of the same user where it is. */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeDurably } from "./write-durably.ts";
 
 /** Content of `platform.json` in the state directory (0600). */
 export interface PlatformFile {
@@ -11,6 +12,8 @@ export interface PlatformFile {
   /** Address that the CLI connects to: never depends on name resolution. */
   address: string;
   version: string;
+  /** Arguments of `platform run` that start an equal platform. Absent in files of versions before there were any. */
+  args?: string[];
   startedAt: string;
   /** Key of the proof in `GET /api/v1/health?nonce=`: shows that the listener is this platform and not another program. */
   proofKey: string;
@@ -27,9 +30,7 @@ export function readPlatformFile(state: string): PlatformFile | undefined {
 
 /** Writes `platform.json` atomically. */
 export function writePlatformFile(state: string, content: PlatformFile): void {
-  const file = join(state, "platform.json");
-  writeFileSync(`${file}.${process.pid}`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${file}.${process.pid}`, file);
+  writeDurably(join(state, "platform.json"), `${JSON.stringify(content, null, 2)}\n`);
 }
 
 /** File with the local platform's own admin key (0600). */

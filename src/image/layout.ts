@@ -1,9 +1,11 @@
 import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { diskError } from "../core/disk-error.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { syncDirectory } from "../core/write-durably.ts";
 import { isDescriptor } from "./documents.ts";
 import { type Descriptor, digestOf, hexOf, MediaType, parseReference, REF_NAME } from "./oci.ts";
 
@@ -61,8 +63,23 @@ export class OciLayout {
     const file = this.blobPath(digest);
     const bytes = await readFile(file).catch((error: unknown) => ignoreMissing(error));
     if (bytes === undefined) throw blobNotFound(digest, this.dir);
-    if (digestOf(bytes) !== digest) throw blobDamaged(digest, file);
+    if (digestOf(bytes) !== digest) throw await this.setAside(digest);
     return bytes;
+  }
+
+  /**
+   * Takes a damaged blob out of the layout, so that it is missing and not there, and whoever can brings it again. What is
+   * left of it is kept in `damaged`. Gives the error to throw.
+   */
+  async setAside(digest: string): Promise<AppctlError> {
+    const aside = join(this.dir, "damaged", hexOf(digest));
+    const moved = await mkdir(join(this.dir, "damaged"), { recursive: true })
+      .then(() => rename(this.blobPath(digest), aside))
+      .then(
+        () => true,
+        () => false, // a disk that cannot be written: it is told all the same
+      );
+    return blobDamaged(digest, moved ? aside : this.blobPath(digest));
   }
 
   /** A JSON blob. The digest is checked, the shape is not. */
@@ -125,12 +142,12 @@ export class OciLayout {
       await file.close();
       file = undefined;
       await rename(temporary, this.blobPath(digest));
-      await syncDirectory(join(this.dir, "blobs", "sha256"));
+      syncDirectory(join(this.dir, "blobs", "sha256"));
       return { digest, size };
     } catch (error) {
       await file?.close();
       await rm(temporary, { force: true });
-      throw error;
+      throw diskError(error, this.dir);
     }
   }
 
@@ -176,6 +193,8 @@ export class OciLayout {
         join(this.dir, ".tmp", randomBytes(12).toString("hex")),
         JSON.stringify({ ...index, manifests }),
       );
+    } catch (error) {
+      throw diskError(error, this.dir);
     } finally {
       lock.close();
     }
@@ -204,7 +223,7 @@ export class OciLayout {
   #prepare(): Promise<void> {
     this.#ready ??= prepare(this.dir).catch((error: unknown) => {
       this.#ready = undefined;
-      throw error;
+      throw diskError(error, this.dir);
     });
     return this.#ready;
   }
@@ -249,12 +268,15 @@ async function createFile(path: string, text: string, temporaryDir: string): Pro
   const { link, writeFile } = await import("node:fs/promises");
   if ((await stat(path).catch((error: unknown) => ignoreMissing(error))) !== undefined) return;
   const temporary = join(temporaryDir, randomBytes(12).toString("hex"));
-  await writeFile(temporary, text, { flag: "wx" });
-  // A hard link, other than a rename, fails when another process was faster: its file may hold tags by now.
-  await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  await rm(temporary);
+  try {
+    await writeFile(temporary, text, { flag: "wx" });
+    // A hard link, other than a rename, fails when another process was faster: its file may hold tags by now.
+    await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 function replaceFile(path: string, temporary: string, text: string): void {
@@ -263,19 +285,14 @@ function replaceFile(path: string, temporary: string, text: string): void {
     const bytes = Buffer.from(text, "utf8");
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     fsyncSync(file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   } finally {
     closeSync(file);
   }
   renameSync(temporary, path);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  syncDirectory(dirname(path));
 }
 
 /** Turns "there is no such file" into undefined; throws everything else. */
@@ -291,14 +308,13 @@ function blobNotFound(digest: string, dir: string): AppctlError {
   });
 }
 
-/** The error for a blob whose bytes do not have its digest. `file` is where it lies. */
-export function blobDamaged(digest: string, file: string): AppctlError {
+/** The error for a blob whose bytes do not have its digest. `file` is where it lies now. */
+function blobDamaged(digest: string, file: string): AppctlError {
   return new AppctlError({
     code: "BLOB_DAMAGED",
     exit: ExitCode.failed,
-    message: `the image content ${digest} is damaged on disk: ${file}`,
-    hint: "remove the file and deploy again; the content is then built or uploaded anew",
-    next: [`rm '${file}'`],
+    message: `the image content ${digest} was damaged on the disk; what is left of it is ${file}`,
+    hint: "deploy again: it is then built or uploaded anew",
   });
 }
 

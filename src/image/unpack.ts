@@ -6,7 +6,7 @@ import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { readConfig, readManifest } from "./documents.ts";
 import { type ExtractLimits, extractTar } from "./extract.ts";
-import { blobDamaged, type OciLayout } from "./layout.ts";
+import type { OciLayout } from "./layout.ts";
 import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
 
 /** An app on disk. Paths are absolute when `contentDir` is. */
@@ -155,7 +155,7 @@ async function unpackLayer(layout: OciLayout, { layer, diffId }: LayerToUnpack, 
     source.destroy();
     unzipped.destroy();
   }
-  if (`sha256:${compressed.digest("hex")}` !== layer.digest) throw blobDamaged(layer.digest, file);
+  if (`sha256:${compressed.digest("hex")}` !== layer.digest) throw await layout.setAside(layer.digest);
   if (`sha256:${plain.digest("hex")}` !== diffId) {
     throw unsupportedImage(`the layer ${layer.digest} is not the one that the image's configuration names`);
   }

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { AppRef, AppSpec, FailureCause, ImageReference } from "../contract/types.ts";
-import { messageOf } from "../core/errors.ts";
+import { type AppctlError, messageOf } from "../core/errors.ts";
 import type { Engine, PinnedSecret, RunnableRevision } from "../engine/engine.ts";
 import type { Addresses } from "./addresses.ts";
 import type { EventLog } from "./event-log.ts";
 import { notFound, ProblemError } from "./problem.ts";
 import type { ProofOfLive } from "./proof.ts";
 import type { SecretStore } from "./secrets.ts";
-import type { AppRecord, AppStore, DeploymentRecord, RevisionRecord } from "./store/app-store.ts";
+import type { AppRecord, AppStore, DeploymentRecord, NewEvent, RevisionRecord } from "./store/app-store.ts";
+import { isUnwritable } from "./store/database-error.ts";
 import { drawSubdomain } from "./subdomain.ts";
 
 /** What the deployer works with. */
@@ -27,6 +29,9 @@ export interface DeployerOptions {
   report(message: string): void;
 }
 
+/** How long a database that cannot be written is left alone, in milliseconds. */
+const WRITE_AGAIN_MS = 500;
+
 /** The verdict of running one deployment. */
 type Verdict = { ok: true } | { ok: false; cause: FailureCause };
 
@@ -39,6 +44,8 @@ export class Deployer {
   readonly #queues = new Map<number, Promise<void>>();
   readonly #running = new Map<number, AbortController>();
   readonly #closing = new AbortController();
+  readonly #unwritten = new Map<number, AppctlError>();
+  readonly #faults = new Map<number, string>();
 
   constructor(options: DeployerOptions) {
     this.#o = options;
@@ -51,7 +58,10 @@ export class Deployer {
   async resume(): Promise<void> {
     const settled: Promise<void>[] = [];
     for (const { id, ...app } of this.#o.store.all()) {
-      const failed = (error: unknown) => this.#o.report(`resuming ${app.name}: ${messageOf(error)}`);
+      const failed = (error: unknown) => {
+        this.#faults.set(id, messageOf(error));
+        this.#o.report(`resuming ${app.name}: ${messageOf(error)}`);
+      };
       if (app.deleting) {
         void this.delete(app).catch(failed);
         continue;
@@ -61,7 +71,11 @@ export class Deployer {
         if (now) await this.#settle(now);
       };
       settled.push(this.#inOrder(id, settle).catch(failed));
-      for (const deployment of this.#o.store.openDeployments(id)) this.#enqueue(id, deployment);
+      try {
+        for (const deployment of this.#o.store.openDeployments(id)) this.#enqueue(id, deployment);
+      } catch (error) {
+        failed(error);
+      }
     }
     await Promise.all(settled);
   }
@@ -178,6 +192,16 @@ export class Deployer {
     };
   }
 
+  /** Why nothing of the app's deploy under way can be written to the database now; undefined when it can. */
+  unwritten(appId: number): AppctlError | undefined {
+    return this.#unwritten.get(appId);
+  }
+
+  /** Why an app could not be brought back into its wanted state; undefined when it was. */
+  fault(appId: number): string | undefined {
+    return this.#faults.get(appId);
+  }
+
   /** Stops working; open deployments stay open, for the next start of the platform. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("the platform is stopping"));
@@ -275,7 +299,7 @@ export class Deployer {
   }
 
   async #run(deployment: DeploymentRecord): Promise<void> {
-    const { store, log } = this.#o;
+    const { store } = this.#o;
     const app = store.byId(deployment.appId);
     const revision = store.revision(deployment.appId, deployment.revision);
     if (!app || app.deleting || !revision || store.deployment(app.id, deployment.id)?.state !== "open") return;
@@ -287,7 +311,7 @@ export class Deployer {
     try {
       const verdict = await this.#rollOut(app, revision, deployment, signal);
       if (verdict.ok) {
-        log.append(
+        await this.#write(
           deployment,
           [
             { type: "status", phase: "Started", reason: "", message: "Service is ready" },
@@ -307,10 +331,11 @@ export class Deployer {
           },
         );
         live = true;
+        this.#faults.delete(app.id);
       } else {
         // First back to what served, then the verdict: it may have had the traffic, without being live.
         await this.#settle(app);
-        log.append(
+        await this.#write(
           deployment,
           [
             {
@@ -332,7 +357,7 @@ export class Deployer {
       this.#o.report(`deployment ${deployment.id} of ${app.name}: ${error instanceof Error ? error.stack : error}`);
       const cause = { code: "PLATFORM_ERROR", message: messageOf(error) };
       await this.#settle(app).catch((again) => this.#o.report(messageOf(again)));
-      log.append(deployment, [{ type: "failed", revision: revision.name, cause }], () => {
+      await this.#write(deployment, [{ type: "failed", revision: revision.name, cause }], () => {
         if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
         store.closeDeployment(deployment, "failed");
       });
@@ -365,18 +390,41 @@ export class Deployer {
         return { ok: false, cause: condition.cause ?? { code: condition.reason, message: condition.message } };
       }
       if (condition.ready === "True") break;
-      if (!deployment.unchanged) this.#status(deployment, condition.reason, condition.message);
+      if (!deployment.unchanged) await this.#status(deployment, condition.reason, condition.message);
     }
     signal.throwIfAborted();
-    if (!deployment.unchanged) this.#status(deployment, "Uninitialized", "Waiting for load balancer to be ready");
+    if (!deployment.unchanged) await this.#status(deployment, "Uninitialized", "Waiting for load balancer to be ready");
     return this.#prove(app, revision, deployment, signal);
   }
 
   /** Logs a status, unless it is the last one already: a deployment that is taken up again passes its steps once more. */
-  #status(deployment: DeploymentRecord, reason: string, message: string): void {
+  async #status(deployment: DeploymentRecord, reason: string, message: string): Promise<void> {
     const last = this.#o.store.lastEvent(deployment);
     if (last?.type === "status" && last.reason === reason && last.message === message) return;
-    this.#o.log.append(deployment, [{ type: "status", phase: "Pending", reason, message }]);
+    await this.#write(deployment, [{ type: "status", phase: "Pending", reason, message }]);
+  }
+
+  /**
+   * Writes to a deployment's log. A disk that is full does not end the deploy: it stands still until there is space, and
+   * who waits for its events is told why. Rejects when the platform stops first: the deployment is open then.
+   */
+  async #write(deployment: DeploymentRecord, events: NewEvent[], change?: () => void): Promise<void> {
+    const { appId, id } = deployment;
+    try {
+      for (;;) {
+        try {
+          return this.#o.log.append(deployment, events, change);
+        } catch (error) {
+          if (!isUnwritable(error)) throw error;
+          if (!this.#unwritten.has(appId)) this.#o.report(`deployment ${id} waits: ${messageOf(error)}`);
+          this.#unwritten.set(appId, error as AppctlError);
+          this.#o.log.wake(deployment);
+        }
+        await delay(WRITE_AGAIN_MS, undefined, { signal: this.#closing.signal });
+      }
+    } finally {
+      this.#unwritten.delete(appId);
+    }
   }
 
   async #prove(
@@ -385,7 +433,7 @@ export class Deployer {
     deployment: DeploymentRecord,
     signal: AbortSignal,
   ): Promise<Verdict> {
-    const deadline = Date.now() + revision.spec.startTimeout * 1000;
+    const deadline = performance.now() + revision.spec.startTimeout * 1000;
     for (;;) {
       const outcome = await this.#o.proof.prove(
         {
@@ -393,7 +441,10 @@ export class Deployer {
           address: this.#o.listener(),
           revision: revision.name,
           requiresAuth: revision.spec.requiresAuth,
-          timeoutMs: Math.max(1, Math.min(revision.spec.requestTimeout * 1000, deadline - Date.now())),
+          timeoutMs: Math.max(
+            1,
+            Math.min(revision.spec.requestTimeout * 1000, Math.ceil(deadline - performance.now())),
+          ),
         },
         signal,
       );
@@ -404,7 +455,7 @@ export class Deployer {
         const message = `it crashed as soon as it was ready (${crashed.lastExit ?? "unknown exit"})`;
         return { ok: false, cause: { code: "NOT_LIVE", message, hint: "its log says more" } };
       }
-      if (!outcome.retry || Date.now() >= deadline) {
+      if (!outcome.retry || performance.now() >= deadline) {
         return { ok: false, cause: { code: "NOT_LIVE", message: outcome.message } };
       }
       await new Promise((resolve) => setTimeout(resolve, 100));

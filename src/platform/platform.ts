@@ -1,24 +1,15 @@
 /** The platform's composition root: the one place that knows every part and how they are put together. */
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { PlatformStatus } from "../contract/types.ts";
 import { parseApiKey } from "../core/api-key.ts";
 import { version } from "../core/assets.ts";
 import { AppctlError, ExitCode } from "../core/errors.ts";
 import { adminKeyFile, proofOf } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
+import { writeDurably } from "../core/write-durably.ts";
 import type { Engine } from "../engine/engine.ts";
 import { OciLayout } from "../image/layout.ts";
 import { Addresses } from "./addresses.ts";
@@ -86,6 +77,9 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   chmodSync(stateDir, 0o700);
   const db = new Database(join(stateDir, "platform.db"));
+  for (const { table, finding } of db.damage()) {
+    report(`the table ${table} of ${join(stateDir, "platform.db")} is damaged: ${finding}`);
+  }
   const store = new AppStore(db, now);
   const secrets = new SecretStore(db, masterKey(options, db), now);
   const keys = new KeyStore(db, now, report);
@@ -229,16 +223,6 @@ function masterKey(options: PlatformOptions, db: Database): Redacted<Buffer> {
   return new Redacted(key);
 }
 
-/** Writes a file that must not be lost once something depends on it: whole, on disk, or not there. */
-function writeDurably(file: string, text: string): void {
-  const temporary = `${file}.new`;
-  writeFileSync(temporary, text, { mode: 0o600, flush: true });
-  renameSync(temporary, file);
-  const dir = openSync(dirname(file), "r");
-  fsyncSync(dir);
-  closeSync(dir);
-}
-
 /** The key that the CLI of the same user reads from a 0600 file: made at the first start, and again when it does not fit. */
 function localKey(stateDir: string, keys: KeyStore, url: string): void {
   const file = adminKeyFile(stateDir);
@@ -247,6 +231,5 @@ function localKey(stateDir: string, keys: KeyStore, url: string): void {
   if (fits) return;
   if (keys.has(LOCAL_KEY)) keys.replace(LOCAL_KEY);
   const { key } = keys.create(LOCAL_KEY, url);
-  writeFileSync(file, `${key.reveal()}\n`, { mode: 0o600 });
-  chmodSync(file, 0o600);
+  writeDurably(file, `${key.reveal()}\n`);
 }

@@ -8,6 +8,7 @@ import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/engine.ts";
 import { createIsolation } from "../engine/local/process/isolation/create-isolation.ts";
 import { unpackApp } from "../image/unpack.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./lock.ts";
 import { createPlatform } from "./platform.ts";
 
@@ -44,6 +45,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
         next: ["appctl platform status", "appctl platform stop"],
       });
     }
+    removeLeftovers(paths.state);
     const stopped = Promise.withResolvers<void>();
     options.signal.addEventListener("abort", () => stopped.resolve(), { once: true });
     const platform = await createPlatform({
@@ -72,6 +74,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       url: platform.url,
       address: platform.address,
       version: version(),
+      args: argumentsOf(options),
       startedAt: new Date().toISOString(),
       proofKey: platform.proofKey,
     };
@@ -89,6 +92,14 @@ export async function runPlatform(options: RunOptions): Promise<void> {
     if (!notify) throw error;
     notify({ type: "failed", error: describe(error) });
   }
+}
+
+function argumentsOf({ port, host, baseDomain, url }: RunOptions): string[] {
+  return [
+    ...["--port", String(port), "--host", host],
+    ...(baseDomain === undefined ? [] : ["--base-domain", baseDomain]),
+    ...(url === undefined ? [] : ["--url", url]),
+  ];
 }
 
 function describe(error: unknown): Extract<StartMessage, { type: "failed" }>["error"] {

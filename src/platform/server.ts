@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
+import { endpoints } from "../contract/endpoints.ts";
+import { Health } from "../contract/schemas.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Addresses } from "./addresses.ts";
 import { type Gateway, opensTunnel } from "./gateway/gateway.ts";
@@ -85,10 +87,14 @@ export class PlatformServer {
   /** Listens. `port` 0 asks the kernel for one; the port is returned. */
   async listen(host: string, port: number): Promise<number> {
     this.#listensOn = host.includes(":") ? `[${host}]` : host;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
-      this.#server.listen(port, host, () => resolve());
-    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once("error", reject);
+        this.#server.listen(port, host, () => resolve());
+      });
+    } catch (error) {
+      throw await listenError(error as NodeJS.ErrnoException, host, port);
+    }
     return (this.#server.address() as AddressInfo).port;
   }
 
@@ -124,13 +130,18 @@ function refuse(res: ServerResponse, error: ProblemError): void {
   res.end(body);
 }
 
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): AppctlError {
+async function listenError(error: NodeJS.ErrnoException, host: string, port: number): Promise<AppctlError> {
   if (error.code === "EADDRINUSE") {
+    const other = await platformOn(port);
     return new AppctlError({
       code: "PORT_TAKEN",
       exit: ExitCode.unavailable,
-      message: `port ${port} is taken by another program`,
-      hint: "choose another port for the platform with --port or APPCTL_PORT",
+      message: other
+        ? `port ${port} is taken by a platform of appctl ${other} that is not this user's, or has other state`
+        : `port ${port} is taken by another program`,
+      hint: other
+        ? "use that one with a key of it (APPCTL_API_KEY), or choose another port with --port or APPCTL_PORT"
+        : "choose another port for the platform with --port or APPCTL_PORT",
       next: [`APPCTL_PORT=${port + 1} appctl platform start`],
       cause: error,
     });
@@ -141,4 +152,15 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
     message: `the platform cannot listen on ${host}:${port}: ${messageOf(error)}`,
     cause: error,
   });
+}
+
+/** Version of the appctl platform that answers on `port` of this machine; undefined for any other program. */
+async function platformOn(port: number): Promise<string | undefined> {
+  try {
+    const signal = AbortSignal.timeout(2000);
+    const answer = await fetch(`http://127.0.0.1:${port}${endpoints.health.path}`, { signal, redirect: "error" });
+    return Health.parse(await answer.json()).version;
+  } catch {
+    return undefined; // it does not answer as a platform does
+  }
 }

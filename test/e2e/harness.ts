@@ -38,6 +38,12 @@ export interface RunOptions {
   cwd?: string;
   env?: Record<string, string>;
   stdin?: string | Uint8Array;
+  /** Another executable than this repository's `bin/appctl.js`. */
+  program?: string;
+  /** Another user than the one who runs the tests; for root alone. */
+  uid?: number;
+  /** Runs under this clock, such as `-2d`: the program faketime has to be there. */
+  faketime?: string;
 }
 
 /** A user with a home directory, a working directory and a local platform on a port of their own. */
@@ -91,6 +97,10 @@ export class World {
     return join(this.home, "state", "appctl");
   }
 
+  get cache(): string {
+    return join(this.home, "cache", "appctl");
+  }
+
   /** A folder below the home directory, with files. */
   folder(name: string, files: Record<string, string | Uint8Array> = {}): string {
     const dir = join(this.home, name);
@@ -105,7 +115,9 @@ export class World {
   /** Starts a command; its output can be read while it runs. */
   start(args: string[], options: RunOptions = {}): Running {
     this.#registerSecrets(args, options);
-    const running = new Running(spawn(process.execPath, [cli, ...args], this.#spawnOptions(options)), options.stdin);
+    const clock = options.faketime === undefined ? [] : ["faketime", "-f", options.faketime];
+    const [program = "", ...rest] = [...clock, process.execPath, options.program ?? cli, ...args];
+    const running = new Running(spawn(program, rest, this.#spawnOptions(options)), options.stdin);
     this.#running.push({ place: `#${this.#running.length} appctl ${args.slice(0, 3).join(" ")}`, running });
     return running;
   }
@@ -215,10 +227,11 @@ export class World {
   }
 
   #spawnOptions(options: RunOptions): SpawnOptions {
+    const uid = options.uid ?? this.uid;
     return {
       cwd: options.cwd ?? this.home,
       env: { ...this.env, ...options.env },
-      ...(this.uid === undefined ? {} : { uid: this.uid, gid: this.uid }),
+      ...(uid === undefined ? {} : { uid, gid: uid }),
       stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     };
   }

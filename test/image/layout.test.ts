@@ -35,13 +35,18 @@ describe("OciLayout", () => {
     expect((await stat(layout.dir)).mode & 0o777).toBe(0o700);
   });
 
-  it("says which blob is damaged or not there", async () => {
+  it("says which blob is damaged or not there, and takes a damaged one aside, so that it can be had anew", async () => {
     const { layout, digest } = await layoutWithBlob();
     await writeFile(layout.blobPath(digest), "c0ntent");
     const damaged = await failureOf(layout.readBlob(digest));
     expect(damaged.code).toBe("BLOB_DAMAGED");
     expect(damaged.message).toContain(digest);
-    expect(damaged.message).toContain(layout.blobPath(digest));
+    const aside = join(layout.dir, "damaged", digest.slice("sha256:".length));
+    expect(damaged.message).toContain(aside);
+    expect(await readFile(aside, "utf8")).toBe("c0ntent");
+    expect(await layout.missing([digest])).toEqual([digest]);
+    await layout.writeBlob(content);
+    expect(await layout.readBlob(digest)).toEqual(content);
     expect((await failureOf(layout.readBlob(other))).code).toBe("BLOB_NOT_FOUND");
   });
 

@@ -37,8 +37,9 @@ export class AppSupervisor {
     this.output = output;
   }
 
-  /** Takes over a wanted state. The same one twice changes nothing. */
+  /** Takes over a wanted state. The same one twice changes nothing, but for what waits before its next start. */
   apply(wanted: WantedApp): void {
+    for (const { name } of wanted.revisions) this.#runs.get(name)?.tryNow();
     if (isDeepStrictEqual(this.#wanted, wanted)) return;
     this.#targetBefore = this.#wanted?.traffic ?? null;
     this.#wanted = structuredClone(wanted);
@@ -85,6 +86,7 @@ export class AppSupervisor {
     if (!wanted) return;
     const names = new Set(wanted.revisions.map(({ name }) => name));
     const target = wanted.traffic;
+    if (target !== null) this.#route ??= this.#standIn(wanted, target);
     const isMoving = target !== null && names.has(target) && this.#route !== target;
     for (const [name, run] of this.#runs) {
       // Until the traffic has moved, the revision that has it goes on serving, wanted or not.
@@ -93,6 +95,19 @@ export class AppSupervisor {
     }
     this.#publish();
     if (isMoving && this.#runs.get(target)?.ready) void this.#switchTraffic(target);
+  }
+
+  /**
+   * Who gets the requests when nobody does and the target is not ready yet: a wanted revision that served before. So it is
+   * when a platform was killed in the middle of a deploy and goes on with it.
+   */
+  #standIn({ revisions }: WantedApp, target: string): string | null {
+    if (this.#runs.get(target)?.ready) return null;
+    const served = revisions.find(({ name }) => {
+      const run = this.#runs.get(name);
+      return name !== target && run?.established === true && run.ready;
+    });
+    return served?.name ?? null;
   }
 
   async #switchTraffic(target: string): Promise<void> {
@@ -156,7 +171,8 @@ export class AppSupervisor {
     if (run.ready && this.#wanted?.traffic === name) {
       return { ready: "Unknown", reason: "IngressNotConfigured", message: "Ingress has not yet been reconciled." };
     }
-    if (this.#route !== null) {
+    const hasServed = [...this.#runs].some(([other, { established }]) => other !== name && established);
+    if (this.#route !== null || hasServed) {
       return {
         ready: "Unknown",
         reason: "TrafficNotMigrated",

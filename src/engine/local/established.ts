@@ -2,9 +2,10 @@
  * Remembers which revisions have once served. Such a revision is started again and again when it does not come up, for
  * example after the machine was restarted before the database it needs; a new one fails at its first crash.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AppRef } from "../../contract/types.ts";
+import { writeDurably } from "../../core/write-durably.ts";
 
 /** One empty file a revision, below `dir`. */
 export class EstablishedRevisions {
@@ -22,7 +23,7 @@ export class EstablishedRevisions {
   /** Remembers that the revision serves. */
   add(ref: AppRef, revision: string): void {
     mkdirSync(this.#appDir(ref), { recursive: true, mode: 0o700 });
-    writeFileSync(join(this.#appDir(ref), revision), "");
+    writeDurably(join(this.#appDir(ref), revision), "");
   }
 
   /** Forgets an app. */

@@ -47,6 +47,8 @@ export class RevisionRun {
     this.#abort.signal.addEventListener("abort", () => resolve());
   });
   readonly #backOff = new BackOff();
+  /** Ends the pause before the next start. */
+  #wake = new AbortController();
   readonly #done: Promise<void>;
   #output = new RecentOutput();
   #state: State = "starting";
@@ -79,6 +81,14 @@ export class RevisionRun {
   /** Why the revision failed; undefined while it has not. */
   get cause(): FailureCause | undefined {
     return this.#cause;
+  }
+
+  /** Does not wait for the end of the pause before the next start: what kept it from coming up may have been mended. */
+  tryNow(): void {
+    if (this.#state !== "backOff") return;
+    this.#cause = undefined;
+    this.#setState("starting");
+    this.#wake.abort();
   }
 
   /** The replica, as `get apps` shows it; undefined when there is none any more. */
@@ -152,7 +162,8 @@ export class RevisionRun {
       // An established revision that does not come up is reported as failed, and tried again all the same.
       if (healthyMs === 0) this.#cause = cause;
       this.#setState("backOff");
-      await clock.sleep(this.#backOff.next(healthyMs), signal);
+      this.#wake = new AbortController();
+      await clock.sleep(this.#backOff.next(healthyMs), AbortSignal.any([signal, this.#wake.signal]));
       if (signal.aborted) break;
       this.#restarts++;
       this.#setState("starting");

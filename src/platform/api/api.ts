@@ -94,8 +94,15 @@ function answerFor(error: unknown, report: (message: string) => void): Response 
     return error.toResponse(error.problem.status === 401 ? { "www-authenticate": 'Bearer realm="appctl"' } : {});
   }
   if (isAppctlError(error)) {
-    const status = error.exit === ExitCode.usage ? 422 : error.exit === ExitCode.notFound ? 404 : 500;
-    if (status === 500) report(messageOf(error));
+    const status =
+      error.exit === ExitCode.usage
+        ? 422
+        : error.exit === ExitCode.notFound
+          ? 404
+          : error.exit === ExitCode.unavailable
+            ? 503
+            : 500;
+    if (status >= 500) report(messageOf(error));
     return new ProblemError(status, error.code, error.message, error.hint ? { hint: error.hint } : {}).toResponse();
   }
   report(error instanceof Error ? (error.stack ?? error.message) : String(error));

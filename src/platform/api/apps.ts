@@ -69,8 +69,8 @@ export async function stopApp(request: ApiRequest): Promise<AppStatus> {
   const ref = refOf(request);
   await request.services.deployer.stop(ref);
   const { engine } = request.services;
-  const deadline = Date.now() + 60_000;
-  while (engine.replicas(ref).length > 0 && Date.now() < deadline && !request.request.signal.aborted) {
+  const deadline = performance.now() + 60_000;
+  while (engine.replicas(ref).length > 0 && performance.now() < deadline && !request.request.signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return getApp(request);
@@ -109,7 +109,7 @@ export function listRevisions(request: ApiRequest): { revisions: Revision[] } {
 
 /** Events of a deployment after a number; waits for the first when there are none yet. */
 export async function deploymentEvents(request: ApiRequest) {
-  const { store, log } = request.services;
+  const { store, log, deployer } = request.services;
   const ref = refOf(request);
   const app = existing(request.services, ref);
   const { deployment: id } = request.params;
@@ -123,7 +123,11 @@ export async function deploymentEvents(request: ApiRequest) {
     throw notFound(id === undefined ? `a deployment of app ${app.name}` : `deployment ${id} of app ${app.name}`);
   const after = numberIn(request.query, "after", 0, Number.MAX_SAFE_INTEGER);
   const wait = numberIn(request.query, "wait", 0, MAX_WAIT_SECONDS);
-  const events = await log.read(deployment, after, wait * 1000, request.request.signal);
+  const waitMs = deployer.unwritten(app.id) ? 0 : wait * 1000;
+  const events = await log.read(deployment, after, waitMs, request.request.signal);
+  const unwritten = deployer.unwritten(app.id);
+  // Who waits is told why nothing comes; it comes as soon as it can be written.
+  if (events.length === 0 && unwritten) throw new ProblemError(503, unwritten.code, unwritten.message);
   const now = store.deployment(app.id, deployment.id);
   if (!now) throw notFound(`app ${app.name}`);
   return { deployment: deploymentView(request.services, ref, now), events, done: now.state !== "open" };
@@ -200,7 +204,7 @@ function deploymentView({ store, addresses }: Services, ref: AppRef, deployment:
 }
 
 /** An app as the API and the console show it. */
-export function appStatus({ store, engine, addresses }: Services, app: AppRecord): AppStatus {
+export function appStatus({ store, engine, addresses, deployer }: Services, app: AppRecord): AppStatus {
   const revision = app.currentRevision === null ? undefined : store.revision(app.id, app.currentRevision);
   const latest = store.latestDeployment(app.id);
   const shown = revision ?? (latest && store.revision(app.id, latest.revision));
@@ -209,7 +213,7 @@ export function appStatus({ store, engine, addresses }: Services, app: AppRecord
     project: app.project,
     domain: app.domain,
     name: app.name,
-    ...wordFor(app, latest, replicas),
+    ...wordFor(deployer, app, latest, replicas),
     revision: revision?.name ?? null,
     image: shown?.image ?? null,
     digest: shown?.digest ?? null,
@@ -227,6 +231,7 @@ export function appStatus({ store, engine, addresses }: Services, app: AppRecord
 }
 
 function wordFor(
+  deployer: Services["deployer"],
   app: AppRecord,
   latest: DeploymentRecord | undefined,
   replicas: AppStatus["replicas"],
@@ -236,6 +241,8 @@ function wordFor(
     return { status: "Deploying", message: `revision ${latest.revision}` };
   if (app.currentRevision === null) return { status: "Failed", message: failed || "no revision was ever ready" };
   if (app.stopped) return { status: "Stopped", message: failed };
+  const fault = deployer.fault(app.id);
+  if (fault !== undefined) return { status: "Failed", message: fault };
   const serving = replicas.filter((replica) => replica.revision === app.currentRevision);
   if (serving.some((replica) => replica.state === "Ready")) return { status: "Running", message: failed };
   const waiting = serving.find((replica) => replica.state === "BackOff");

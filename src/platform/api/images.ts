@@ -39,7 +39,9 @@ export async function resolveImage({ query, services }: ApiRequest) {
   const reference = query.get("reference");
   if (!reference) throw new ProblemError(422, "INVALID_INPUT", "reference: is missing");
   const descriptor = await services.images.resolve(reference);
-  if (!descriptor) throw notFound(`image ${reference}`);
+  // An image of which a part was lost is none: whoever asks then builds it or sends it again.
+  const isWhole = descriptor && (await imageEnvironment(services.images)(descriptor.digest).then(yes, no));
+  if (!isWhole) throw notFound(`image ${reference}`);
   const { mediaType, digest, size } = descriptor;
   return { mediaType, digest, size };
 }
@@ -53,6 +55,9 @@ export async function tagImage(request: ApiRequest) {
   await images.tag(reference, { mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size });
   return {};
 }
+
+const yes = () => true;
+const no = () => false;
 
 function digestOf({ params }: ApiRequest): string {
   return check(schemas.Names.digest, params["digest"], "digest");

@@ -126,11 +126,9 @@ export class AppStore {
     return row && revisionOf(row);
   }
 
-  /** Newest first. */
+  /** Newest first: in the order in which they were made, whatever the clock said. */
   revisions(appId: number): RevisionRecord[] {
-    return this.#db
-      .all<Row>("SELECT * FROM revisions WHERE app_id = ? ORDER BY created_at DESC, name DESC", appId)
-      .map(revisionOf);
+    return this.#db.all<Row>("SELECT * FROM revisions WHERE app_id = ? ORDER BY rowid DESC", appId).map(revisionOf);
   }
 
   createRevision(

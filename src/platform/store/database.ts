@@ -1,4 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
+import { databaseError } from "./database-error.ts";
 
 /** Each entry brings the schema one version up. They are never changed once released, only added to. */
 const MIGRATIONS = [
@@ -80,21 +82,51 @@ const MIGRATIONS = [
  */
 export class Database {
   readonly #db: DatabaseSync;
+  readonly #file: string;
   readonly #statements = new Map<string, StatementSync>();
 
   /** Opens `file`, makes it when there is none, and brings its schema up to date. */
   constructor(file: string) {
-    this.#db = new DatabaseSync(file);
-    this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-    this.#migrate(file);
+    this.#file = file;
+    this.#db = this.#naming(() => new DatabaseSync(file));
+    this.#naming(() => {
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+      this.#migrate(file);
+    });
+  }
+
+  /**
+   * Tables that are damaged, each with what is wrong: it is told when the platform starts, and not only when somebody asks
+   * for what is gone. Reads the whole file.
+   */
+  damage(): { table: string; finding: string }[] {
+    const tables = this.all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'");
+    return tables.flatMap(({ name }) => {
+      const [finding] = this.#check(name);
+      return finding === undefined ? [] : [{ table: name, finding }];
+    });
+  }
+
+  #check(table: string): string[] {
+    try {
+      const rows = this.#db.prepare(`PRAGMA quick_check("${table}")`).all() as { quick_check: string }[];
+      return rows
+        .flatMap((row) => row.quick_check.split("\n"))
+        .filter((line) => line !== "ok" && !line.startsWith("***"));
+    } catch (error) {
+      return [messageOf(error)];
+    }
   }
 
   #migrate(file: string): void {
     const row = this.#db.prepare("PRAGMA user_version").get() as { user_version: number };
     if (row.user_version > MIGRATIONS.length) {
-      throw new Error(
-        `${file} was written by a newer appctl (schema ${row.user_version}, this one knows ${MIGRATIONS.length})`,
-      );
+      throw new AppctlError({
+        code: "DATABASE_NEWER",
+        exit: ExitCode.unavailable,
+        message: `${file} was written by a newer appctl (schema ${row.user_version}, this one knows ${MIGRATIONS.length})`,
+        hint: "use that version, or a newer one",
+      });
     }
     for (let version = row.user_version; version < MIGRATIONS.length; version++) {
       this.transaction(() => {
@@ -106,35 +138,47 @@ export class Database {
 
   /** Every row of a query. */
   all<T>(sql: string, ...values: SQLInputValue[]): T[] {
-    return this.#prepare(sql).all(...values) as T[];
+    return this.#naming(() => this.#prepare(sql).all(...values) as T[]);
   }
 
   /** The first row of a query, or undefined. */
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
-    return this.#prepare(sql).get(...values) as T | undefined;
+    return this.#naming(() => this.#prepare(sql).get(...values) as T | undefined);
   }
 
   /** Runs a statement; returns the number of changed rows. */
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#prepare(sql).run(...values).changes);
+    return this.#naming(() => Number(this.#prepare(sql).run(...values).changes));
   }
 
   /** Runs `work` in one transaction: all of it is on disk when this returns, or, when it throws, none of it. */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      this.#db.exec("ROLLBACK");
-      throw error;
-    }
+    return this.#naming(() => {
+      this.#db.exec("BEGIN IMMEDIATE");
+      try {
+        const result = work();
+        this.#db.exec("COMMIT");
+        return result;
+      } catch (error) {
+        // SQLite itself goes back when the disk is full; a second time would hide why.
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+        throw error;
+      }
+    });
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Runs `work`; what SQLite throws then says which file it is about and what to do. */
+  #naming<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw databaseError(error, this.#file);
+    }
   }
 
   #prepare(sql: string): StatementSync {

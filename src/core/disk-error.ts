@@ -1,0 +1,39 @@
+import { AppctlError, ExitCode, messageOf } from "./errors.ts";
+
+const REASONS: Record<string, { code: string; message(path: string): string; hint: string }> = {
+  ENOSPC: {
+    code: "DISK_FULL",
+    message: (path) => `there is no space left on the disk of ${path}`,
+    hint: "free some space, then do the same again; nothing half done counts",
+  },
+  EDQUOT: {
+    code: "DISK_FULL",
+    message: (path) => `the disk quota is used up at ${path}`,
+    hint: "free some space, then do the same again; nothing half done counts",
+  },
+  EACCES: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: permission denied`, hint: OWNER() },
+  EPERM: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: it is not permitted`, hint: OWNER() },
+  EROFS: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: its disk is read-only`, hint: OWNER() },
+  EIO: {
+    code: "DISK_ERROR",
+    message: (path) => `the disk of ${path} reports an error`,
+    hint: "look at the system's log",
+  },
+};
+
+function OWNER(): string {
+  return "XDG_CACHE_HOME and XDG_STATE_HOME say where appctl keeps its files";
+}
+
+/** What a failed write to `path` means to a person, or `error` itself when the disk is not to blame. */
+export function diskError(error: unknown, path: string): unknown {
+  const reason = REASONS[(error as NodeJS.ErrnoException | undefined)?.code ?? ""];
+  if (!reason) return error;
+  return new AppctlError({
+    code: reason.code,
+    exit: ExitCode.unavailable,
+    message: `${reason.message(path)} (${messageOf(error)})`,
+    hint: reason.hint,
+    cause: error,
+  });
+}
