@@ -219,10 +219,10 @@ async function upload(
 ): Promise<void> {
   const parts = [...image.blobs, ...(environment ? [environment.manifest.config, environment.descriptor] : [])];
   const blobs = new Map(parts.map(({ digest, size }) => [digest, size]));
-  const [missing, named] = await Promise.all([
-    client.missingBlobs([...blobs.keys()], signal),
-    client.resolveImage(image.reference, signal),
-  ]);
+  // A name stands for a whole image: one that is known already has everything.
+  const named = await client.resolveImage(image.reference, signal);
+  if (named?.digest === image.digest && !environment) return;
+  const missing = await client.missingBlobs([...blobs.keys()], signal);
   let done = 0;
   const waiting = [...missing];
   const send = async () => {
