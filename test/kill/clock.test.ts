@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import type { AppStatus, LogLine } from "../../src/contract/types.ts";
 import { get, World } from "../e2e/harness.ts";
 import {
@@ -92,6 +92,7 @@ it.skipIf(!hasFaketime)(
   "a command and a platform two days behind deploy, find what is there, and sweep nothing of it",
   async () => {
     const world = await World.create();
+    onTestFinished(() => world.close());
     const write = (text: string) =>
       world.folder("web", {
         "app.ts": `import { App } from "appctl";
@@ -113,6 +114,5 @@ it.skipIf(!hasFaketime)(
     expect((await world.ok(["get", "apps"], behind)).split("\n")[1]).toContain("web");
     await world.ok(["rollback", "web"], behind);
     expect((await get(`${app.endpoint}/`)).body).toBe("now");
-    await world.close();
   },
 );

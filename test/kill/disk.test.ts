@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { get, type Result, World } from "../e2e/harness.ts";
@@ -7,7 +8,9 @@ import { expectNoLeftovers, expectWholeImages } from "./invariants.ts";
 
 // Disks that cannot be written: full ones are small file systems in memory, which only root can mount.
 const isRoot = process.getuid?.() === 0;
+const mounts = isRoot && canMount();
 if (!isRoot) console.log("Not root: the tests with small file systems and other users are skipped.");
+else if (!mounts) console.log("This machine lets root mount nothing: the tests with small file systems are skipped.");
 
 let world: World;
 const mounted: string[] = [];
@@ -16,6 +19,19 @@ afterEach(async () => {
   for (const dir of mounted.splice(0)) execFileSync("umount", ["-l", dir]);
   rmSync(world.home, { recursive: true, force: true });
 });
+
+function canMount(): boolean {
+  const dir = mkdtempSync(join(tmpdir(), "appctl-mount-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "tmpfs", dir], { stdio: "ignore" });
+    execFileSync("umount", [dir]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmdirSync(dir);
+  }
+}
 
 /** A file system of `kib` KiB below the world's home. */
 function small(name: string, kib: number): string {
@@ -50,7 +66,7 @@ function app(text: string): void {
 const deploy = () => world.run(["deploy", "apps", "web/app.ts", "web"]);
 const url = ({ stdout }: Result) => /Deployed Endpoint: (\S+)/.exec(stdout)?.[1] ?? "";
 
-describe.skipIf(!isRoot)("a full disk", () => {
+describe.skipIf(!mounts)("a full disk", () => {
   it("of the command's cache: the path and the reason are told, nothing half is there, and later it works", async () => {
     world = await World.create();
     const cache = small("cache", 2048);
