@@ -45,7 +45,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
         next: ["appctl platform status", "appctl platform stop"],
       });
     }
-    removeLeftovers(paths.state);
+    removeLeftovers(paths);
     const stopped = Promise.withResolvers<void>();
     options.signal.addEventListener("abort", () => stopped.resolve(), { once: true });
     const platform = await createPlatform({

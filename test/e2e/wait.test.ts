@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { PlatformStatus } from "../../src/contract/types.ts";
+import { appGate } from "../support/app-gate.ts";
 import { get, World } from "./harness.ts";
 
 // What waits for a deploy may go away; the deploy does not.
@@ -9,21 +10,21 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** An app that answers only after somebody has touched a file: the test says when it is ready. */
-function held(name: string): { dir: string; release: () => void } {
-  const gate = `${world.home}/${name}.go`;
+/** An app that answers only after the test has let it. */
+async function held(name: string): Promise<{ dir: string; release: () => void }> {
+  const gate = await appGate();
+  onTestFinished(() => gate.close());
   const dir = world.folder(name, {
-    "app.ts": `import { existsSync } from "node:fs";
-      import { App } from "appctl";
-      while (process.env.K_SERVICE && !existsSync(${JSON.stringify(gate)})) await new Promise((r) => setTimeout(r, 20));
+    "app.ts": `import { App } from "appctl";
+      ${gate.wait}
       export default new App({ name: "${name}", requiresAuth: false, frameworkApp: { fetch: () => new Response("${name}") } });`,
   });
-  return { dir, release: () => void world.folder("", { [`${name}.go`]: "" }) };
+  return { dir, release: () => gate.open() };
 }
 
 describe("waiting for a deploy", () => {
   it("ends with Ctrl-C: the deploy goes on, the attach command is printed and works", async () => {
-    const { dir, release } = held("ctrl-c");
+    const { dir, release } = await held("ctrl-c");
     const running = world.start(["deploy", "apps", "app.ts", "ctrl-c"], { cwd: dir });
     await running.until("RevisionMissing");
     running.process.kill("SIGINT");
@@ -37,7 +38,7 @@ describe("waiting for a deploy", () => {
   });
 
   it("ends at --wait-timeout with exit code 8 and the attach command", async () => {
-    const { dir, release } = held("slow");
+    const { dir, release } = await held("slow");
     const { code, stderr } = await world.run(["deploy", "apps", "app.ts", "slow", "--wait-timeout", "2s"], {
       cwd: dir,
     });
@@ -47,7 +48,7 @@ describe("waiting for a deploy", () => {
   });
 
   it("is left out with --no-wait", async () => {
-    const { dir, release } = held("detached");
+    const { dir, release } = await held("detached");
     const stdout = await world.ok(["deploy", "apps", "app.ts", "detached", "--no-wait"], { cwd: dir });
     expect(stdout).toContain("✨ Deploying Application: detached");
     expect(stdout).not.toContain("Started");
@@ -56,7 +57,7 @@ describe("waiting for a deploy", () => {
   });
 
   it("survives the death of the platform: the CLI starts it again and gets its verdict", async () => {
-    const { dir, release } = held("survivor");
+    const { dir, release } = await held("survivor");
     const running = world.start(["deploy", "apps", "app.ts", "survivor"], { cwd: dir });
     await running.until("RevisionMissing");
     const { pid } = await world.json<PlatformStatus>(["platform", "status"]);
@@ -71,7 +72,7 @@ describe("waiting for a deploy", () => {
   });
 
   it("is over when the CLI is killed, and the deploy is not", async () => {
-    const { dir, release } = held("orphan");
+    const { dir, release } = await held("orphan");
     const running = world.start(["deploy", "apps", "app.ts", "orphan"], { cwd: dir });
     await running.until("RevisionMissing");
     running.process.kill("SIGKILL");

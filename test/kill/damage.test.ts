@@ -14,6 +14,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AppStatus } from "../../src/contract/types.ts";
 import { get, World } from "../e2e/harness.ts";
+import { contentFolders } from "./invariants.ts";
 import { until } from "./world.ts";
 
 // Bytes that turned over on the disk while nothing ran. What is hit is named; everything else goes on serving.
@@ -139,7 +140,9 @@ describe("a damaged blob", () => {
       const hit = part === "manifest" ? digest : (layers.at(-1)?.digest ?? "");
       flip(blob(hit));
       // An image that is unpacked needs its layers no more.
-      rmSync(join(world.state, "content", digest.slice("sha256:".length)), { recursive: true });
+      for (const folder of contentFolders(world.env, world.state)) {
+        rmSync(join(folder, digest.slice("sha256:".length)), { recursive: true, force: true });
+      }
       await world.ok(["get", "apps"]);
       await serves(two, "two");
       let app = await world.json<AppStatus>(["get", "apps", "one"]);

@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import { get, type Result, World } from "../e2e/harness.ts";
+import { appGate } from "../support/app-gate.ts";
 import { expectNoLeftovers, expectWholeImages } from "./invariants.ts";
 
 // Disks that cannot be written: full ones are small file systems in memory, which only root can mount.
@@ -116,7 +117,7 @@ describe.skipIf(!mounts)("a full disk", () => {
     expect((await world.json<{ pid: number }>(["platform", "status"])).pid).toBe(pid);
     expect(await world.json<{ secrets: unknown[] }>(["get", "secrets"])).toMatchObject({ secrets: [] });
     expectWholeImages(join(world.state, "images"));
-    expectNoLeftovers(world.state);
+    expectNoLeftovers(world.env, world.state);
   });
 
   it("in the middle of a deploy: the deploy stands still, and goes on to its verdict when there is space", async () => {
@@ -124,12 +125,12 @@ describe.skipIf(!mounts)("a full disk", () => {
     const state = small("state", 16_384);
     app("one");
     expect((await deploy()).code).toBe(0);
-    const gate = join(world.home, "gate");
+    const gate = await appGate();
+    onTestFinished(() => gate.close());
     writeFileSync(
       join(world.folder("held"), "app.ts"),
-      `import { existsSync } from "node:fs";
-      import { App } from "appctl";
-      while (process.env.K_SERVICE && !existsSync(${JSON.stringify(gate)})) await new Promise((r) => setTimeout(r, 20));
+      `import { App } from "appctl";
+      ${gate.wait}
       export default new App({ name: "held", requiresAuth: false, frameworkApp: { fetch: () => new Response("held") } });`,
     );
     const command = world.start(["deploy", "apps", "held/app.ts", "held"]);
@@ -143,7 +144,7 @@ describe.skipIf(!mounts)("a full disk", () => {
       full = secret.code === 6;
       if (!full) await world.run(["delete", "secret", "--name", "S"]);
     }
-    writeFileSync(gate, "");
+    gate.open();
     await expect
       .poll(async () => (await world.run(["platform", "logs"])).stdout, { timeout: 60_000 })
       .toMatch(/deployment 1 waits: there is no space left for .*platform\.db/);

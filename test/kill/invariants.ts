@@ -28,8 +28,8 @@ export async function expectInvariants(place: Place): Promise<void> {
   await expectReplicas(place);
   await expectWholeImages(join(place.state, "images"));
   expectWholeImages(join(place.cache, "images"));
-  await expectWholeContent(place.state);
-  expectNoLeftovers(place.state);
+  await expectWholeContent(place.env, place.state);
+  expectNoLeftovers(place.env, place.state);
 }
 
 /** Every deployment has come to its end, with events that have no gap and one verdict, at the end. */
@@ -97,20 +97,31 @@ export function expectWholeImages(dir: string): void {
   }
 }
 
+/** Folders that images are unpacked to: one for all apps, or, where each has a user of its own, one for each. */
+export function contentFolders(env: NodeJS.ProcessEnv, state: string): string[] {
+  const { shared } = pathsOf(env);
+  const apps = shared === undefined ? "" : join(shared, "apps");
+  const own = existsSync(apps) ? readdirSync(apps).map((name) => join(apps, name)) : [];
+  return [join(state, "content"), ...own].filter((dir) => existsSync(dir));
+}
+
 /** Every unpacked image that a tag names has exactly what a fresh unpacking of it gives. */
-async function expectWholeContent(state: string): Promise<void> {
+async function expectWholeContent(env: NodeJS.ProcessEnv, state: string): Promise<void> {
   const layout = new OciLayout(join(state, "images"));
   const fresh = mkdtempSync(join(tmpdir(), "appctl-fresh-"));
   try {
     // The last few are enough: those before were looked at after the kill before.
-    const names = readdirSync(join(state, "content")).filter((name) => /^[0-9a-f]{64}$/.test(name));
-    const newest = names
-      .map((name) => ({ name, time: statSync(join(state, "content", name)).ctimeMs }))
+    const folders = contentFolders(env, state);
+    expect(folders.length).toBeGreaterThan(0);
+    const images = folders.flatMap((dir) => readdirSync(dir).map((name) => ({ name, home: join(dir, name) })));
+    const newest = images
+      .filter(({ name }) => /^[0-9a-f]{64}$/.test(name))
+      .map(({ name, home }) => ({ name, home, time: statSync(home).ctimeMs }))
       .sort((a, b) => b.time - a.time)
       .slice(0, 3);
-    for (const { name } of newest) {
+    for (const { name, home } of newest) {
       const { dir } = await unpackApp(layout, `sha256:${name}`, fresh);
-      expect(tree(join(state, "content", name, "app")), `content ${name}`).toEqual(tree(dir));
+      expect(tree(join(home, "app")), `content ${name}`).toEqual(tree(dir));
     }
   } finally {
     rmSync(fresh, { recursive: true, force: true });
@@ -132,8 +143,8 @@ function tree(dir: string): Record<string, string> {
 }
 
 /** Nothing half is left: what a killed platform wrote beside its files is gone. */
-export function expectNoLeftovers(state: string): void {
-  for (const dir of [join(state, "images", ".tmp"), join(state, "content", ".tmp")]) {
+export function expectNoLeftovers(env: NodeJS.ProcessEnv, state: string): void {
+  for (const dir of [join(state, "images"), ...contentFolders(env, state)].map((folder) => join(folder, ".tmp"))) {
     expect(existsSync(dir) ? readdirSync(dir) : [], dir).toEqual([]);
   }
   const odd = readdirSync(state).filter((name) => name.endsWith(".new"));

@@ -1,5 +1,6 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { AppRef } from "../../../../contract/types.ts";
+import { writeDurably } from "../../../../core/write-durably.ts";
 
 /**
  * Which app has which number of the range of users. A number is handed out again only when all have been: files of a deleted
@@ -44,8 +45,7 @@ export class UserBook {
 
   #write(): void {
     const text = JSON.stringify({ next: this.#next, numbers: Object.fromEntries(this.#numbers) });
-    writeFileSync(`${this.#file}.new`, `${text}\n`, { mode: 0o600, flush: true });
-    renameSync(`${this.#file}.new`, this.#file);
+    writeDurably(this.#file, `${text}\n`);
   }
 }
 
