@@ -68,7 +68,14 @@ export function benchPart(figures: readonly Figure[], results: Results): string 
     for (const { title, head, lines: rest } of outcome?.details ?? [])
       details.push(`${title}:\n\n${tableOf(head, rest)}`);
   }
-  const inUse = Math.max(0, ...figures.map(({ name }) => results.inUse[name] ?? 0));
+  const noisy = figures
+    .map(({ name }) => ({ name, inUse: results.inUse[name] ?? 0 }))
+    .filter(({ inUse }) => inUse > QUIET)
+    .map(({ name, inUse }) => `\`${name}\` while they used ${Math.round(inUse * 100)} % of the processors`);
+  const machine =
+    noisy.length > 0
+      ? `${results.machine} Other programs ran meanwhile, so these are worth less: ${noisy.join(", ")}.`
+      : results.machine;
   return [
     inUse > QUIET
       ? `${results.machine} Other programs used up to ${Math.round(inUse * 100)} % of the processors meanwhile: the numbers are worth little.`

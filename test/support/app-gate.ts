@@ -4,6 +4,8 @@ import type { AddressInfo } from "node:net";
 
 /** A gate at which apps wait until the test opens it. They ask over HTTP, since an app reads no files but its own. */
 export interface AppGate {
+  /** Answers 200 when the gate is open, 503 before. */
+  readonly url: string;
   /** Source of an expression for the top level of an app's file: it waits there when it is served, not when it is described. */
   readonly wait: string;
   open(): void;
@@ -17,6 +19,7 @@ export async function appGate(): Promise<AppGate> {
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   return {
+    url,
     wait: `while (process.env.K_SERVICE && !(await fetch("${url}")).ok) await new Promise((r) => setTimeout(r, 20));`,
     open() {
       isOpen = true;

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import type { Client } from "../../../src/client/client.ts";
 import { pathOf } from "../../../src/contract/endpoints.ts";
 import type { EventPage } from "../../../src/contract/types.ts";
 import { get, World } from "../../e2e/harness.ts";
+import { type AppGate, appGate } from "../../support/app-gate.ts";
 import { programSpec, refOf } from "../../support/in-process.ts";
 import type { Figure } from "../figure.ts";
 import { clientOf, imageOf } from "../fleet.ts";
@@ -15,15 +16,10 @@ import { median } from "../statistics.ts";
 const WAITERS = 500;
 const app = refOf("gated");
 
-/** Listens when the file of its environment is there: the deploy stands still until then. */
-const SERVER = `import { existsSync } from "node:fs";
-import { createServer } from "node:http";
-const listen = () => createServer((req, res) => res.end("gated")).listen(process.env.PORT, process.env.HOST);
-const look = setInterval(() => {
-  if (!existsSync(process.env.GATE)) return;
-  clearInterval(look);
-  listen();
-}, 5);
+/** Listens when the gate of its environment is open: the deploy stands still until then. */
+const SERVER = `import { createServer } from "node:http";
+while (!(await fetch(process.env.GATE)).ok) await new Promise((resolve) => setTimeout(resolve, 5));
+createServer((req, res) => res.end("gated")).listen(process.env.PORT, process.env.HOST);
 `;
 
 /**
@@ -48,14 +44,20 @@ export const waiters: Figure = {
   },
   async measure({ quick, rounds }) {
     const world = await World.create();
+    const gates: AppGate[] = [];
+    const closedGate = async () => {
+      const gate = await appGate();
+      gates.push(gate);
+      return gate;
+    };
     try {
-      const gate = (round: number) => join(world.home, `gate-${round}`);
-      writeFileSync(gate(0), "");
+      const first = await closedGate();
+      first.open();
       const dir = world.folder("gated", {
         "server.mjs": SERVER,
         "app.ts": `import { App } from "appctl";
 export const gated = new App({ name: "gated", args: ["node", "server.mjs"], include: ["server.mjs"], requiresAuth: false,
-  env: { GATE: ${JSON.stringify(gate(0))} } });`,
+  env: { GATE: ${JSON.stringify(first.url)} } });`,
       });
       await world.ok(["deploy", "apps", "app.ts", "gated"], { cwd: dir });
       const client = clientOf(world);
@@ -63,11 +65,12 @@ export const gated = new App({ name: "gated", args: ["node", "server.mjs"], incl
       const times: number[] = [];
       // The first does not count: the code gets compiled.
       for (let round = 1; round <= rounds(11) + 1; round++) {
-        const spec = programSpec("gated", { env: { GATE: gate(round) } });
+        const gate = await closedGate();
+        const spec = programSpec("gated", { env: { GATE: gate.url } });
         const { id } = await client.applyApp(app, spec, image, randomUUID());
         const seen = await standsStill(client, id);
         const waiting = await longPolls(world, id, seen, quick ? 50 : WAITERS);
-        writeFileSync(gate(round), "");
+        gate.open();
         const time = await waiting.done;
         if (round > 1) times.push(time);
         for await (const event of client.follow(app, id, 0)) {
@@ -78,6 +81,7 @@ export const gated = new App({ name: "gated", args: ["node", "server.mjs"], incl
       return { rows: { median: { value: median(times) }, worst: { value: Math.max(...times) } } };
     } finally {
       await world.close();
+      await Promise.all(gates.map((gate) => gate.close()));
     }
   },
 };
