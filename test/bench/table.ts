@@ -77,9 +77,7 @@ export function benchPart(figures: readonly Figure[], results: Results): string 
       ? `${results.machine} Other programs ran meanwhile, so these are worth less: ${noisy.join(", ")}.`
       : results.machine;
   return [
-    inUse > QUIET
-      ? `${results.machine} Other programs used up to ${Math.round(inUse * 100)} % of the processors meanwhile: the numbers are worth little.`
-      : results.machine,
+    machine,
     tableOf(["what", "measured", "floor or peer", "ratio", "target", "reached"], lines),
     ...(reasons.length > 0 ? [reasons.join("\n")] : []),
     ...details,
