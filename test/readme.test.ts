@@ -84,6 +84,22 @@ describe("the README", () => {
     }
   });
 
+  it("shows phases of a deploy that the code times", () => {
+    const shown = [...readme.matchAll(/^ {1,6}\d+ {1,6}\d+ {2}(.+)$/gm)].map(([, name]) => name as string);
+    expect(shown.length).toBeGreaterThan(8);
+    const files = ["src/deploy.ts", "src/make-image.ts", "src/app/load.ts", "src/commands/deploy-apps.ts"];
+    const code = files.map(source).join("\n");
+    for (const name of shown) expect(code).toContain(name.replace(/(until) .*$/, "$1 "));
+  });
+
+  it("names the folders of the tests", () => {
+    const table = readme.slice(readme.indexOf("## Development"));
+    const folders = [...table.matchAll(/`([\w/]+)\/`/g)].map(([, name]) => name as string);
+    expect(folders.length).toBeGreaterThan(6);
+    for (const folder of folders)
+      expect(existsSync(join(root, "test", folder)) || folder === "test", folder).toBe(true);
+  });
+
   it("shows an app that is the template, and an app that can be deployed", () => {
     expect(existsSync(join(root, "templates", "api-key", "app.ts"))).toBe(true);
     expect(readme).toContain(
