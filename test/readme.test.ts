@@ -44,7 +44,9 @@ describe("the README", () => {
   });
 
   it("lists every cause of a failed deploy", () => {
-    const code = source("src/engine/causes.ts") + source("src/platform/deployer.ts");
+    const code = ["engine/causes", "platform/deployer", "platform/rollout"]
+      .map((name) => source(`src/${name}.ts`))
+      .join("");
     const used = new Set([...code.matchAll(/(?:code: |\| )"([A-Z][A-Z_]+)"/g)].map(([, name]) => name as string));
     const table = readme.slice(readme.indexOf("## When it fails"), readme.indexOf("## Output and exit codes"));
     const refusals = [
@@ -63,7 +65,7 @@ describe("the README", () => {
       ([, name]) => name as string,
     );
     for (const name of settings) expect(readme).toContain(name);
-    const variables = [...source("src/platform/deployer.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
+    const variables = [...source("src/platform/rollout.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
     expect(variables.length).toBeGreaterThan(6);
     for (const [, name] of variables) expect(readme).toContain(`\`${name}\``);
     for (const folder of [

@@ -1,39 +1,17 @@
 import { createHash } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
-import type { AppRef, AppSpec, FailureCause, ImageReference } from "../contract/types.ts";
+import type { AppRef, AppSpec, ImageReference } from "../contract/types.ts";
 import { type AppctlError, messageOf } from "../core/errors.ts";
-import type { Engine, PinnedSecret, RunnableRevision } from "../engine/engine.ts";
-import type { Addresses } from "./addresses.ts";
-import type { EventLog } from "./event-log.ts";
+import type { PinnedSecret } from "../engine/engine.ts";
 import { notFound, ProblemError } from "./problem.ts";
-import type { ProofOfLive } from "./proof.ts";
+import { Rollout, type RolloutOptions, refOf } from "./rollout.ts";
 import type { SecretStore } from "./secrets.ts";
-import type { AppRecord, AppStore, DeploymentRecord, NewEvent, RevisionRecord } from "./store/app-store.ts";
-import { isUnwritable } from "./store/database-error.ts";
+import type { AppRecord, DeploymentRecord, RevisionRecord } from "./store/app-store.ts";
 import { drawSubdomain } from "./subdomain.ts";
 
 /** What the deployer works with. */
-export interface DeployerOptions {
-  store: AppStore;
-  log: EventLog;
-  engine: Engine;
+export interface DeployerOptions extends RolloutOptions {
   secrets: SecretStore;
-  addresses: Addresses;
-  proof: ProofOfLive;
-  /** Environment that an image's config declares; throws a problem when the image is not whole. */
-  imageEnv(digest: string): Promise<Record<string, string>>;
-  /** Where the public listener can be reached from this machine. */
-  listener(): { host: string; port: number };
-  /** Address of the platform for apps. */
-  insideAddress: string;
-  report(message: string): void;
 }
-
-/** How long a database that cannot be written is left alone, in milliseconds. */
-const WRITE_AGAIN_MS = 500;
-
-/** The verdict of running one deployment. */
-type Verdict = { ok: true } | { ok: false; cause: FailureCause };
 
 /**
  * Turns accepted deploys into running revisions. Each app has a queue of its own, so that concurrent deploys of one app
@@ -41,14 +19,14 @@ type Verdict = { ok: true } | { ok: false; cause: FailureCause };
  */
 export class Deployer {
   readonly #o: DeployerOptions;
+  readonly #rollout: Rollout;
   readonly #queues = new Map<number, Promise<void>>();
-  readonly #running = new Map<number, AbortController>();
   readonly #closing = new AbortController();
-  readonly #unwritten = new Map<number, AppctlError>();
   readonly #faults = new Map<number, string>();
 
   constructor(options: DeployerOptions) {
     this.#o = options;
+    this.#rollout = new Rollout(options, this.#closing.signal);
   }
 
   /**
@@ -68,7 +46,7 @@ export class Deployer {
       }
       const settle = async () => {
         const now = this.#o.store.byId(id);
-        if (now) await this.#settle(now);
+        if (now) await this.#rollout.settle(now);
       };
       settled.push(this.#inOrder(id, settle).catch(failed));
       try {
@@ -159,7 +137,7 @@ export class Deployer {
   delete(ref: AppRef): Promise<void> {
     const { id } = this.#existing(ref, true);
     this.#o.store.update(id, { deleting: true });
-    this.#running.get(id)?.abort(new Error("the app was deleted"));
+    this.#rollout.abort(id, new Error("the app was deleted"));
     return this.#inOrder(id, async () => {
       const app = this.#o.store.byId(id);
       if (!app) return;
@@ -168,33 +146,9 @@ export class Deployer {
     });
   }
 
-  /** The revision as the engine runs it. */
-  async runnable(app: AppRecord, revision: RevisionRecord): Promise<RunnableRevision> {
-    const { addresses } = this.#o;
-    return {
-      name: revision.name,
-      spec: revision.spec,
-      digest: revision.digest,
-      secrets: revision.secrets,
-      env: {
-        ...(await this.#o.imageEnv(revision.digest)),
-        ...revision.spec.env,
-        K_SERVICE: app.name,
-        K_CONFIGURATION: app.name,
-        K_REVISION: revision.name,
-        APPCTL_APP: app.name,
-        APPCTL_REVISION: revision.name,
-        APPCTL_PROJECT: app.project,
-        APPCTL_DOMAIN: app.domain,
-        APPCTL_ENDPOINT: this.#o.insideAddress,
-        APPCTL_ENDPOINT_PATTERN: addresses.endpointPattern,
-      },
-    };
-  }
-
   /** Why nothing of the app's deploy under way can be written to the database now; undefined when it can. */
   unwritten(appId: number): AppctlError | undefined {
-    return this.#unwritten.get(appId);
+    return this.#rollout.unwritten(appId);
   }
 
   /** Why an app could not be brought back into its wanted state; undefined when it was. */
@@ -275,7 +229,10 @@ export class Deployer {
   }
 
   #enqueue(appId: number, deployment: DeploymentRecord): void {
-    void this.#inOrder(appId, () => this.#run(deployment)).catch((error) => {
+    const run = async () => {
+      if (await this.#rollout.run(deployment)) this.#faults.delete(appId);
+    };
+    void this.#inOrder(appId, run).catch((error) => {
       if (!this.#closing.signal.aborted) this.#o.report(`deployment ${deployment.id}: ${messageOf(error)}`);
     });
   }
@@ -297,185 +254,6 @@ export class Deployer {
     });
     return done;
   }
-
-  async #run(deployment: DeploymentRecord): Promise<void> {
-    const { store } = this.#o;
-    const app = store.byId(deployment.appId);
-    const revision = store.revision(deployment.appId, deployment.revision);
-    if (!app || app.deleting || !revision || store.deployment(app.id, deployment.id)?.state !== "open") return;
-    const subdomain = revision.spec.subdomain ?? app.subdomain;
-    const aborter = new AbortController();
-    this.#running.set(app.id, aborter);
-    const signal = AbortSignal.any([aborter.signal, this.#closing.signal]);
-    let live = false;
-    try {
-      const verdict = await this.#rollOut(app, revision, deployment, signal);
-      if (verdict.ok) {
-        await this.#write(
-          deployment,
-          [
-            { type: "status", phase: "Started", reason: "", message: "Service is ready" },
-            {
-              type: "succeeded",
-              endpoint: this.#o.addresses.endpoint(subdomain),
-              revision: revision.name,
-              image: revision.image,
-              digest: revision.digest,
-              unchanged: deployment.unchanged,
-            },
-          ],
-          () => {
-            store.setRevisionState(app.id, revision.name, "Ready");
-            store.update(app.id, { currentRevision: revision.name, stopped: false, subdomain });
-            store.closeDeployment(deployment, "succeeded");
-          },
-        );
-        live = true;
-        this.#faults.delete(app.id);
-      } else {
-        // First back to what served, then the verdict: it may have had the traffic, without being live.
-        await this.#settle(app);
-        await this.#write(
-          deployment,
-          [
-            {
-              type: "status",
-              phase: "Failed",
-              reason: "RevisionFailed",
-              message: `Revision "${revision.name}" failed with message: ${verdict.cause.message}.`,
-            },
-            { type: "failed", revision: revision.name, cause: verdict.cause },
-          ],
-          () => {
-            if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
-            store.closeDeployment(deployment, "failed");
-          },
-        );
-      }
-    } catch (error) {
-      if (signal.aborted) return; // stopping or deleted: the deployment stays open, or goes with the app
-      this.#o.report(`deployment ${deployment.id} of ${app.name}: ${error instanceof Error ? error.stack : error}`);
-      const cause = { code: "PLATFORM_ERROR", message: messageOf(error) };
-      await this.#settle(app).catch((again) => this.#o.report(messageOf(again)));
-      await this.#write(deployment, [{ type: "failed", revision: revision.name, cause }], () => {
-        if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
-        store.closeDeployment(deployment, "failed");
-      });
-    } finally {
-      this.#running.delete(app.id);
-    }
-    // After the verdict: nobody waits for the last requests of the revision before.
-    if (live) await this.#settle({ ...app, currentRevision: revision.name, stopped: false });
-  }
-
-  /** Starts the revision beside the one that serves, moves traffic to it and proves that it is live. */
-  async #rollOut(
-    app: AppRecord,
-    revision: RevisionRecord,
-    deployment: DeploymentRecord,
-    signal: AbortSignal,
-  ): Promise<Verdict> {
-    const { engine } = this.#o;
-    const ref = refOf(app);
-    const serving =
-      app.stopped || app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
-    const wanted = [revision, ...(serving && serving.name !== revision.name ? [serving] : [])];
-    await engine.apply({
-      ref,
-      revisions: await Promise.all(wanted.map((r) => this.runnable(app, r))),
-      traffic: revision.name,
-    });
-    for await (const condition of engine.observe(ref, revision.name, signal)) {
-      if (condition.ready === "False") {
-        return { ok: false, cause: condition.cause ?? { code: condition.reason, message: condition.message } };
-      }
-      if (condition.ready === "True") break;
-      if (!deployment.unchanged) await this.#status(deployment, condition.reason, condition.message);
-    }
-    signal.throwIfAborted();
-    if (!deployment.unchanged) await this.#status(deployment, "Uninitialized", "Waiting for load balancer to be ready");
-    return this.#prove(app, revision, deployment, signal);
-  }
-
-  /** Logs a status, unless it is the last one already: a deployment that is taken up again passes its steps once more. */
-  async #status(deployment: DeploymentRecord, reason: string, message: string): Promise<void> {
-    const last = this.#o.store.lastEvent(deployment);
-    if (last?.type === "status" && last.reason === reason && last.message === message) return;
-    await this.#write(deployment, [{ type: "status", phase: "Pending", reason, message }]);
-  }
-
-  /**
-   * Writes to a deployment's log. A disk that is full does not end the deploy: it stands still until there is space, and
-   * who waits for its events is told why. Rejects when the platform stops first: the deployment is open then.
-   */
-  async #write(deployment: DeploymentRecord, events: NewEvent[], change?: () => void): Promise<void> {
-    const { appId, id } = deployment;
-    try {
-      for (;;) {
-        try {
-          return this.#o.log.append(deployment, events, change);
-        } catch (error) {
-          if (!isUnwritable(error)) throw error;
-          if (!this.#unwritten.has(appId)) this.#o.report(`deployment ${id} waits: ${messageOf(error)}`);
-          this.#unwritten.set(appId, error as AppctlError);
-          this.#o.log.wake(deployment);
-        }
-        await delay(WRITE_AGAIN_MS, undefined, { signal: this.#closing.signal });
-      }
-    } finally {
-      this.#unwritten.delete(appId);
-    }
-  }
-
-  async #prove(
-    app: AppRecord,
-    revision: RevisionRecord,
-    deployment: DeploymentRecord,
-    signal: AbortSignal,
-  ): Promise<Verdict> {
-    const deadline = performance.now() + revision.spec.startTimeout * 1000;
-    for (;;) {
-      const outcome = await this.#o.proof.prove(
-        {
-          host: this.#o.addresses.host(app.subdomain),
-          address: this.#o.listener(),
-          revision: revision.name,
-          requiresAuth: revision.spec.requiresAuth,
-          timeoutMs: Math.max(
-            1,
-            Math.min(revision.spec.requestTimeout * 1000, Math.ceil(deadline - performance.now())),
-          ),
-        },
-        signal,
-      );
-      signal.throwIfAborted();
-      if (outcome.ok) return outcome;
-      const crashed = this.#o.engine.replicas(app).find((r) => r.revision === revision.name && r.restarts > 0);
-      if (crashed && !deployment.unchanged) {
-        const message = `it crashed as soon as it was ready (${crashed.lastExit ?? "unknown exit"})`;
-        return { ok: false, cause: { code: "NOT_LIVE", message, hint: "its log says more" } };
-      }
-      if (!outcome.retry || performance.now() >= deadline) {
-        return { ok: false, cause: { code: "NOT_LIVE", message: outcome.message } };
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-
-  /** Tells the engine what should run when no deploy is under way. */
-  async #settle(app: AppRecord): Promise<void> {
-    const current =
-      app.stopped || app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
-    await this.#o.engine.apply({
-      ref: refOf(app),
-      revisions: current ? [await this.runnable(app, current)] : [],
-      traffic: current?.name ?? null,
-    });
-  }
-}
-
-function refOf(app: AppRef): AppRef {
-  return { project: app.project, domain: app.domain, name: app.name };
 }
 
 function fingerprintOf(spec: AppSpec, image: ImageReference, secrets: PinnedSecret[]): string {
