@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Parsed by whatever Node is installed: nothing newer than modules and `var` before its version is known. What starts fast
-// loads little: a Node that is new enough goes straight on to the build.
+// Read by whatever Node is installed, back to 14.8: nothing newer before its version is known. What starts fast loads little:
+// a Node that is new enough goes straight on to the build.
 var parts = process.versions.node.split(".").map(Number);
 
 function fail(lines) {

@@ -79,7 +79,8 @@ const common = {
   banner: requireBanner,
   plugins: [builtins],
 };
-const single = (entry, name) => esbuild.build({ ...common, entryPoints: [entry], outfile: out(name) });
+const single = (entry, name, more = {}) =>
+  esbuild.build({ ...common, ...more, entryPoints: [entry], outfile: out(name) });
 const ofCli = (entry, name) =>
   esbuild.build({
     ...common,
@@ -93,7 +94,8 @@ rmSync(join(root, "dist"), { recursive: true, force: true });
 await Promise.all([
   ofCli("src/main.ts", "main"),
   ...Object.entries(parts).map(([name, entry]) => ofCli(entry, name)),
-  single("src/sdk/index.ts", "sdk/index.js"),
+  // It goes into every user's bundle: no require, and no import.meta, which would be taken for the user's own.
+  single("src/sdk/index.ts", "sdk/index.js", { banner: {} }),
   single("src/serve/serve.ts", "serve.js"),
   single("src/app/describe-worker.ts", "describe-worker.js"),
 ]);

@@ -62,7 +62,24 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
 async function* deployLoaded(loaded: LoadedFile, options: DeployOptions): AsyncGenerator<DeployEvent> {
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
   const apps = deployOrder(loaded, options.name);
-  const images = new Map(apps.map((app) => [app, startImage(app, loaded, options)]));
+  const early = new AbortController();
+  const signal = AbortSignal.any([options.signal, early.signal]);
+  const images = new Map(apps.map((app) => [app, startImage(app, loaded, { ...options, signal })]));
+  try {
+    yield* deployAll(apps, images, loaded, options);
+  } finally {
+    // What a fault has left without use ends here, and not with the process: npm has processes of its own.
+    early.abort(new Error("the deploy has ended"));
+    await Promise.allSettled([...images.values()].flatMap(({ plan, layer }) => [plan, layer]));
+  }
+}
+
+async function* deployAll(
+  apps: LoadedApp[],
+  images: Map<LoadedApp, StartedImage>,
+  loaded: LoadedFile,
+  options: DeployOptions,
+): AsyncGenerator<DeployEvent> {
   // Everything that can be wrong is looked for in all of them before anything is built or changed.
   const checks = new Map<LoadedApp, CheckResult>();
   for (const app of apps) checks.set(app, await check(app, options));

@@ -68,6 +68,8 @@ async function main(): Promise<void> {
     });
   }
 
+  // Node would open its debugger for whoever sends it, an app of the same user as well.
+  if (argv[0] === "platform") process.on("SIGUSR1", () => undefined);
   try {
     const { runProgram } = await import("./program.ts");
     // A platform ends its apps in good order first, however long that takes.

@@ -8,6 +8,7 @@ import { BUNDLE_FILE } from "./bundle/bundle.ts";
 import type { Client } from "./client/client.ts";
 import type { ImageReference } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
+import { isAppctlError } from "./core/errors.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
 import type { Trace } from "./core/trace.ts";
 import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
@@ -228,7 +229,12 @@ async function upload(
   const send = async () => {
     for (let digest = waiting.shift(); digest !== undefined; digest = waiting.shift()) {
       onProgress({ step: "upload", message: "uploading the image", done, total: missing.length });
-      await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
+      try {
+        await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
+      } catch (error) {
+        // The cache's own bytes are wrong: out of the way with them, so that they are made anew.
+        throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? await layout.setAside(digest) : error;
+      }
       done++;
     }
   };

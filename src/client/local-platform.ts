@@ -93,8 +93,9 @@ export async function stopLocalPlatform(
   try {
     await http.json({ ...endpoints.stopPlatform, signal, repeatable: true });
   } catch (error) {
-    // One that is gone without an answer is what was asked for.
-    if (isAlive(file.pid)) throw error;
+    // One that is gone without an answer is what was asked for; one that listens no more is on its way.
+    const leaves = isAppctlError(error) && error.code === "PLATFORM_UNREACHABLE";
+    if (isAlive(file.pid) && !leaves) throw error;
   } finally {
     await http.close();
   }
@@ -124,8 +125,11 @@ export async function renewLocalPlatform(
   const { args } = old.file;
   const host = args?.[args.indexOf("--host") + 1];
   if (!args || !(host === "localhost" || host === "127.0.0.1" || host === "::1")) return undefined;
+  const { masterKeyFile } = old.file;
+  if (masterKeyFile === undefined) return undefined;
   await stopLocalPlatform(old, signal);
-  const outcome = await startPlatform(env, args);
+  // Its own place of the master key, not the one that this shell may name.
+  const outcome = await startPlatform({ ...env, APPCTL_MASTER_KEY_FILE: masterKeyFile ?? undefined }, args);
   if (outcome.type === "failed") throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
   // Locked: another command was faster.
   return ensureLocalPlatform(env, Number(new URL(old.endpoint).port));
@@ -135,8 +139,8 @@ function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
-  } catch {
-    return false; // ESRCH: it is gone
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's; else it is gone
   }
 }
 
@@ -163,7 +167,7 @@ export async function startPlatform(env: NodeJS.ProcessEnv, args: string[]): Pro
     });
   }
   const childEnv = Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.test(name)));
-  const child = spawn(process.execPath, [builtFile("main.js"), "platform", "run", ...args], {
+  const child = spawn(process.execPath, ["--disable-sigusr1", builtFile("main.js"), "platform", "run", ...args], {
     cwd: "/",
     env: childEnv,
     detached: true,

@@ -22,14 +22,22 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   const waitMs = flags.waitTimeout === undefined ? DEFAULT_WAIT_MS : milliseconds("--wait-timeout", flags.waitTimeout);
   const trace = new Trace();
   trace.since("start Node and appctl", 0);
-  const { cwd, env, signal } = outer;
+  const { cwd, env } = outer;
+  const early = new AbortController();
   const { deploy, loadFile } = await import("../deploy.ts");
   const what = { file, cwd, env, cacheDir: pathsOf(env).cache, allowScripts: flags.allowScripts, trace };
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
-  const loaded = loadFile({ ...what, signal });
+  const loaded = loadFile({ ...what, signal: AbortSignal.any([outer.signal, early.signal]) });
   loaded.catch(() => undefined); // told where it is awaited
   const renderer = await deployRenderer(outer, flags.output, flags.color);
   const io = besideProgress(outer, renderer.progress);
+  const leave = async () => {
+    early.abort(new Error("the command has ended"));
+    await loaded.then(
+      ({ tidied }) => tidied,
+      () => undefined, // told already, or not asked for any more
+    );
+  };
   try {
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);
@@ -66,6 +74,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     renderer.end();
   } finally {
     renderer.progress.stop();
+    await leave();
     if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);
   }
 }

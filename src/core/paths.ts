@@ -10,7 +10,7 @@ export interface Paths {
   cache: string;
   /** The local platform's state: database, images, logs, keys. 0700. */
   state: string;
-  /** Short-lived sockets of the local platform; short, because a unix socket's path ends at 107 bytes. 0700. */
+  /** Short-lived sockets of the local platform; short, because a unix socket's path ends at 107 bytes. Nobody else can list it. */
   runtime: string;
   /**
    * What other users than the platform's have to reach: content of the apps that run as users of their own. Outside of every

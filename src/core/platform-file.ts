@@ -14,6 +14,8 @@ export interface PlatformFile {
   version: string;
   /** Arguments of `platform run` that start an equal platform. Absent in files of versions before there were any. */
   args?: string[];
+  /** Where its master key lies, when that is not the usual place; null: there. Absent as {@link args}. */
+  masterKeyFile?: string | null;
   startedAt: string;
   /** Key of the proof in `GET /api/v1/health?nonce=`: shows that the listener is this platform and not another program. */
   proofKey: string;

@@ -45,6 +45,9 @@ interface Entry {
 
 type Seen = FailureFacts & { stderr: string[]; error: PrintedError | undefined; denial: Denial | undefined };
 
+/** What the files of a replica may take when its App says nothing. */
+export const DEFAULT_STORAGE = "2Gi";
+
 const LAST_LINES = 20;
 const LONGEST_LINE = 2000;
 
@@ -63,7 +66,7 @@ const CATALOGUE = [
   {
     code: "OUT_OF_STORAGE",
     fits: ({ exit }) => exit?.outOfStorage === true,
-    message: ({ spec }) => `its files took more than its limit of ${spec.limits.ephemeralStorage ?? "2Gi"}`,
+    message: ({ spec }) => `its files took more than its limit of ${spec.limits.ephemeralStorage ?? DEFAULT_STORAGE}`,
     hint: () => "write less, or raise limits.ephemeralStorage; files of a replica go with it in any case",
   },
   {

@@ -75,6 +75,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       address: platform.address,
       version: version(),
       args: argumentsOf(options),
+      masterKeyFile: env["APPCTL_MASTER_KEY_FILE"] || null,
       startedAt: new Date().toISOString(),
       proofKey: platform.proofKey,
     };

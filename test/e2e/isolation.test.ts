@@ -158,6 +158,34 @@ describe.skipIf(!isRoot)("with a user for each app", () => {
     expect(await n.ask("program", "", `kill -0 ${replicas[0]?.pid}`)).toBe("refused 1");
   });
 
+  it("no app puts something else in the place of its socket, to which the platform connects as root", async () => {
+    const swap =
+      'ln -sfn /run/other.sock "$HOME/../s"; rm -f "$HOME/../s"; mv "$HOME/../s" "$TMPDIR/s"; ls -ld "$HOME/../s"';
+    expect(await n.ask("shell", "sh", swap)).toMatch(/^ran s/);
+    expect(await n.ask("shell", "", "")).toBe("up");
+  });
+
+  it("nobody opens a debugger by a signal", async () => {
+    const { pid } = await n.world.json<PlatformStatus>(["platform", "status"]);
+    process.kill(pid, "SIGUSR1");
+    const { replicas } = await n.world.json<AppStatus>(["get", "apps", "neighbour"]);
+    process.kill(replicas[0]?.pid ?? 0, "SIGUSR1");
+    expect(await n.ask("spy", "", "")).toBe("up");
+    expect(await n.world.ok(["platform", "logs"])).not.toContain("Debugger listening");
+    expect(await n.world.ok(["logs", "apps", "neighbour"])).not.toContain("Debugger listening");
+  });
+
+  it("NODE_OPTIONS do not widen what an app may do", async () => {
+    const folder = n.world.folder("wide", {
+      "app.ts": spy("wide", withoutShell).replace(
+        "requiresAuth",
+        'env: { NODE_OPTIONS: "--allow-fs-read=*" }, requiresAuth',
+      ),
+    });
+    const { code, stderr } = await n.world.run(["deploy", "apps", "app.ts"], { cwd: folder });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("NODE_OPTIONS changes what it may do")]);
+  });
+
   it("an app without child processes among its imports cannot start one", async () => {
     expect(await n.ask("spy", "sh", "id")).toBe("refused ERR_ACCESS_DENIED");
   });

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { chownSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { secretFilesRoot } from "../../src/engine/local/process/secret-values.ts";
@@ -10,9 +10,8 @@ if (!possible) console.warn("SKIPPED test/engine/secret-files.test.ts: needs roo
 it.skipIf(!possible)("does not use, or remove, a folder in shared memory that another user made", () => {
   const name = `appctl-test-${process.pid}`;
   const dir = join(memory, name);
-  expect(secretFilesRoot(name, "/fallback")).toBe(dir);
-  mkdirSync(dir);
   try {
+    expect(secretFilesRoot(name, "/fallback")).toBe(dir);
     expect(secretFilesRoot(name, "/fallback")).toBe(dir);
     chownSync(dir, 65534, 65534);
     expect(secretFilesRoot(name, "/fallback")).toBe("/fallback/secrets");

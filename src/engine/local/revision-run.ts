@@ -150,6 +150,7 @@ export class RevisionRun {
         if (signal.aborted) break;
         ({ cause, healthyMs } = await this.#startAndWait(content));
       } catch (error) {
+        content = undefined; // it may be gone: the next start makes it ready again
         cause = error instanceof StartFailure ? error.failure : engineError(error);
       }
       if (signal.aborted) break;

@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -97,6 +98,29 @@ describe.skipIf(!isRoot)("isolation as root", () => {
     });
     await vi.waitUntil(() => !existsSync(join(base, "gone")), { timeout: 30_000 });
     expect(["alive", "foreign", "mine"].map((name) => existsSync(join(base, name)))).toEqual([true, true, true]);
+  });
+});
+
+describe.skipIf(!isRoot)("isolation that was had before", () => {
+  it("is not given up for a passing fault: apps must not become root's", () => {
+    const stateDir = temporaryDirectory();
+    const options = { stateDir, sharedDir: join(passable(), "tree"), node: "/bin/sh", log: () => undefined };
+    createIsolation(options).userOf(ref);
+    writeFileSync(join(stateDir, "app-users.json"), "{");
+    expect(() => createIsolation(options)).toThrow("apps ran as users of their own, and now they cannot");
+  });
+
+  it("ends what has escaped an app that is deleted", async () => {
+    const isolation = createIsolation({
+      stateDir: temporaryDirectory(),
+      sharedDir: join(passable(), "tree"),
+      node: "/bin/sh",
+      log: () => undefined,
+    });
+    const escaped = spawn("/bin/sleep", ["1000"], { ...isolation.userOf(ref), cwd: "/", env: {}, detached: true });
+    const ended = once(escaped, "exit");
+    await isolation.forget(ref);
+    expect((await ended)[1]).toBe("SIGKILL");
   });
 });
 

@@ -6,8 +6,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { messageOf } from "../../../core/errors.ts";
 import { membersOf, removeGroup } from "./cgroup.ts";
+import type { AppUser } from "./isolation/isolation.ts";
 import { bootId, groupIsAlive, processesWithEnv, startTimeOf } from "./proc.ts";
+import { removeHome } from "./replica-home.ts";
 
 /** Environment variable that marks a replica's processes; its value is {@link ReplicaRecord.id}. */
 export const MARKER = "APPCTL_REPLICA_ID";
@@ -20,8 +23,12 @@ export interface ReplicaRecord {
   /** Clock ticks since boot at which `pid` started: together they name a process for good. */
   startTime?: number;
   boot: string;
-  /** Directories of the replica to remove. */
+  /** Its directory, which the app could write. In records of older versions it is among `dirs`. */
+  home?: string;
+  /** Directories of the replica that only the platform could change. */
   dirs: string[];
+  /** The user that it ran as, when that was not the platform's own. */
+  user?: AppUser | undefined;
   cgroups: string[];
 }
 
@@ -53,17 +60,24 @@ export class ReplicaLedger {
     rmSync(this.#file(record.id), { force: true });
   }
 
-  /** Ends the replicas of a killed platform and removes what they had. Gives the number of those that still ran. */
-  async recover(): Promise<number> {
+  /**
+   * Ends the replicas of a killed platform and removes what they had. Gives the number of those that still ran. What cannot
+   * be removed is told and kept in mind for the next time: it must not keep the platform from starting.
+   */
+  async recover(log: (message: string) => void): Promise<number> {
     let ended = 0;
     for (const name of readdirSync(this.#dir)) {
       const file = join(this.#dir, name);
       const record = name.endsWith(".json") ? readRecord(file) : undefined;
-      if (record) {
-        if (record.boot === this.#boot && (await endReplica(record))) ended++;
-        await cleanUp(record);
+      try {
+        if (record) {
+          if (record.boot === this.#boot && (await endReplica(record))) ended++;
+          await cleanUp(record);
+        }
+        rmSync(file, { force: true });
+      } catch (error) {
+        log(`what replica ${record?.id} had could not be removed: ${messageOf(error)}`);
       }
-      rmSync(file, { force: true });
     }
     return ended;
   }
@@ -89,15 +103,16 @@ async function endReplica(record: ReplicaRecord): Promise<boolean> {
   return true;
 }
 
-async function cleanUp(record: Pick<ReplicaRecord, "id" | "dirs" | "cgroups">): Promise<void> {
-  // What had left the replica's process group is known by its mark.
+async function cleanUp(record: Pick<ReplicaRecord, "id" | "home" | "dirs" | "user" | "cgroups">): Promise<void> {
+  // What had left the replica's process group is known by its mark and by its control groups. First every process, then files.
   for (const pid of processesWithEnv(MARKER, record.id)) killIfAlive(pid);
-  for (const dir of record.dirs) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   for (let waited = 0; waited < VANISH_MS; waited += 10) {
-    if (record.cgroups.filter((dir) => existsSync(dir) && !removeGroup(dir)).length === 0) return;
+    if (record.cgroups.filter((dir) => existsSync(dir) && !removeGroup(dir)).length === 0) break;
     for (const pid of record.cgroups.flatMap(membersOf)) killIfAlive(pid);
     await delay(10);
   }
+  for (const dir of record.dirs) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  if (record.home !== undefined) await removeHome(record.home, record.user);
 }
 
 function killIfAlive(target: number): void {

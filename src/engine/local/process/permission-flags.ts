@@ -1,7 +1,7 @@
 /** Node's permission model (nodejs.org/api/permissions.html) for a replica. Its flags are not V8's, so they cost no time. */
 import type { Permission } from "../../../contract/types.ts";
 
-/** What a replica may do. Paths are absolute directories, which have to be there when it starts. */
+/** What a replica may do. Paths are absolute directories; one that is not there when it starts is not opened later. */
 export interface PermissionPlan {
   /** May be read. */
   read: readonly string[];
@@ -18,8 +18,11 @@ const PUBLIC = [
   "/lib/",
   "/lib64/",
   "/bin/",
-  "/etc/ssl/",
-  "/etc/pki/",
+  "/etc/ssl/certs/",
+  "/etc/ssl/openssl.cnf",
+  "/etc/pki/tls/certs/",
+  "/etc/pki/tls/openssl.cnf",
+  "/etc/pki/ca-trust/",
   "/etc/hosts",
   "/etc/hostname",
   "/etc/localtime",
@@ -40,6 +43,8 @@ const CLOSES_NETWORK = 25;
 /** The flags. */
 export function permissionFlags({ read, write, permissions, nodeMajor }: PermissionPlan): string[] {
   return [
+    // A neighbour's signal must not open the debugger of this one.
+    "--disable-sigusr1",
     "--permission",
     ...[...PUBLIC, "/dev/null", ...read, ...write].map((path) => `--allow-fs-read=${path}`),
     ...["/dev/null", ...write].map((path) => `--allow-fs-write=${path}`),

@@ -23,6 +23,8 @@ export interface ProcessPlan {
   token: string | undefined;
   /** The process has a channel on which it says that it listens, and which closes when the platform dies. */
   channel: boolean;
+  /** Called when it says so, before anybody connects to it. When it throws, the process is ended. */
+  listens(): void;
   /** SIGTERM goes to the whole group, because the leader is a shell that does not pass it on. */
   signalsGroup: boolean;
   /** Watches its memory, where no control group limits it. */
@@ -58,6 +60,8 @@ export async function startProcess(plan: ProcessPlan): Promise<RunningReplica> {
   const replica = new ProcessReplica(plan, child, pid);
   try {
     plan.group?.add(pid);
+    // A shell is fast: what it has started by now goes along.
+    if (plan.signalsGroup) for (const started of processTree(pid)) plan.group?.add(started);
   } catch {
     // it ended before it could be put there
   }
@@ -89,7 +93,7 @@ class ProcessReplica implements RunningReplica {
     this.pid = pid;
     this.address = plan.address;
     this.token = plan.token;
-    this.listening = plan.channel ? listeningMessage(child) : undefined;
+    this.listening = plan.channel ? listeningMessage(child, () => this.#listens()) : undefined;
     child.on("error", () => {
       // a failed kill or a message that could not be sent: the exit tells what matters
     });
@@ -155,6 +159,17 @@ class ProcessReplica implements RunningReplica {
     this.#signal(-this.pid, "SIGKILL");
   }
 
+  /** False for a replica that is ended instead. */
+  #listens(): boolean {
+    try {
+      this.#plan.listens();
+      return true;
+    } catch {
+      void this.kill();
+      return false;
+    }
+  }
+
   #signal(target: number, signal: NodeJS.Signals): void {
     try {
       process.kill(target, signal);
@@ -186,10 +201,16 @@ class ProcessReplica implements RunningReplica {
   }
 }
 
-function listeningMessage(child: ChildProcess): Promise<void> {
+function listeningMessage(child: ChildProcess, mayServe: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     child.on("message", (message) => {
-      if (typeof message === "object" && message !== null && "type" in message && message.type === "listening")
+      if (
+        typeof message === "object" &&
+        message !== null &&
+        "type" in message &&
+        message.type === "listening" &&
+        mayServe()
+      )
         resolve();
     });
   });

@@ -1,11 +1,11 @@
 /** The runtime `process`: a replica is a child process that runs the unpacked image. Nothing has to be installed for it. */
 import { createHash, randomBytes } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AppRef, AppSpec, Permission } from "../../../contract/types.ts";
 import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
-import { engineError, explainFailure, imageUnreadable } from "../../causes.ts";
+import { DEFAULT_STORAGE, engineError, explainFailure, imageUnreadable } from "../../causes.ts";
 import type { RunnableRevision } from "../../engine.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
@@ -19,13 +19,14 @@ import {
 } from "../runtime.ts";
 import { Cgroups, type Limits } from "./cgroup.ts";
 import { FreePorts } from "./free-port.ts";
-import { type AppUser, type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
+import { type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
 import { MARKER, ReplicaLedger } from "./ledger.ts";
 import { MEMORY_LOOK_MS, MemoryWatch } from "./memory-watch.ts";
 import { permissionFlags } from "./permission-flags.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
 import { startProcess } from "./process-replica.ts";
 import { replicaEnv } from "./replica-env.ts";
+import { makeHome, SOCKET, sealHome } from "./replica-home.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
 import { STORAGE_LOOK_MS, StorageWatch } from "./storage-watch.ts";
 
@@ -61,8 +62,6 @@ const LONGEST_SOCKET_PATH = 107;
 const UNSUPPORTED = ["sharedMemory", "accelerator"] as const;
 /** Processes and threads that a replica may have, its own included: more than any app needs, too few for a fork bomb. */
 const MOST_TASKS = 1024;
-/** What the files of a replica may take when its App says nothing. */
-const DEFAULT_STORAGE = "2Gi";
 /** What leads out of Node's permission model, in words. */
 const WIDENED: Record<Permission, string> = {
   addons: "load native code",
@@ -105,7 +104,7 @@ class ProcessRuntime implements Runtime {
     const name = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
     this.#ledger = new ReplicaLedger(join(options.stateDir, "replicas"));
     this.#cgroups = options.cgroups ?? Cgroups.detect(name);
-    this.#secretFiles = secretFilesRoot(name, options.runtimeDir);
+    this.#secretFiles = secretFilesRoot(name, options.runtimeDir, this.#isolation.ownUsers ? 0o711 : 0o700);
   }
 
   facts() {
@@ -147,14 +146,14 @@ class ProcessRuntime implements Runtime {
   }
 
   async recover(): Promise<void> {
-    const ended = await this.#ledger.recover();
-    await rm(this.#secretFiles, { recursive: true, force: true });
+    const ended = await this.#ledger.recover(this.#options.log);
     if (ended > 0) this.#options.log(`ended ${ended} replica(s) that an earlier platform left running`);
   }
 
   async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content> {
+    const places = this.#isolation.placesOf(ref);
     try {
-      const { dir, packagesDir } = await this.#options.prepare(revision.digest, this.#isolation.placesOf(ref), signal);
+      const { dir, packagesDir } = await this.#options.prepare(revision.digest, places, signal);
       return { dir, packagesDir, roots: [...new Set([realpathSync(dir), dir])] };
     } catch (error) {
       throw new StartFailure(imageUnreadable(revision.digest, error), { cause: error });
@@ -171,7 +170,7 @@ class ProcessRuntime implements Runtime {
     const isFramework = spec.kind === "framework";
     const ownPort = isFramework ? undefined : await this.#ports.take();
     const limits = limitsOf(spec);
-    const record = { id, dirs: [home, secretDir], cgroups: this.#cgroups.dirsOf(id) };
+    const record = { id, home, dirs: [secretDir], user, cgroups: this.#cgroups.dirsOf(id) };
     const ended = async () => {
       if (ownPort !== undefined) this.#ports.release(ownPort);
       await this.#ledger.settle(record).catch((error) => {
@@ -181,9 +180,9 @@ class ProcessRuntime implements Runtime {
     };
     this.#ledger.write(record);
     try {
-      for (const dir of [home, join(home, "home"), join(home, "tmp")]) makeOwned(dir, user);
+      makeHome(home, user, isFramework);
       const address: ReplicaAddress =
-        ownPort === undefined ? { socketPath: join(home, "s") } : { host: "127.0.0.1", port: ownPort };
+        ownPort === undefined ? { socketPath: join(home, SOCKET) } : { host: "127.0.0.1", port: ownPort };
       const token = isFramework ? randomBytes(32).toString("hex") : undefined;
       const env = replicaEnv({
         node: this.#isolation.node,
@@ -201,6 +200,7 @@ class ProcessRuntime implements Runtime {
           ...(token === undefined ? {} : { APPCTL_REPLICA_TOKEN: token }),
         },
       });
+      if (isFramework) refuseWiderOptions(env["NODE_OPTIONS"]);
       if (!existsSync(content.dir)) {
         throw new StartFailure(imageUnreadable(revision.digest, new Error("its directory is gone")));
       }
@@ -213,6 +213,7 @@ class ProcessRuntime implements Runtime {
         address,
         token,
         channel: isFramework,
+        listens: () => user && sealHome(home, user),
         signalsGroup: spec.kind === "command",
         watchMemory: watched ? (pid, over) => this.#memory.watch(pid, limits.memoryBytes ?? 0, over) : undefined,
         group: this.#cgroups.create(id, limits),
@@ -278,7 +279,14 @@ function limitsOf(spec: AppSpec): Limits {
   };
 }
 
-function makeOwned(dir: string, user: AppUser | undefined): void {
-  mkdirSync(dir, { mode: 0o700 });
-  if (user) chownSync(dir, user.uid, user.gid);
+const WIDER_OPTIONS = /--(?:no-)?(?:experimental-)?(?:permission|allow-)/;
+
+/** Node adds up what its arguments and `NODE_OPTIONS` allow: what an app may do is said by its permissions alone. */
+function refuseWiderOptions(options: string | undefined): void {
+  if (options === undefined || !WIDER_OPTIONS.test(options)) return;
+  throw new StartFailure({
+    code: "NOT_PERMITTED",
+    message: `NODE_OPTIONS changes what it may do (${WIDER_OPTIONS.exec(options)?.[0]}…)`,
+    hint: 'take it out of NODE_OPTIONS; the App says what it may do: permissions: ["child-process", "worker", "addons"]',
+  });
 }

@@ -1,7 +1,7 @@
 /** Gives a replica its secrets: as values for its environment, or as files with the exact bytes. */
 
 import type { Buffer } from "node:buffer";
-import { accessSync, chownSync, constants, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, chmodSync, constants, lchownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redacted } from "../../../core/redacted.ts";
 import { secretNotText, secretUnreadable } from "../../causes.ts";
@@ -15,23 +15,26 @@ export type SecretReader = (id: string, version: number) => Promise<Redacted<Buf
 
 const MEMORY_FILES = "/dev/shm";
 
-/** Where secret files lie: in memory where the machine has a place for it, else beside the sockets. */
-export function secretFilesRoot(name: string, fallback: string): string {
+/**
+ * Makes the directory of secret files: in memory where the machine has a place for it, else beside the sockets. The place in
+ * memory is everybody's, so a folder of that name that another user made is left alone.
+ */
+export function secretFilesRoot(name: string, fallback: string, mode: 0o700 | 0o711 = 0o700): string {
   try {
     accessSync(MEMORY_FILES, constants.W_OK | constants.X_OK);
     const dir = join(MEMORY_FILES, name);
-    const owner = lstatSync(dir, { throwIfNoEntry: false })?.uid;
-    // The place is everybody's: a folder of that name that another user made is left alone.
-    if (owner === undefined || owner === process.getuid?.()) return dir;
+    makePrivateDirectory(dir, mode);
+    return dir;
   } catch {
-    // no shared memory here
+    // no shared memory here, or somebody else has the name
+    return join(fallback, "secrets");
   }
-  return join(fallback, "secrets");
 }
 
 /**
  * Reads `secrets` and gives the variables that carry them. Files go into the directory `replica` below `root`, which is made
- * when it is needed (0700; files 0400) and belongs to `user`, when the app has one of its own.
+ * when it is needed (0700; files 0400). When the app has a `user` of its own, the files are that user's, and the directory is not: nobody but the
+ * platform can change what lies there.
  * Rejects with a {@link StartFailure} when a value cannot be read or cannot be an environment variable.
  */
 export async function giveSecrets(
@@ -49,11 +52,15 @@ export async function giveSecrets(
     if (secret.mount === "file") {
       makePrivateDirectory(root, user ? 0o711 : 0o700);
       const dir = join(root, replica);
-      if (mkdirSync(dir, { recursive: true, mode: 0o700 }) !== undefined && user) chownSync(dir, user.uid, user.gid);
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
       // The variable's name, not the key: it is the one of the two that no other secret of the app has.
       const file = join(dir, secret.envVar);
       writeFileSync(file, bytes, { mode: 0o400, flag: "wx" });
-      if (user) chownSync(file, user.uid, user.gid);
+      if (user) {
+        lchownSync(file, user.uid, user.gid);
+        lchownSync(dir, process.getuid?.() ?? 0, user.gid);
+        chmodSync(dir, 0o710);
+      }
       variables[secret.envVar] = file;
     } else variables[secret.envVar] = textOf(secret.key, bytes);
   }

@@ -4,7 +4,7 @@
  */
 import { lstat, readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { processTree } from "./proc.ts";
+import { listProcesses, type ProcessEntry, processTree } from "./proc.ts";
 
 /** A replica to watch. */
 export interface WatchedStorage {
@@ -61,8 +61,9 @@ export class StorageWatch {
       if (free > this.#freeThen - NOTICEABLE && now - this.#lookedAt < LONGEST_PAUSE_MS) return;
       this.#freeThen = free;
       this.#lookedAt = now;
+      const processes = listProcesses();
       for (const replica of [...this.#watched]) {
-        const bytes = await storageOf(replica);
+        const bytes = await storageOf(replica, processes);
         if (bytes <= replica.limitBytes || !this.#watched.delete(replica)) continue;
         replica.over();
       }
@@ -75,7 +76,7 @@ export class StorageWatch {
 }
 
 /** What the replica's files take, in bytes; stops adding up once it is over the limit. */
-async function storageOf({ dirs, pid, limitBytes }: WatchedStorage): Promise<number> {
+async function storageOf({ dirs, pid, limitBytes }: WatchedStorage, processes: ProcessEntry[]): Promise<number> {
   let bytes = 0;
   const pending = [...dirs];
   for (let dir = pending.pop(); dir !== undefined && bytes <= limitBytes; dir = pending.pop()) {
@@ -89,13 +90,13 @@ async function storageOf({ dirs, pid, limitBytes }: WatchedStorage): Promise<num
       if (bytes > limitBytes) return bytes;
     }
   }
-  return bytes + (await nameless(pid));
+  return bytes + (await nameless(processTree(pid, processes)));
 }
 
-/** Bytes of files that have no name any more but are still open in the replica's processes. */
-async function nameless(root: number): Promise<number> {
+/** Bytes of files that have no name any more but are still open in these processes. */
+async function nameless(pids: readonly number[]): Promise<number> {
   const files = new Map<string, number>();
-  for (const pid of processTree(root)) {
+  for (const pid of pids) {
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
       const found = await stat(`/proc/${pid}/fd/${fd}`).catch(() => undefined); // closed meanwhile
       if (found?.isFile() && found.nlink === 0) files.set(`${found.dev}:${found.ino}`, found.blocks * 512);

@@ -1,9 +1,9 @@
 /** Finds out how well apps can be kept apart on this machine. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf } from "../../../../core/errors.ts";
+import { AppctlError, ExitCode, messageOf } from "../../../../core/errors.ts";
 import { type Isolation, sameUser } from "./isolation.ts";
 import { adoptNode, makePassable, makeTree, sweepTrees } from "./shared-tree.ts";
 import { UserBook } from "./user-book.ts";
@@ -37,6 +37,8 @@ export function createIsolation(options: IsolationOptions): Isolation {
     sweepTrees(sharedDir).catch((error) => log(`${sharedDir}: what is left of others stays: ${messageOf(error)}`));
     return userEach(stateDir, sharedDir, reachable, range);
   } catch (error) {
+    // Apps that had users of their own must not become root's because of a passing fault.
+    if (existsSync(bookOf(stateDir))) throw isolationLost(error);
     log(`apps get no users of their own: ${messageOf(error)}`);
     return sameUser(stateDir, node, messageOf(error));
   }
@@ -45,18 +47,33 @@ export function createIsolation(options: IsolationOptions): Isolation {
 /** Lets a real process of the range's last user look. */
 function isReachable(node: string, dir: string, range: UserRange): boolean {
   const { uid, gid } = userAt(range, range.count - 1);
-  const { status } = spawnSync("/bin/sh", ["-c", 'test -x "$0" && test -x "$1"', node, dir], {
+  const { status, error } = spawnSync("/bin/sh", ["-c", 'test -x "$0" && test -x "$1"', node, dir], {
     uid,
     gid,
     cwd: "/",
     env: {},
     stdio: "ignore",
   });
+  if (status === null) throw error ?? new Error("a process of another user was killed");
   return status === 0;
 }
 
+function bookOf(stateDir: string): string {
+  return join(stateDir, "app-users.json");
+}
+
+function isolationLost(cause: unknown): AppctlError {
+  return new AppctlError({
+    code: "ISOLATION_LOST",
+    exit: ExitCode.unavailable,
+    message: `apps ran as users of their own, and now they cannot: ${messageOf(cause)}`,
+    hint: "mend that, and start the platform again; it does not run them as root instead",
+    cause,
+  });
+}
+
 function userEach(stateDir: string, sharedDir: string, node: string, range: UserRange): Isolation {
-  const book = new UserBook(join(stateDir, "app-users.json"), range.count);
+  const book = new UserBook(bookOf(stateDir), range.count);
   const appsDir = join(sharedDir, "apps");
   const layersDir = join(sharedDir, "layers");
   makePassable(appsDir);
@@ -78,7 +95,10 @@ function userEach(stateDir: string, sharedDir: string, node: string, range: User
     async forget(ref) {
       const number = book.remove(ref);
       if (number === undefined) return;
-      await rm(join(appsDir, String(userAt(range, number).uid)), { recursive: true, force: true });
+      const { uid, gid } = userAt(range, number);
+      // Whatever of it has escaped its replicas ends with its user: the signal goes to all that this user may signal.
+      spawnSync("/bin/sh", ["-c", "kill -9 -1"], { uid, gid, cwd: "/", env: {}, stdio: "ignore" });
+      await rm(join(appsDir, String(uid)), { recursive: true, force: true });
     },
   };
 }
