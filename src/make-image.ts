@@ -1,6 +1,7 @@
 /** The deploy pipeline's middle: an app's environment image, found or built, and the app image on top of it, uploaded. */
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { readDockerIgnore } from "./app/docker-ignore.ts";
 import { collectIncluded } from "./app/include.ts";
 import { type LoadedFile, packagesFor } from "./app/load.ts";
 import type { LoadedApp } from "./app/validate.ts";
@@ -11,6 +12,7 @@ import { builtFile } from "./core/assets.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
 import type { Trace } from "./core/trace.ts";
 import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
+import { type CopiedFile, readCopied } from "./image/copied-files.ts";
 import {
   buildEnvironment,
   type EnvironmentContext,
@@ -61,13 +63,17 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const wanted = { name: app.image.name, packages, env: app.image.env };
-  const resolvePackages = () => planEnvironment(wanted, { ...context, cwd: options.cwd });
+  const { name, env, entrypoint, force } = app.image;
+  const copied = copiedFiles(app, loaded);
+  const resolvePackages = async () => {
+    const wanted = { name, packages, env, entrypoint, copy: await copied };
+    return planEnvironment(wanted, { ...context, refresh: force });
+  };
   const plan = trace.time("resolve the image's packages", resolvePackages);
-  const pack = async () => packApp(await appFiles(app, loaded), imageCache(cacheDir), signal);
+  const pack = async () => packApp(await appFiles(app, loaded, await copied), imageCache(cacheDir), signal);
   const layer = trace.time("pack the app", pack);
-  // Both are awaited when they are needed; until then a failure is nobody's yet.
-  for (const work of [plan, layer]) work.catch(() => undefined);
+  // Each is awaited when it is needed; until then a failure is nobody's yet.
+  for (const work of [copied, plan, layer]) work.catch(() => undefined);
   return { app, layer, plan, context, progress };
 }
 
@@ -86,13 +92,16 @@ export async function* makeImage(
   for (const message of plan.warnings) yield { type: "warning", message };
 
   const reference = `${registry}/${plan.reference}`;
-  const found = await trace.time("look for the environment image", () => existing(plan, layout, options));
-  yield { type: "image", state: found ? "found" : "missing", reference };
+  const { force = false } = app.image;
+  const found = force
+    ? undefined
+    : await trace.time("look for the environment image", () => existing(plan, layout, options));
+  yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference };
   let environment = found?.image;
   // What the platform does not have under its name yet goes there with the app.
   let unnamed = found?.unnamed;
   if (!environment) {
-    const build = () => buildEnvironment(plan, layout, context);
+    const build = () => buildEnvironment(plan, layout, { ...context, force });
     const built = yield* progress.during(trace.time("build the environment image", build));
     environment = built;
     unnamed = built.descriptor;
@@ -167,9 +176,25 @@ async function existing(
   return { image: { reference: plan.reference, manifest, config } };
 }
 
-/** The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for. */
-async function appFiles(app: LoadedApp, { bundle, apps }: LoadedFile): Promise<AppFile[]> {
-  const included = await collectIncluded(bundle.root, app.include);
+/** The files that the ImageSpec copies. */
+async function copiedFiles({ image }: LoadedApp, { bundle }: LoadedFile): Promise<CopiedFile[]> {
+  if (!image.copy?.length) return [];
+  const ignored = await readDockerIgnore(bundle.root);
+  const field = "containerImage.copy";
+  return readCopied(await collectIncluded(bundle.root, image.copy, { field, code: "INVALID_COPY", ignored }));
+}
+
+/**
+ * The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for, without those
+ * that the environment image has already.
+ */
+async function appFiles(
+  app: LoadedApp,
+  { bundle, apps }: LoadedFile,
+  copied: readonly CopiedFile[],
+): Promise<AppFile[]> {
+  const below = new Set(copied.map(({ path }) => path));
+  const included = (await collectIncluded(bundle.root, app.include)).filter(({ path }) => !below.has(path));
   const known = apps.flatMap(({ app: other }) => (other ? [other.spec] : []));
   const facts = {
     apps: Object.fromEntries(

@@ -14,7 +14,7 @@ export interface Layer {
 
 /** How a layer is made. `role` is written on its descriptor; `level` is gzip's, 1 to 9. */
 export interface LayerOptions {
-  role: "packages" | "app";
+  role: "packages" | "copy" | "app";
   level: number;
   signal?: AbortSignal | undefined;
 }

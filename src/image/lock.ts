@@ -35,7 +35,7 @@ export interface ResolvedLock {
 }
 
 /** Name of the project that npm sees; nobody else does. */
-const PROJECT = "appctl-image";
+export const PROJECT = "appctl-image";
 
 /** A lock of no packages. */
 export function emptyLock(): ResolvedLock {

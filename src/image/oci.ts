@@ -13,7 +13,7 @@ export const MediaType = {
   layer: "application/vnd.oci.image.layer.v1.tar+gzip",
 } as const;
 
-/** Annotation of a layer descriptor that says what the layer is for: `packages` or `app`. Base layers have none. */
+/** Annotation of a layer descriptor that says what the layer is for: `packages`, `copy` or `app`. Base layers have none. */
 export const LAYER_ROLE = "appctl.layer";
 /** Annotation of a descriptor in `index.json` that carries the reference: `<name>:<tag>` (image-spec, annotations.md). */
 export const REF_NAME = "org.opencontainers.image.ref.name";

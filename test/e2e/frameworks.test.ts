@@ -74,6 +74,37 @@ describe("an app of every kind", () => {
     expect((await get(`${endpoint}/`)).body).toBe("hello from a shell");
   });
 
+  it("an entry point before the args, files that the image copies, and an image that is always built", async () => {
+    const app = (text: string) => `import { App, ImageSpec } from "appctl";
+      export default new App({ name: "entry", requiresAuth: false, args: ["${text}"], include: ["cli.js", "pages"],
+        containerImage: new ImageSpec({ entrypoint: ["node", "cli.js"], copy: ["pages"], force: true }) });`;
+    const dir = world.folder("entry", {
+      "app.ts": app("one"),
+      "cli.js": `const { readFileSync } = require("node:fs");
+        const pages = readFileSync("pages/index.html", "utf8") + require("node:fs").existsSync("pages/draft.html");
+        require("node:http").createServer((q, s) => s.end(process.argv[2] + " " + pages)).listen(process.env.PORT);`,
+      "pages/index.html": "page",
+      "pages/draft.html": "not finished",
+      ".dockerignore": "**/draft.html\n",
+    });
+    const first = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
+    expect(first).toMatch(/entry-image:[\w-]{22} is built anew \(force\)\. Building…/);
+    const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "entry"]);
+    // The App's own include is not bound by .dockerignore.
+    expect((await get(`${endpoint}/`)).body).toBe("one pagetrue");
+
+    world.folder("entry", { "app.ts": app("two") });
+    const tagOf = (text: string) => /entry-image:([\w-]{22}) /.exec(text)?.[1];
+    const second = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
+    expect(tagOf(second)).toBe(tagOf(first));
+    expect((await get(`${endpoint}/`)).body).toBe("two pagetrue");
+
+    world.folder("entry", { "pages/index.html": "other" });
+    const third = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
+    expect(tagOf(third)).not.toBe(tagOf(first));
+    expect((await get(`${endpoint}/`)).body).toBe("two othertrue");
+  });
+
   it("a folder with a package.json of its own and its own packages, some in the image's layer only", async () => {
     const dir = world.folder("own", {
       "package.json": JSON.stringify({ name: "own", type: "module", dependencies: { "is-number": "7.0.0" } }),
