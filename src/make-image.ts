@@ -63,10 +63,11 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const { name, env, entrypoint, force } = app.image;
+  const { name, env, entrypoint, force, requirements: written } = app.image;
+  const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
-    const wanted = { name, packages, env, entrypoint, copy: await copied };
+    const wanted = { name, packages, requirements, env, entrypoint, copy: await copied };
     return planEnvironment(wanted, { ...context, refresh: force });
   };
   const plan = trace.time("resolve the image's packages", resolvePackages);

@@ -1,3 +1,5 @@
+import { isAbsolute, posix } from "node:path";
+import { LOCK_NAMES } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import type { AppSpec } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
@@ -14,6 +16,8 @@ export interface ImageOptions {
   packages: string[];
   env: Record<string, string>;
   builder: "default";
+  /** Path of the lock file that the packages come from, relative to the bundle's `root`. */
+  requirements?: string;
   /** Globs of files that go into the environment image, relative to the bundle's `root`. */
   copy?: string[];
   /** What the app's `args` are handed to. */
@@ -27,6 +31,7 @@ const SUPPORTED = {
   builder: true,
   packages: true,
   env: true,
+  requirements: true,
   copy: true,
   entrypoint: true,
   force: true,
@@ -35,7 +40,6 @@ const SUPPORTED = {
 const NEEDS_BUILDER = { commands: true, aptPackages: true } as const;
 /** Options of ImageSpec that no builder honours in this version. */
 const UNSUPPORTED = {
-  requirements: true,
   baseImage: true,
   registry: true,
   platform: true,
@@ -76,7 +80,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, env, copy, entrypoint, force } = options;
+  const { name, builder, packages, requirements, env, copy, entrypoint, force } = options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -97,6 +101,14 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   }
   if (packages !== undefined) image.packages = checkPackages(packages, `${path}.packages`, faults);
   if (env !== undefined) image.env = checkEnvironment(env, `${path}.env`, faults);
+  if (requirements !== undefined) {
+    const file = checkRequirements(requirements, `${path}.requirements`, faults);
+    if (file !== undefined) image.requirements = file;
+    if (Array.isArray(packages) && packages.length > 0) {
+      const message = "cannot stand beside packages: the lock file says which packages there are";
+      faults.push({ path: `${path}.requirements`, message, hint: "npm install adds a package to it." });
+    }
+  }
   if (copy !== undefined) image.copy = checkTexts(copy, `${path}.copy`, 'globs such as ["assets/**"]', faults);
   if (entrypoint !== undefined) {
     image.entrypoint = checkTexts(entrypoint, `${path}.entrypoint`, 'texts such as ["node", "cli.js"]', faults);
@@ -118,6 +130,26 @@ export function entrypointFaults({ entrypoint }: ImageOptions, kind: AppSpec["ki
     message: `cannot stand beside ${field}, which is what runs`,
     hint: "Remove it, or give the App args: the entry point is what they are handed to.",
   });
+}
+
+function checkRequirements(raw: Raw, path: string, faults: Fault[]): string | undefined {
+  const name = typeof raw === "string" ? posix.basename(raw) : "";
+  if (typeof raw === "string" && name === "package-lock.json" && !isAbsolute(raw)) return raw;
+  const known = LOCK_NAMES.some((lock) => lock === name);
+  if (known && isAbsolute(String(raw)))
+    faults.push({
+      path,
+      message: "must be relative to the file that has the App",
+      hint: "Other machines have no such path.",
+    });
+  else if (known)
+    faults.push({
+      path,
+      message: `${JSON.stringify(name)} is not supported by this version yet`,
+      hint: "npm install --package-lock-only writes a package-lock.json.",
+    });
+  else faults.push({ path, message: `must be the path of a package-lock.json, not ${describeValue(raw)}` });
+  return undefined;
 }
 
 function checkTexts(raw: Raw, path: string, what: string, faults: Fault[]): string[] {

@@ -24,13 +24,22 @@ import {
   type Platform,
   parseReference,
 } from "./oci.ts";
-import { installPackages, type PackageContext, packagesWithScripts, resolvePackages } from "./packages.ts";
+import {
+  installPackages,
+  type PackageContext,
+  packagesWithScripts,
+  resolvePackages,
+  scriptWarnings,
+} from "./packages.ts";
+import { type Requirements, readRequirements } from "./requirements.ts";
 
 /** The fields of an ImageSpec that decide what the environment image holds, and its name. */
 export interface EnvironmentSpec {
   /** Repository name: `fastapi-with-auth-image`. */
   name: string;
   packages?: readonly string[] | undefined;
+  /** A lock file that the packages come from; `packages` are then those that have to be in it. */
+  requirements?: Requirements | undefined;
   env?: Readonly<Record<string, string>> | undefined;
   /** Reference of the base as written; part of the tag. */
   baseImage?: string | undefined;
@@ -78,14 +87,14 @@ export interface BuiltEnvironment extends EnvironmentImage {
 
 /**
  * Says which image `spec` describes. Nothing is installed; npm is asked only when the lock is not in the cache, or when
- * `refresh` says so (ImageSpec.force). Throws as `resolvePackages`.
+ * `refresh` says so (ImageSpec.force). Throws as `resolvePackages` and `readRequirements`.
  */
 export async function planEnvironment(
   spec: EnvironmentSpec,
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<EnvironmentPlan> {
   const platform = context.platform ?? hostPlatform();
-  const { lock, warnings } = await resolvePackages({ ...context, platform, packages: spec.packages ?? [] });
+  const { lock, warnings } = await resolve(spec, { ...context, platform });
   const env = { ...spec.env };
   const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
   const copy = [...(spec.copy ?? [])];
@@ -97,6 +106,16 @@ export async function planEnvironment(
     ...{ name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, copy, warnings },
     ...(entrypoint ? { entrypoint } : {}),
   };
+}
+
+/** Every package of the image at one version: as the user's lock file has it, or as npm finds it. */
+async function resolve(
+  { requirements, packages = [] }: EnvironmentSpec,
+  context: PackageContext & { refresh?: boolean | undefined },
+): Promise<{ lock: ResolvedLock; warnings: string[] }> {
+  if (requirements === undefined) return resolvePackages({ ...context, packages });
+  const lock = await readRequirements(requirements, packages);
+  return { lock, warnings: scriptWarnings(lock, context.allowScripts) };
 }
 
 /**

@@ -46,7 +46,10 @@ export interface ImageSpecOptions {
   builder?: "default" | "remote" | "docker";
   /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
   packages?: string[];
-  /** A lock file to install from, frozen. */
+  /**
+   * A package-lock.json to install from, as a path relative to the file that declares the app: the packages layer then has
+   * exactly what is locked for running the project beside it, and the bundle nothing of it. Instead of `packages`.
+   */
   requirements?: string;
   /** Reference of the base image. */
   baseImage?: string;

@@ -224,6 +224,19 @@ describe("faults", () => {
       'containerImage.commands needs a builder that runs programs, and the default one runs none | That is builder: "docker"',
     ],
     [{ containerImage: { aptPackages: ["curl"] } }, "containerImage.aptPackages needs a builder that runs programs"],
+    [
+      { containerImage: { requirements: "requirements.txt" } },
+      'containerImage.requirements must be the path of a package-lock.json, not "requirements.txt"',
+    ],
+    [
+      { containerImage: { requirements: "../pnpm-lock.yaml" } },
+      'containerImage.requirements "pnpm-lock.yaml" is not supported by this version yet',
+    ],
+    [{ containerImage: { requirements: "/a/package-lock.json" } }, "containerImage.requirements must be relative"],
+    [
+      { containerImage: { requirements: "package-lock.json", packages: ["hono"] } },
+      "containerImage.requirements cannot stand beside packages",
+    ],
     [{ containerImage: { copy: "assets" } }, 'containerImage.copy must be a list of globs such as ["assets/**"]'],
     [{ containerImage: { copy: ["ok", 5] } }, "containerImage.copy[1] must be text, not 5"],
     [{ containerImage: { force: "yes" } }, 'containerImage.force must be true or false, not "yes"'],

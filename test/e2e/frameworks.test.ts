@@ -1,4 +1,5 @@
-import { symlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { get, repository, World } from "./harness.ts";
@@ -103,6 +104,29 @@ describe("an app of every kind", () => {
     const third = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
     expect(tagOf(third)).not.toBe(tagOf(first));
     expect((await get(`${endpoint}/`)).body).toBe("two othertrue");
+  });
+
+  it("packages from a lock file, at the locked version, whether they are installed beside the app or not", async () => {
+    const dir = world.folder("locked", {
+      "package.json": JSON.stringify({ dependencies: { "is-number": "6.0.0" } }),
+      "src/app.ts": `import { App, ImageSpec } from "appctl";
+        import isNumber from "is-number";
+        import { createRequire } from "node:module";
+        const { version } = createRequire(import.meta.url)("is-number/package.json");
+        export default new App({ name: "locked", requiresAuth: false,
+          containerImage: new ImageSpec().withRequirements("../package-lock.json"),
+          frameworkApp: { fetch: () => new Response(version + " " + isNumber(7)) } });`,
+    });
+    const env = world.env as NodeJS.ProcessEnv;
+    execFileSync("npm", ["install", "--package-lock-only"], { cwd: dir, env, stdio: "ignore" });
+    // A newer version would fit; the lock says which one it is.
+    for (const file of ["package.json", "package-lock.json"]) {
+      const text = readFileSync(join(dir, file), "utf8");
+      writeFileSync(join(dir, file), text.replace(/"is-number": *"6.0.0"/, '"is-number":">=6.0.0"'));
+    }
+    await world.ok(["deploy", "apps", "src/app.ts", "locked"], { cwd: dir });
+    const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "locked"]);
+    expect((await get(`${endpoint}/`)).body).toBe("6.0.0 true");
   });
 
   it("a folder with a package.json of its own and its own packages, some in the image's layer only", async () => {
