@@ -5,13 +5,14 @@ import { readDockerIgnore } from "./app/docker-ignore.ts";
 import { collectIncluded } from "./app/include.ts";
 import { type LoadedFile, packagesFor } from "./app/load.ts";
 import type { LoadedApp } from "./app/validate.ts";
-import { BUNDLE_FILE } from "./bundle/bundle.ts";
+import { BUNDLE_FILE, type Bundle } from "./bundle/bundle.ts";
 import type { Client } from "./client/client.ts";
 import type { ImageReference } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
 import type { Trace } from "./core/trace.ts";
 import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
+import { BOM_TYPE, billOfMaterials } from "./image/bill-of-materials.ts";
 import { type CopiedFile, readCopied } from "./image/copied-files.ts";
 import {
   buildEnvironment,
@@ -23,7 +24,8 @@ import {
 } from "./image/environment.ts";
 import type { Layer } from "./image/layer.ts";
 import { OciLayout } from "./image/layout.ts";
-import type { Descriptor, ImageConfig, Manifest } from "./image/oci.ts";
+import { type Descriptor, type ImageConfig, jsonBytes, type Manifest } from "./image/oci.ts";
+import { attachReferrer, type Referrer } from "./image/referrer.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
 /** What {@link startImage} needs. */
@@ -50,6 +52,8 @@ type InstallOptions = Omit<StartImageOptions, "trace">;
 /** An image whose making has begun, as far as it needs nothing of the platform. */
 export interface StartedImage {
   app: LoadedApp;
+  /** Packages with code in the bundle. */
+  contents: Bundle["contents"];
   /** The app's files in their layer. */
   layer: Promise<Layer>;
   plan: Promise<EnvironmentPlan>;
@@ -75,7 +79,7 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const layer = trace.time("pack the app", pack);
   // Each is awaited when it is needed; until then a failure is nobody's yet.
   for (const work of [copied, plan, layer]) work.catch(() => undefined);
-  return { app, layer, plan, context, progress };
+  return { app, contents: loaded.bundle.contents, layer, plan, context, progress };
 }
 
 /**
@@ -112,10 +116,25 @@ export async function* makeImage(
   const put = async () =>
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
+  const describe = () => attachBill(image, started, plan, layout);
+  const described = trace.time("write its bill of materials", describe);
+  described.catch(() => undefined); // awaited below, when the upload is done
   const nameToo = unnamed && { reference: plan.reference, manifest: base.manifest, descriptor: unnamed };
   const send = () => upload(image, nameToo, layout, options, (step) => progress.push(step));
   yield* progress.during(trace.time("upload what the platform lacks", send));
+  await described;
   return { reference: `${registry}/${image.reference}`, digest: image.digest };
+}
+
+/** Says what ships in the image, in a document that stands beside it on this machine. */
+function attachBill(
+  image: AppImage,
+  { app, contents }: StartedImage,
+  { lock, platform }: EnvironmentPlan,
+  layout: OciLayout,
+): Promise<Referrer> {
+  const bill = billOfMaterials({ name: app.spec.name, contents, lock: lock.lock, platform });
+  return attachReferrer(layout, image, BOM_TYPE, jsonBytes(bill));
 }
 
 /** The images of this machine. */

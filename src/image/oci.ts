@@ -23,15 +23,19 @@ export interface Descriptor {
   mediaType: string;
   digest: string;
   size: number;
+  /** Of an artifact's manifest, in a list of referrers. */
+  artifactType?: string;
   annotations?: Record<string, string>;
 }
 
-/** An image manifest. */
+/** An image manifest, or an artifact's: that has a type, and may name the image that it is about. */
 export interface Manifest {
   schemaVersion: 2;
   mediaType: string;
   config: Descriptor;
   layers: Descriptor[];
+  artifactType?: string;
+  subject?: Descriptor;
   annotations?: Record<string, string>;
 }
 

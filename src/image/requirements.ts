@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type AppctlError, type Fault, messageOf, usageError } from "../core/errors.ts";
-import { type LockEntry, type PackageLock, PROJECT, type ResolvedLock } from "./lock.ts";
+import { type LockEntry, locatePackage, type PackageLock, PROJECT, type ResolvedLock } from "./lock.ts";
 import { parsePackages } from "./package-spec.ts";
 
 /** A lock file. `file` is absolute, `written` is how the ImageSpec names it. */
@@ -130,7 +130,7 @@ function neededPackages(
     const [from, entry] = next;
     for (const kind of KINDS) {
       for (const name of Object.keys(entry[kind] ?? {})) {
-        const path = locate(packages, from, name);
+        const path = locatePackage(packages, from, name);
         const found = path === undefined ? undefined : packages[path];
         if (path === undefined || found === undefined) {
           // What is optional may be left out of a lock; peers are left out where the user's npm is told not to add them.
@@ -155,20 +155,6 @@ function neededPackages(
     }
   }
   return { needed, faults };
-}
-
-/** Where `name` is found from the package at `from`, as Node looks for it. */
-function locate(packages: Record<string, LockEntry>, from: string, name: string): string | undefined {
-  for (let at = from; ; at = parentOf(at)) {
-    const path = at === "" ? `node_modules/${name}` : `${at}/node_modules/${name}`;
-    if (packages[path] !== undefined) return path;
-    if (at === "") return undefined;
-  }
-}
-
-/** The package that has the one at `path` in its own `node_modules`; "" is the project. */
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf("/node_modules/")));
 }
 
 function invalid({ written }: Requirements, faults: Fault[], next: string): AppctlError {

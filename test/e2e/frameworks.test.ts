@@ -2,6 +2,9 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { BillOfMaterials } from "../../src/image/bill-of-materials.ts";
+import { OciLayout } from "../../src/image/layout.ts";
+import type { Descriptor, Manifest } from "../../src/image/oci.ts";
 import { get, repository, World } from "./harness.ts";
 
 // One real app of each kind, from a user's own folder outside of the repository.
@@ -146,6 +149,18 @@ describe("an app of every kind", () => {
     expect(stdout).toMatch(/own-image:[\w-]{22} not found\. Building…/);
     const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "own"]);
     expect((await get(`${endpoint}/`)).body).toBe("hello from a bundled package true");
+
+    // What ships is written down beside the image: the bundle's part by the bundler, the layer's by the lock.
+    const { digest } = await world.json<{ digest: string }>(["deploy", "apps", "app.ts", "own"], { cwd: dir });
+    const images = new OciLayout(join(world.cache, "images"));
+    const list = await images.resolve(`own-image:sha256-${digest.slice("sha256:".length)}`);
+    const { manifests } = await images.readJson<{ manifests: Descriptor[] }>(list?.digest ?? "");
+    const { layers } = await images.readJson<Manifest>(manifests[0]?.digest ?? "");
+    const bill = await images.readJson<BillOfMaterials>(layers[0]?.digest ?? "");
+    expect(bill.components.map(({ purl, properties }) => `${purl} ${properties[0]?.value}`)).toEqual([
+      "pkg:npm/greeting@1.0.0 app",
+      "pkg:npm/is-number@7.0.0 packages",
+    ]);
   });
 
   it("deploys an app's dependencies first", async () => {
