@@ -1,6 +1,6 @@
 import { checkAppPath } from "./copied-files.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment.ts";
-import { type Layer, writeLayer } from "./layer.ts";
+import { type Layer, writeKnownLayer } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "./oci.ts";
 import type { TarEntry } from "./tar.ts";
@@ -48,7 +48,11 @@ export async function packApp(files: readonly AppFile[], layout: OciLayout, sign
     checkAppPath(path);
     return { type: "file", path: `app/${path}`, executable: executable === true, content: bytes };
   });
-  return writeLayer(layout, [{ type: "directory", path: "app" }, ...entries], { role: "app", level: LEVEL, signal });
+  return writeKnownLayer(layout, [{ type: "directory", path: "app" }, ...entries], {
+    role: "app",
+    level: LEVEL,
+    signal,
+  });
 }
 
 /**

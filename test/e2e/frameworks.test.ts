@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BillOfMaterials } from "../../src/image/bill-of-materials.ts";
 import { OciLayout } from "../../src/image/layout.ts";
 import type { Descriptor, Manifest } from "../../src/image/oci.ts";
+import { withNpmsNode } from "../support/npm-node.ts";
 import { get, repository, World } from "./harness.ts";
 
 // One real app of each kind, from a user's own folder outside of the repository.
@@ -120,7 +121,7 @@ describe("an app of every kind", () => {
           containerImage: new ImageSpec().withRequirements("../package-lock.json"),
           frameworkApp: { fetch: () => new Response(version + " " + isNumber(7)) } });`,
     });
-    const env = world.env as NodeJS.ProcessEnv;
+    const env = withNpmsNode(world.env);
     execFileSync("npm", ["install", "--package-lock-only"], { cwd: dir, env, stdio: "ignore" });
     // A newer version would fit; the lock says which one it is.
     for (const file of ["package.json", "package-lock.json"]) {
