@@ -110,7 +110,7 @@ describe("an app of every kind", () => {
     expect((await get(`${endpoint}/`)).body).toBe("two othertrue");
   });
 
-  it("packages from a lock file, at the locked version, whether they are installed beside the app or not", async () => {
+  it("packages from a lock file, at the locked version, though nothing is installed beside the app", async () => {
     const dir = world.folder("locked", {
       "package.json": JSON.stringify({ dependencies: { "is-number": "6.0.0" } }),
       "src/app.ts": `import { App, ImageSpec } from "appctl";
