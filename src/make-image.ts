@@ -1,10 +1,11 @@
 /** The deploy pipeline's middle: an app's environment image, found or built, and the app image on top of it, uploaded. */
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { readDockerIgnore } from "./app/docker-ignore.ts";
 import { collectIncluded } from "./app/include.ts";
 import { type LoadedFile, packagesFor } from "./app/load.ts";
 import type { LoadedApp } from "./app/validate.ts";
-import { BUNDLE_FILE } from "./bundle/bundle.ts";
+import { BUNDLE_FILE, type Bundle } from "./bundle/bundle.ts";
 import type { Client } from "./client/client.ts";
 import type { ImageReference } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
@@ -12,6 +13,8 @@ import { isAppctlError } from "./core/errors.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
 import type { Trace } from "./core/trace.ts";
 import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
+import { BOM_TYPE, billOfMaterials } from "./image/bill-of-materials.ts";
+import { type CopiedFile, readCopied } from "./image/copied-files.ts";
 import {
   buildEnvironment,
   type EnvironmentContext,
@@ -22,7 +25,8 @@ import {
 } from "./image/environment.ts";
 import type { Layer } from "./image/layer.ts";
 import { OciLayout } from "./image/layout.ts";
-import type { Descriptor, ImageConfig, Manifest } from "./image/oci.ts";
+import { type Descriptor, type ImageConfig, jsonBytes, type Manifest } from "./image/oci.ts";
+import { attachReferrer, type Referrer } from "./image/referrer.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
 /** What {@link startImage} needs. */
@@ -49,6 +53,8 @@ type InstallOptions = Omit<StartImageOptions, "trace">;
 /** An image whose making has begun, as far as it needs nothing of the platform. */
 export interface StartedImage {
   app: LoadedApp;
+  /** Packages with code in the bundle. */
+  contents: Bundle["contents"];
   /** The app's files in their layer. */
   layer: Promise<Layer>;
   plan: Promise<EnvironmentPlan>;
@@ -62,14 +68,19 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const wanted = { name: app.image.name, packages, env: app.image.env };
-  const resolvePackages = () => planEnvironment(wanted, { ...context, cwd: options.cwd });
+  const { name, env, entrypoint, force, requirements: written } = app.image;
+  const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
+  const copied = copiedFiles(app, loaded);
+  const resolvePackages = async () => {
+    const wanted = { name, packages, requirements, env, entrypoint, copy: await copied };
+    return planEnvironment(wanted, { ...context, refresh: force });
+  };
   const plan = trace.time("resolve the image's packages", resolvePackages);
-  const pack = async () => packApp(await appFiles(app, loaded), imageCache(cacheDir), signal);
+  const pack = async () => packApp(await appFiles(app, loaded, await copied), imageCache(cacheDir), signal);
   const layer = trace.time("pack the app", pack);
-  // Both are awaited when they are needed; until then a failure is nobody's yet.
-  for (const work of [plan, layer]) work.catch(() => undefined);
-  return { app, layer, plan, context, progress };
+  // Each is awaited when it is needed; until then a failure is nobody's yet.
+  for (const work of [copied, plan, layer]) work.catch(() => undefined);
+  return { app, contents: loaded.bundle.contents, layer, plan, context, progress };
 }
 
 /**
@@ -87,13 +98,16 @@ export async function* makeImage(
   for (const message of plan.warnings) yield { type: "warning", message };
 
   const reference = `${registry}/${plan.reference}`;
-  const found = await trace.time("look for the environment image", () => existing(plan, layout, options));
-  yield { type: "image", state: found ? "found" : "missing", reference };
+  const { force = false } = app.image;
+  const found = force
+    ? undefined
+    : await trace.time("look for the environment image", () => existing(plan, layout, options));
+  yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference };
   let environment = found?.image;
   // What the platform does not have under its name yet goes there with the app.
   let unnamed = found?.unnamed;
   if (!environment) {
-    const build = () => buildEnvironment(plan, layout, context);
+    const build = () => buildEnvironment(plan, layout, { ...context, force });
     const built = yield* progress.during(trace.time("build the environment image", build));
     environment = built;
     unnamed = built.descriptor;
@@ -103,10 +117,25 @@ export async function* makeImage(
   const put = async () =>
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
+  const describe = () => attachBill(image, started, plan, layout);
+  const described = trace.time("write its bill of materials", describe);
+  described.catch(() => undefined); // awaited below, when the upload is done
   const nameToo = unnamed && { reference: plan.reference, manifest: base.manifest, descriptor: unnamed };
   const send = () => upload(image, nameToo, layout, options, (step) => progress.push(step));
   yield* progress.during(trace.time("upload what the platform lacks", send));
+  await described;
   return { reference: `${registry}/${image.reference}`, digest: image.digest };
+}
+
+/** Says what ships in the image, in a document that stands beside it on this machine. */
+function attachBill(
+  image: AppImage,
+  { app, contents }: StartedImage,
+  { lock, platform }: EnvironmentPlan,
+  layout: OciLayout,
+): Promise<Referrer> {
+  const bill = billOfMaterials({ name: app.spec.name, contents, lock: lock.lock, platform });
+  return attachReferrer(layout, image, BOM_TYPE, jsonBytes(bill));
 }
 
 /** The images of this machine. */
@@ -168,9 +197,25 @@ async function existing(
   return { image: { reference: plan.reference, manifest, config } };
 }
 
-/** The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for. */
-async function appFiles(app: LoadedApp, { bundle, apps }: LoadedFile): Promise<AppFile[]> {
-  const included = await collectIncluded(bundle.root, app.include);
+/** The files that the ImageSpec copies. */
+async function copiedFiles({ image }: LoadedApp, { bundle }: LoadedFile): Promise<CopiedFile[]> {
+  if (!image.copy?.length) return [];
+  const ignored = await readDockerIgnore(bundle.root);
+  const field = "containerImage.copy";
+  return readCopied(await collectIncluded(bundle.root, image.copy, { field, code: "INVALID_COPY", ignored }));
+}
+
+/**
+ * The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for, without those
+ * that the environment image has already.
+ */
+async function appFiles(
+  app: LoadedApp,
+  { bundle, apps }: LoadedFile,
+  copied: readonly CopiedFile[],
+): Promise<AppFile[]> {
+  const below = new Set(copied.map(({ path }) => path));
+  const included = (await collectIncluded(bundle.root, app.include)).filter(({ path }) => !below.has(path));
   const known = apps.flatMap(({ app: other }) => (other ? [other.spec] : []));
   const facts = {
     apps: Object.fromEntries(

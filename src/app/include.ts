@@ -17,12 +17,30 @@ const SKIPPED = ["node_modules", ".git"];
 /** Files of the app layer that appctl writes itself. */
 const OWN = /^(?:app\.mjs|app\.mjs\.map|app\.json|serve\.mjs)$/;
 
+/** What is different for the fields that name files. */
+export interface CollectOptions {
+  /** Where the globs stand in the user's file, for messages. */
+  field: string;
+  /** Code of the error. */
+  code: string;
+  /** True for paths (relative to the root, with `/`) that are left out whatever matches them. */
+  ignored: (path: string) => boolean;
+}
+
+const INCLUDE: CollectOptions = { field: "include", code: "INVALID_INCLUDE", ignored: () => false };
+
 /**
  * The files that `globs` (relative to `root`, an absolute directory) match, sorted by path. A directory stands for all
  * that is in it; a wildcard matches no hidden file (`.env`); a glob that begins with `!` takes files out again. Never in
- * it unless a glob names them: `node_modules` and `.git`. Throws `INVALID_INCLUDE` with a fault for each glob that matches nothing or leads out of `root`.
+ * it unless a glob names them: `node_modules` and `.git`. Throws `INVALID_INCLUDE` (or `options.code`) with a fault for each
+ * glob that matches nothing or leads out of `root`.
  */
-export async function collectIncluded(root: string, globs: readonly string[]): Promise<IncludedFile[]> {
+export async function collectIncluded(
+  root: string,
+  globs: readonly string[],
+  options: CollectOptions = INCLUDE,
+): Promise<IncludedFile[]> {
+  const { field, code, ignored } = options;
   const base = await realpath(root);
   const files = new Map<string, IncludedFile>();
   const faults: Fault[] = [];
@@ -32,7 +50,7 @@ export async function collectIncluded(root: string, globs: readonly string[]): P
   }
   for (const [index, pattern] of globs.entries()) {
     if (pattern.startsWith("!")) continue;
-    const path = `include[${index}]`;
+    const path = `${field}[${index}]`;
     if (isAbsolute(pattern) || posix.normalize(pattern.replaceAll(sep, "/")).split("/")[0] === "..") {
       faults.push({
         path,
@@ -49,7 +67,15 @@ export async function collectIncluded(root: string, globs: readonly string[]): P
         hint: "Globs are relative to the file that has the App.",
       });
     }
-    for (const name of matched) {
+    const left = matched.filter((name) => !ignored(slashed(name)));
+    if (matched.length > 0 && left.length === 0) {
+      faults.push({
+        path,
+        message: `"${pattern}" matches only files that .dockerignore leaves out`,
+        hint: `Write a line with ! in .dockerignore that takes them: !${pattern.replace(/^\.\//, "")}`,
+      });
+    }
+    for (const name of left) {
       if (excluded.has(name)) continue;
       const fault = await add(base, name, files);
       if (fault) faults.push({ path, message: fault });
@@ -57,8 +83,8 @@ export async function collectIncluded(root: string, globs: readonly string[]): P
   }
   if (faults.length > 0) {
     const [first] = faults;
-    throw usageError(faults.length === 1 && first ? `${first.path}: ${first.message}` : "include is not valid", {
-      code: "INVALID_INCLUDE",
+    throw usageError(faults.length === 1 && first ? `${first.path}: ${first.message}` : `${field} is not valid`, {
+      code,
       ...(faults.length === 1 && first?.hint ? { hint: first.hint } : {}),
       faults,
     });
@@ -99,7 +125,7 @@ async function filesBelow(base: string, dir: string, skipped: string[]): Promise
 
 /** Adds one file; returns what is wrong with it, if anything. */
 async function add(base: string, name: string, files: Map<string, IncludedFile>): Promise<string | undefined> {
-  const path = name.split(sep).join("/");
+  const path = slashed(name);
   if (OWN.test(path)) return `"${path}" has the name of a file that appctl itself puts there`;
   try {
     const absolute = join(base, name);
@@ -112,4 +138,8 @@ async function add(base: string, name: string, files: Map<string, IncludedFile>)
   } catch (error) {
     return `"${path}" cannot be read: ${messageOf(error)}`;
   }
+}
+
+function slashed(name: string): string {
+  return name.split(sep).join("/");
 }

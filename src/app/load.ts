@@ -2,10 +2,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { BUNDLE_FILE, type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
 import { PackageIndex } from "../bundle/packages.ts";
+import { requiredNames } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import { Trace } from "../core/trace.ts";
 import { type Describer, startDescriber } from "./describe.ts";
@@ -76,7 +77,7 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
     const schemas = () => import("../contract/app-spec.ts");
     const context = { cwd, packageDirs, timeoutMs, signal, meanwhile: schemas, folders };
     let raw = await trace.time("run the file once, to describe its Apps", () => describe(bundle, ready, context));
-    const listed = listedPackages(raw);
+    const listed = listedPackages(raw, bundle.root);
     if (!fits(bundle, listed)) {
       // What the files mention and what the ImageSpecs list are not the same: once more, with the list itself.
       const external = [...listed.values()];
@@ -100,15 +101,19 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
   }
 }
 
-/** Every package that an ImageSpec of the file lists: its name, and the first spec of it as written. */
-function listedPackages({ apps }: RawFile): Map<string, string> {
+/**
+ * Every package that an ImageSpec of the file lists, itself or by its lock file: its name, and the first spec of it as
+ * written.
+ */
+function listedPackages({ apps }: RawFile, root: string): Map<string, string> {
   const specs = new Map<string, string>();
   for (const { options } of apps) {
     const image = options["containerImage"];
-    const fields = isRawSdk(image, "ImageSpec") ? image.value : image;
-    const list =
-      typeof fields === "object" && fields !== null && !Array.isArray(fields) ? fields["packages"] : undefined;
-    for (const item of Array.isArray(list) ? list : []) {
+    const given = isRawSdk(image, "ImageSpec") ? image.value : image;
+    const fields = typeof given === "object" && given !== null && !Array.isArray(given) ? given : {};
+    const { packages: list, requirements } = fields;
+    const required = typeof requirements === "string" ? requiredNames(resolve(root, requirements)) : [];
+    for (const item of [...(Array.isArray(list) ? list : []), ...required]) {
       const name = typeof item === "string" ? parseSpec(item)?.name : undefined;
       if (name !== undefined && !specs.has(name)) specs.set(name, String(item).trim());
     }

@@ -1,4 +1,7 @@
+import { isAbsolute, posix } from "node:path";
+import { LOCK_NAMES } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
+import type { AppSpec } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
@@ -13,22 +16,38 @@ export interface ImageOptions {
   packages: string[];
   env: Record<string, string>;
   builder: "default";
+  /** Path of the lock file that the packages come from, relative to the bundle's `root`. */
+  requirements?: string;
+  /** Globs of files that go into the environment image, relative to the bundle's `root`. */
+  copy?: string[];
+  /** What the app's `args` are handed to. */
+  entrypoint?: string[];
+  /** Build it even when it exists. */
+  force?: boolean;
 }
 
-const SUPPORTED = { name: true, builder: true, packages: true, env: true } as const;
-/** Options of ImageSpec that no builder honours in this version. */
-const UNSUPPORTED = {
+const SUPPORTED = {
+  name: true,
+  builder: true,
+  packages: true,
+  env: true,
   requirements: true,
-  baseImage: true,
-  registry: true,
-  commands: true,
-  aptPackages: true,
-  platform: true,
   copy: true,
   entrypoint: true,
   force: true,
 } as const;
-const OPTIONS = Object.keys({ ...SUPPORTED, ...UNSUPPORTED } satisfies Record<keyof ImageSpecOptions, true>);
+/** Options that run programs while the image is built, which the default builder never does. */
+const NEEDS_BUILDER = { commands: true, aptPackages: true } as const;
+/** Options of ImageSpec that no builder honours in this version. */
+const UNSUPPORTED = {
+  baseImage: true,
+  registry: true,
+  platform: true,
+} as const;
+const OPTIONS = Object.keys({ ...SUPPORTED, ...NEEDS_BUILDER, ...UNSUPPORTED } satisfies Record<
+  keyof ImageSpecOptions,
+  true
+>);
 
 /** A repository name after the OCI distribution specification, without a registry. */
 const IMAGE_NAME = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
@@ -51,11 +70,17 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   }
   for (const key of Object.keys(options)) {
     if (key in SUPPORTED) continue;
+    if (key in NEEDS_BUILDER) {
+      const message = "needs a builder that runs programs, and the default one runs none";
+      const hint = 'That is builder: "docker", which this version does not have yet. npm packages need no builder.';
+      faults.push({ path: `${path}.${key}`, message, hint });
+      continue;
+    }
     const message = key in UNSUPPORTED ? "is not supported by this version yet" : "is not an option of ImageSpec";
     const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, env } = options;
+  const { name, builder, packages, requirements, env, copy, entrypoint, force } = options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -76,7 +101,67 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   }
   if (packages !== undefined) image.packages = checkPackages(packages, `${path}.packages`, faults);
   if (env !== undefined) image.env = checkEnvironment(env, `${path}.env`, faults);
+  if (requirements !== undefined) {
+    const file = checkRequirements(requirements, `${path}.requirements`, faults);
+    if (file !== undefined) image.requirements = file;
+    if (Array.isArray(packages) && packages.length > 0) {
+      const message = "cannot stand beside packages: the lock file says which packages there are";
+      faults.push({ path: `${path}.requirements`, message, hint: "npm install adds a package to it." });
+    }
+  }
+  if (copy !== undefined) image.copy = checkTexts(copy, `${path}.copy`, 'globs such as ["assets/**"]', faults);
+  if (entrypoint !== undefined) {
+    image.entrypoint = checkTexts(entrypoint, `${path}.entrypoint`, 'texts such as ["node", "cli.js"]', faults);
+    if (Array.isArray(entrypoint) && entrypoint.length === 0)
+      faults.push({ path: `${path}.entrypoint`, message: "must not be empty", hint: "Leave it out." });
+  }
+  if (typeof force === "boolean") image.force = force;
+  else if (force !== undefined)
+    faults.push({ path: `${path}.force`, message: `must be true or false, not ${describeValue(force)}` });
   return image;
+}
+
+/** An entry point stands before `args`; the other kinds of apps say themselves what runs. */
+export function entrypointFaults({ entrypoint }: ImageOptions, kind: AppSpec["kind"], faults: Fault[]): void {
+  if (entrypoint === undefined || kind === "args") return;
+  const field = kind === "command" ? "command" : "frameworkApp";
+  faults.push({
+    path: "containerImage.entrypoint",
+    message: `cannot stand beside ${field}, which is what runs`,
+    hint: "Remove it, or give the App args: the entry point is what they are handed to.",
+  });
+}
+
+function checkRequirements(raw: Raw, path: string, faults: Fault[]): string | undefined {
+  const name = typeof raw === "string" ? posix.basename(raw) : "";
+  if (typeof raw === "string" && name === "package-lock.json" && !isAbsolute(raw)) return raw;
+  const known = LOCK_NAMES.some((lock) => lock === name);
+  if (known && isAbsolute(String(raw)))
+    faults.push({
+      path,
+      message: "must be relative to the file that has the App",
+      hint: "Other machines have no such path.",
+    });
+  else if (known)
+    faults.push({
+      path,
+      message: `${JSON.stringify(name)} is not supported by this version yet`,
+      hint: "npm install --package-lock-only writes a package-lock.json.",
+    });
+  else faults.push({ path, message: `must be the path of a package-lock.json, not ${describeValue(raw)}` });
+  return undefined;
+}
+
+function checkTexts(raw: Raw, path: string, what: string, faults: Fault[]): string[] {
+  if (!Array.isArray(raw)) {
+    faults.push({ path, message: `must be a list of ${what}, not ${describeValue(raw)}` });
+    return [];
+  }
+  return raw.filter((item, index): item is string => {
+    if (typeof item === "string" && item !== "" && !item.includes("\0")) return true;
+    faults.push({ path: `${path}[${index}]`, message: `must be text, not ${describeValue(item)}` });
+    return false;
+  });
 }
 
 function checkPackages(raw: Raw, path: string, faults: Fault[]): string[] {

@@ -11,7 +11,7 @@ import { nearest } from "./nearest.ts";
 import { describeValue, issueMessage, pathText } from "./readable.ts";
 import { dependencyNames } from "./validate-dependencies.ts";
 import { checkEnvironment } from "./validate-env.ts";
-import { type ImageOptions, imageOptions } from "./validate-image.ts";
+import { entrypointFaults, type ImageOptions, imageOptions } from "./validate-image.ts";
 import { type Secrets, secretRequests, variableFaults } from "./validate-secrets.ts";
 
 /** An App that can be deployed. */
@@ -128,6 +128,7 @@ export function validateApp(
   for (const issue of parsed.error?.issues ?? []) faults.push(...issueFaults(issue, candidate, secrets.places));
   variableFaults(candidate.env, secrets, options["inputs"], faults);
   replicaFaults(options, faults);
+  if (raw.framework || options["command"] !== undefined) entrypointFaults(image, candidate.kind, faults);
   const include = texts(options["include"], "include", faults);
   const dependencies = dependencyNames(options["dependencies"], all, all.indexOf(raw), faults);
   if (faults.length > 0 || !parsed.success) return { name, faults, dependencies };

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { LOCK_NAMES, requiredNames } from "./requirements.ts";
 
 /** A package and, when there is one, the version or range that was asked for. */
 export interface PackageSpec {
@@ -42,6 +43,7 @@ export interface Mentions {
 
 const LITERAL = new RegExp(`(["'\`])(${NAME}(?:@[\\w.*^~<>=|+ -]+)?)\\1`, "gi");
 const AFTER_IMPORT = /(?:\bfrom|\bimport|\b(?:require|resolve|import)\s*\()\s*$/;
+const LOCK_FILE = new RegExp(`(["'\`])((?:[^"'\`\\n]*/)?(?:${LOCK_NAMES.join("|").replaceAll(".", "\\.")}))\\1`, "g");
 const RELATIVE_IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.{1,2}\/[^"'\n]+)["']/g;
 
 /** Adds what `text` mentions to `mentions`. */
@@ -74,6 +76,10 @@ export function scanMentions(entry: string): Mentions {
     const text = readText(file);
     if (text === undefined) continue;
     collectMentions(text, mentions);
+    // A lock file's name is probably an ImageSpec's requirements: what its project depends on stays outside.
+    for (const [, , lockFile = ""] of text.matchAll(LOCK_FILE)) {
+      for (const name of requiredNames(resolve(dirname(entry), lockFile))) mentions.bare.add(name);
+    }
     for (const [, target = ""] of text.matchAll(RELATIVE_IMPORT)) {
       const found = sourceFileOf(join(dirname(file), target));
       if (found) queue.push(found);

@@ -10,7 +10,7 @@ export interface BuildProgress {
 
 /** One step of a deploy, in the order in which it happened. */
 export type DeployEvent =
-  | { type: "image"; state: "found" | "missing" | "built"; reference: string; digest?: string }
+  | { type: "image"; state: "found" | "missing" | "forced" | "built"; reference: string; digest?: string }
   | ({ type: "build" } & BuildProgress)
   | { type: "warning"; message: string }
   | { type: "deploying"; app: string; project: string; domain: string; consoleUrl: string; deployment: number }

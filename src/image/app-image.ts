@@ -1,6 +1,6 @@
-import { usageError } from "../core/errors.ts";
+import { checkAppPath } from "./copied-files.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment.ts";
-import { type Layer, writeLayer } from "./layer.ts";
+import { type Layer, writeKnownLayer } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "./oci.ts";
 import type { TarEntry } from "./tar.ts";
@@ -45,10 +45,14 @@ const LEVEL = 4;
 /** Packs the files of an app into its layer, which does not depend on the environment image below it. */
 export async function packApp(files: readonly AppFile[], layout: OciLayout, signal?: AbortSignal): Promise<Layer> {
   const entries = files.map(({ path, bytes, executable }): TarEntry => {
-    checkPath(path);
+    checkAppPath(path);
     return { type: "file", path: `app/${path}`, executable: executable === true, content: bytes };
   });
-  return writeLayer(layout, [{ type: "directory", path: "app" }, ...entries], { role: "app", level: LEVEL, signal });
+  return writeKnownLayer(layout, [{ type: "directory", path: "app" }, ...entries], {
+    role: "app",
+    level: LEVEL,
+    signal,
+  });
 }
 
 /**
@@ -76,15 +80,6 @@ export async function buildAppImage(
   const blobs = [...layers, manifest.config, descriptor];
   const size = blobs.reduce((sum, blob) => sum + blob.size, 0);
   return { descriptor, digest: descriptor.digest, tag, reference, layers, blobs, size };
-}
-
-/** The packages stand at `app/node_modules`, in a layer of their own, so the app's files cannot. */
-function checkPath(path: string): void {
-  if (path !== "node_modules" && !path.startsWith("node_modules/")) return;
-  throw usageError(`the app cannot have a file at ${path}: node_modules is the place of the image's packages`, {
-    code: "RESERVED_PATH",
-    hint: "list the package in ImageSpec.packages, or import it, so that it is bundled",
-  });
 }
 
 function appConfig(base: ImageConfig, diffId: string, app: AppConfig): ImageConfig {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { BuildProgress } from "../core/events.ts";
+import { type CopiedFile, copiedEntries, copiedIdentity } from "./copied-files.ts";
 import { readConfig, readManifest } from "./documents.ts";
 import { type Layer, treeEntries, writeLayer } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
@@ -17,21 +18,35 @@ import {
   hostPlatform,
   type ImageConfig,
   jsonBytes,
+  LAYER_ROLE,
   type Manifest,
   MediaType,
   type Platform,
   parseReference,
 } from "./oci.ts";
-import { installPackages, type PackageContext, packagesWithScripts, resolvePackages } from "./packages.ts";
+import {
+  installPackages,
+  type PackageContext,
+  packagesWithScripts,
+  resolvePackages,
+  scriptWarnings,
+} from "./packages.ts";
+import { type Requirements, readRequirements } from "./requirements.ts";
 
 /** The fields of an ImageSpec that decide what the environment image holds, and its name. */
 export interface EnvironmentSpec {
   /** Repository name: `fastapi-with-auth-image`. */
   name: string;
   packages?: readonly string[] | undefined;
+  /** A lock file that the packages come from; `packages` are then those that have to be in it. */
+  requirements?: Requirements | undefined;
   env?: Readonly<Record<string, string>> | undefined;
   /** Reference of the base as written; part of the tag. */
   baseImage?: string | undefined;
+  /** Files for a layer of their own, beside the app. */
+  copy?: readonly CopiedFile[] | undefined;
+  /** What a container engine hands an app's arguments to. */
+  entrypoint?: readonly string[] | undefined;
 }
 
 /** What {@link planEnvironment} and {@link buildEnvironment} need to know of the world. `platform` defaults to the host's. */
@@ -51,6 +66,8 @@ export interface EnvironmentPlan {
   packages: { name: string; version: string }[];
   env: Record<string, string>;
   platform: Platform;
+  copy: CopiedFile[];
+  entrypoint?: string[];
   /** For the user: disagreements with the lock file, install scripts that are not run. */
   warnings: string[];
 }
@@ -70,20 +87,35 @@ export interface BuiltEnvironment extends EnvironmentImage {
 
 /**
  * Says which image `spec` describes. Nothing is installed; npm is asked only when the lock is not in the cache, or when
- * `refresh` says so (ImageSpec.force). Throws as `resolvePackages`.
+ * `refresh` says so (ImageSpec.force). Throws as `resolvePackages` and `readRequirements`.
  */
 export async function planEnvironment(
   spec: EnvironmentSpec,
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<EnvironmentPlan> {
   const platform = context.platform ?? hostPlatform();
-  const { lock, warnings } = await resolvePackages({ ...context, platform, packages: spec.packages ?? [] });
+  const { lock, warnings } = await resolve(spec, { ...context, platform });
   const env = { ...spec.env };
   const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
-  const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts });
+  const copy = [...(spec.copy ?? [])];
+  const entrypoint = spec.entrypoint && [...spec.entrypoint];
+  const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts, copy, entrypoint });
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
-  return { name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, warnings };
+  return {
+    ...{ name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, copy, warnings },
+    ...(entrypoint ? { entrypoint } : {}),
+  };
+}
+
+/** Every package of the image at one version: as the user's lock file has it, or as npm finds it. */
+async function resolve(
+  { requirements, packages = [] }: EnvironmentSpec,
+  context: PackageContext & { refresh?: boolean | undefined },
+): Promise<{ lock: ResolvedLock; warnings: string[] }> {
+  if (requirements === undefined) return resolvePackages({ ...context, packages });
+  const lock = await readRequirements(requirements, packages);
+  return { lock, warnings: scriptWarnings(lock, context.allowScripts) };
 }
 
 /**
@@ -97,8 +129,10 @@ export function environmentTag(content: {
   platform: Platform;
   /** Packages whose install scripts run: what they leave is content too. */
   scripts?: string[];
+  copy?: readonly CopiedFile[];
+  entrypoint?: readonly string[] | undefined;
 }): string {
-  const { scripts = [] } = content;
+  const { scripts = [], copy = [], entrypoint } = content;
   const identity = canonicalJson({
     v: 1,
     base: content.baseImage ?? null,
@@ -106,6 +140,8 @@ export function environmentTag(content: {
     packages: lockIdentity(content.lock.lock),
     platform: content.platform,
     ...(scripts.length > 0 ? { scripts } : {}),
+    ...(copy.length > 0 ? { copy: copiedIdentity(copy) } : {}),
+    ...(entrypoint ? { entrypoint } : {}),
   });
   for (let counter = 0; ; counter++) {
     const hash = createHash("sha256").update(`${identity}\n${counter}`);
@@ -127,15 +163,26 @@ export async function buildEnvironment(
   const present = context.force ? undefined : await loadEnvironment(layout, plan.reference);
   if (present !== undefined && (await isWhole(layout, present.manifest))) return { ...present, built: false };
 
-  const layer = await packagesLayer(plan, layout, { ...context, platform: plan.platform });
+  const packages = await packagesLayer(plan, layout, { ...context, platform: plan.platform });
+  const copy = await copyLayer(plan, layout, context.signal);
+  const layers = [...(packages ? [packages] : []), ...(copy ? [copy] : [])];
+  const { entrypoint } = plan;
   const config: ImageConfig = {
     created: EPOCH,
     ...goPlatform(plan.platform),
-    config: { Env: envList(plan.env), WorkingDir: "/app" },
-    rootfs: { type: "layers", diff_ids: layer ? [layer.diffId] : [] },
-    history: layer ? [{ created: EPOCH, created_by: "appctl: packages" }] : [],
+    config: {
+      Env: envList(plan.env),
+      ...(entrypoint ? { Entrypoint: entrypoint } : {}),
+      WorkingDir: "/app",
+    },
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(({ descriptor }) => ({
+      created: EPOCH,
+      created_by: `appctl: ${descriptor.annotations?.[LAYER_ROLE]}`,
+    })),
   };
-  const { manifest, descriptor } = await writeImage(layout, config, layer ? [layer.descriptor] : []);
+  const descriptors = layers.map(({ descriptor }) => descriptor);
+  const { manifest, descriptor } = await writeImage(layout, config, descriptors);
   await layout.tag(plan.reference, descriptor);
   return { reference: plan.reference, manifest, config, descriptor, built: true };
 }
@@ -175,6 +222,12 @@ async function packagesLayer(
   } finally {
     await installed.dispose();
   }
+}
+
+/** The files that the spec copies, in a layer of their own. */
+async function copyLayer(plan: EnvironmentPlan, layout: OciLayout, signal: AbortSignal): Promise<Layer | undefined> {
+  if (plan.copy.length === 0) return undefined;
+  return writeLayer(layout, copiedEntries(plan.copy), { role: "copy", level: 6, signal });
 }
 
 function progress(context: PackageContext, event: BuildProgress): void {

@@ -12,6 +12,9 @@ export interface ExtractLimits {
   maxEntries: number;
 }
 
+/** What has been written to a folder so far, by path. */
+export type ExtractedKinds = Map<string, "directory" | "other">;
+
 /** Files up to this size are written in one go. */
 const SMALL = 1 << 20;
 /** What every file system takes: bytes of a name, and of a path with room for the folder that it is below. */
@@ -23,13 +26,19 @@ const TURN = 32;
 /**
  * Writes the archive `source` below the empty folder `dir`, with modes 0755 and 0644 whatever the umask is. Throws an Error
  * on everything that appctl's layers do not hold: paths or links that lead out of `dir`, entries below a link, a path that
- * is there twice, hard links, devices, whiteouts. What was written until then stays: the caller removes `dir`.
+ * is there twice, hard links, devices, whiteouts. What was written until then stays: the caller removes `dir`. Several
+ * archives may fill one folder when they share `kinds`: together they are judged as one.
  *
  * Small things are done synchronously: it takes a tenth of the time that waiting for a thread at each step does, and 32
  * entries keep the process for 2 or 3 ms.
  */
-export async function extractTar(source: AsyncIterable<Uint8Array>, dir: string, limits: ExtractLimits): Promise<void> {
-  const kinds = new Map<string, "directory" | "other">([["", "directory"]]);
+export async function extractTar(
+  source: AsyncIterable<Uint8Array>,
+  dir: string,
+  limits: ExtractLimits,
+  kinds: ExtractedKinds = new Map(),
+): Promise<void> {
+  kinds.set("", "directory");
   let bytes = 0;
   const ensureParent = (path: string): void => {
     const parent = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";

@@ -1,46 +1,44 @@
 /**
- * gzip (RFC 1952) of a stream, on several threads at once, as one member that every reader takes: blocks of a fixed size are
- * deflated on their own, each with the 32 KiB before it as a dictionary, and end on a byte, as pigz does it. The bytes depend
- * on the input, the level and zlib, not on the number of processors, how the input arrives, the time or the system.
+ * gzip (RFC 1952) of a stream, as one member that every reader takes: blocks of a fixed size are deflated on their own, each
+ * with the 32 KiB before it as a dictionary, and end on a byte, as pigz does it. The bytes depend on the input and the level
+ * alone: not on how the input arrives, the time, the system, the processor, or the zlib that Node has (see deflate.ts).
  */
 import { Buffer } from "node:buffer";
-import { promisify } from "node:util";
-import { constants, crc32, deflateRaw } from "node:zlib";
-
-const deflate = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>(deflateRaw);
+import { setImmediate } from "node:timers/promises";
+import { crc32 } from "node:zlib";
+import { deflate } from "./deflate.ts";
 
 const BLOCK = 1 << 20;
 const WINDOW = 1 << 15;
-/** How many blocks are under way at once; libuv has four threads unless it is told otherwise. */
-const PARALLEL = 4;
+/** How many earlier places are tried for each match, by level. */
+const DEPTHS = [1, 1, 2, 4, 6, 10, 16, 24, 40, 64];
 
-/** The gzip form of `source`. `level` is zlib's, 1 (fast) to 9 (small). */
+/** The gzip form of `source`. `level` is 1 (fast) to 9 (small), and near zlib's of that number in size. */
 export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Buffer, void, undefined> {
-  // No time, no name, and 255 ("unknown") for the system: zlib's own header names the one that it was built for.
+  const depth = DEPTHS[level] ?? 6;
+  // No time, no name, and 255 ("unknown") for the system.
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
   let crc = 0;
   let size = 0;
-  let dictionary: Buffer | undefined;
-  const under: Promise<Buffer>[] = [];
-  const start = (block: Buffer, last: boolean) => {
-    const finishFlush = last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
-    const result = deflate(block, { level, finishFlush, ...(dictionary ? { dictionary } : {}) });
-    // It is awaited in its turn; until then a failure must not count as unhandled.
-    result.catch(() => undefined);
-    under.push(result);
+  let dictionary = Buffer.alloc(0);
+  const compress = (block: Buffer, last: boolean): Buffer => {
+    const data = Buffer.concat([dictionary, block]);
     crc = crc32(block, crc);
     size += block.length;
-    dictionary = block.subarray(-WINDOW);
+    const start = dictionary.length;
+    dictionary = data.subarray(-WINDOW);
+    return deflate(data, start, last, depth);
   };
   let held: Buffer | undefined;
   for await (const block of blocks(source)) {
     // One block is held back, because the last one is written in another way.
-    if (held !== undefined) start(held, false);
+    if (held !== undefined) {
+      yield compress(held, false);
+      await setImmediate(); // a block takes some 20 ms: everything else that the process has to do gets its turn
+    }
     held = block;
-    while (under.length >= PARALLEL) yield (await under.shift()) as Buffer;
   }
-  start(held ?? Buffer.alloc(0), true);
-  for (const result of under) yield await result;
+  yield compress(held ?? Buffer.alloc(0), true);
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(crc, 0);
   trailer.writeUInt32LE(size % 2 ** 32, 4);

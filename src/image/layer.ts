@@ -1,7 +1,9 @@
+import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { gzip } from "./gzip.ts";
+import { LayerMemo } from "./layer-memo.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, LAYER_ROLE, MediaType } from "./oci.ts";
 import { type TarEntry, tar } from "./tar.ts";
@@ -12,9 +14,9 @@ export interface Layer {
   diffId: string;
 }
 
-/** How a layer is made. `role` is written on its descriptor; `level` is gzip's, 1 to 9. */
+/** How a layer is made. `role` is written on its descriptor; `level` is {@link gzip}'s, 1 to 9. */
 export interface LayerOptions {
-  role: "packages" | "app";
+  role: "packages" | "copy" | "app";
   level: number;
   signal?: AbortSignal | undefined;
 }
@@ -38,6 +40,36 @@ export async function writeLayer(
     descriptor: { mediaType: MediaType.layer, digest, size, annotations: { [LAYER_ROLE]: options.role } },
     diffId: `sha256:${hash.digest("hex")}`,
   };
+}
+
+/**
+ * The same for entries that are in memory: when the layout has what they came to before, nothing is compressed. The bytes
+ * are those of {@link writeLayer}.
+ */
+export async function writeKnownLayer(
+  layout: OciLayout,
+  entries: Iterable<TarEntry>,
+  options: LayerOptions,
+): Promise<Layer> {
+  const { level, role, signal } = options;
+  const hash = createHash("sha256");
+  const archive: Buffer[] = [];
+  for await (const chunk of tar(entries)) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+    archive.push(chunk);
+  }
+  const diffId = `sha256:${hash.digest("hex")}`;
+  const memo = new LayerMemo(layout);
+  let blob = await memo.find(diffId, level);
+  if (blob === undefined) {
+    async function* again() {
+      yield* archive;
+    }
+    blob = await layout.writeBlobStream(gzip(again(), level));
+    await memo.note(diffId, level, blob);
+  }
+  return { descriptor: { mediaType: MediaType.layer, ...blob, annotations: { [LAYER_ROLE]: role } }, diffId };
 }
 
 /**

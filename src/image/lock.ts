@@ -11,6 +11,8 @@ export interface LockEntry {
   resolved?: string;
   integrity?: string;
   dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
   hasInstallScript?: boolean;
   optional?: boolean;
   os?: string[];
@@ -35,7 +37,7 @@ export interface ResolvedLock {
 }
 
 /** Name of the project that npm sees; nobody else does. */
-const PROJECT = "appctl-image";
+export const PROJECT = "appctl-image";
 
 /** A lock of no packages. */
 export function emptyLock(): ResolvedLock {
@@ -86,16 +88,40 @@ export function lockIdentity(lock: PackageLock): unknown[] {
     });
 }
 
-/** Packages of the lock that belong on `platform`, as `name@version`, once each. */
-export function packagesFor(lock: PackageLock, platform: Platform): string[] {
-  const fitting = Object.entries(lock.packages).filter(
+/** Packages of the lock that belong on `platform`, with their paths. */
+export function entriesFor(lock: PackageLock, platform: Platform): [path: string, entry: LockEntry][] {
+  return Object.entries(lock.packages).filter(
     ([path, entry]) =>
       path !== "" &&
       allows(entry.os, platform.os) &&
       allows(entry.cpu, platform.cpu) &&
       (platform.libc === undefined || allows(entry.libc, platform.libc)),
   );
-  return [...new Set(fitting.map(([path, entry]) => `${packageName(path, entry)}@${entry.version}`))];
+}
+
+/** The same as `name@version`, once each. */
+export function packagesFor(lock: PackageLock, platform: Platform): string[] {
+  return [
+    ...new Set(entriesFor(lock, platform).map(([path, entry]) => `${packageName(path, entry)}@${entry.version}`)),
+  ];
+}
+
+/** Path at which the package at the path `from` ("" is the project) finds `name`, as Node looks for it. */
+export function locatePackage(
+  packages: Readonly<Record<string, LockEntry>>,
+  from: string,
+  name: string,
+): string | undefined {
+  for (let at = from; ; at = parentOf(at)) {
+    const path = at === "" ? `node_modules/${name}` : `${at}/node_modules/${name}`;
+    if (packages[path] !== undefined) return path;
+    if (at === "") return undefined;
+  }
+}
+
+/** The package that has the one at `path` in its own `node_modules`; "" is the project. */
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/node_modules/")));
 }
 
 /** The name of the package at `path` of a lock. */

@@ -13,7 +13,7 @@ export const MediaType = {
   layer: "application/vnd.oci.image.layer.v1.tar+gzip",
 } as const;
 
-/** Annotation of a layer descriptor that says what the layer is for: `packages` or `app`. Base layers have none. */
+/** Annotation of a layer descriptor that says what the layer is for: `packages`, `copy` or `app`. Base layers have none. */
 export const LAYER_ROLE = "appctl.layer";
 /** Annotation of a descriptor in `index.json` that carries the reference: `<name>:<tag>` (image-spec, annotations.md). */
 export const REF_NAME = "org.opencontainers.image.ref.name";
@@ -23,15 +23,19 @@ export interface Descriptor {
   mediaType: string;
   digest: string;
   size: number;
+  /** Of an artifact's manifest, in a list of referrers. */
+  artifactType?: string;
   annotations?: Record<string, string>;
 }
 
-/** An image manifest. */
+/** An image manifest, or an artifact's: that has a type, and may name the image that it is about. */
 export interface Manifest {
   schemaVersion: 2;
   mediaType: string;
   config: Descriptor;
   layers: Descriptor[];
+  artifactType?: string;
+  subject?: Descriptor;
   annotations?: Record<string, string>;
 }
 

@@ -138,10 +138,11 @@ function newest(json: string): string[] {
 
 function warningsOf(
   asked: readonly PackageSpec[],
-  { packages, lock }: ResolvedLock,
+  resolved: ResolvedLock,
   project: NpmProject,
   allowScripts: boolean | undefined,
 ): string[] {
+  const { packages } = resolved;
   const warnings: string[] = [];
   for (const { name, range } of asked) {
     const locked = project.lock?.versions.get(name);
@@ -151,11 +152,14 @@ function warningsOf(
       exactVersion(range) === got ? `the image pins ${name}@${got}` : `${name}@${range} is ${got} in the image`;
     warnings.push(`${chosen}, but ${project.lock?.file} has ${locked}`);
   }
+  return [...warnings, ...scriptWarnings(resolved, allowScripts)];
+}
+
+/** Says whose install scripts are left out. */
+export function scriptWarnings({ lock }: ResolvedLock, allowScripts: boolean | undefined): string[] {
   const names = packagesWithScripts(lock);
-  if (names.length > 0 && !allowScripts) {
-    warnings.push(`install scripts are not run (--allow-scripts runs them): ${names.join(", ")}`);
-  }
-  return warnings;
+  if (names.length === 0 || allowScripts) return [];
+  return [`install scripts are not run (--allow-scripts runs them): ${names.join(", ")}`];
 }
 
 /** Names of the packages that have install scripts. */

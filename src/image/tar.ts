@@ -3,6 +3,7 @@
  * with POSIX.1-2001 extended ("pax") headers only for what ustar cannot hold.
  */
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 
@@ -12,10 +13,14 @@ export type TarEntry =
   | { type: "symlink"; path: string; target: string }
   | { type: "file"; path: string; executable?: boolean; content: Uint8Array | TarSource };
 
-/** A file to read the content from. `size` counts bytes; the file must not change while it is read. */
+/**
+ * A file to read the content from. `size` counts bytes; the file must not change while it is read, nor since `digest`
+ * (`sha256:…`), when there is one, was made of it.
+ */
 export interface TarSource {
   file: string;
   size: number;
+  digest?: string;
 }
 
 const BLOCK = 512;
@@ -27,12 +32,16 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
   for (const entry of arrange(entries)) {
     yield headerOf(entry);
     if (entry.type !== "file") continue;
+    const wanted = entry.content instanceof Uint8Array ? undefined : entry.content.digest;
+    const hash = wanted === undefined ? undefined : createHash("sha256");
     let size = 0;
     for await (const chunk of contentOf(entry.content)) {
       size += chunk.length;
+      hash?.update(chunk);
       yield chunk;
     }
-    if (size !== sizeOf(entry)) throw new Error(`${entry.path} changed while it was read`);
+    if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== wanted))
+      throw new Error(`${entry.path} changed while it was read`);
     if (size % BLOCK !== 0) yield Buffer.alloc(BLOCK - (size % BLOCK));
   }
   yield Buffer.alloc(2 * BLOCK);

@@ -5,7 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { readConfig, readManifest } from "./documents.ts";
-import { type ExtractLimits, extractTar } from "./extract.ts";
+import { type ExtractedKinds, type ExtractLimits, extractTar } from "./extract.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
 
@@ -15,6 +15,8 @@ export interface UnpackedApp {
   dir: string;
   /** The folder that `node_modules` leads to, shared between apps; what a permission model has to allow besides `dir`. */
   packagesDir: string | undefined;
+  /** The image's entry point: what a process starts as, before its own arguments. */
+  entrypoint: string[] | undefined;
   config: ImageConfig;
 }
 
@@ -22,8 +24,8 @@ const LIMITS: ExtractLimits = { maxBytes: 16 * 1024 ** 3, maxEntries: 2_000_000 
 const DAY = 24 * 3600 * 1000;
 
 /**
- * Unpacks the image with the manifest `manifestDigest` for the process runtime: its app layer to `<contentDir>/<hex>/app`,
- * its packages layer to `<layersDir>/<hex of the layer>`, each once. A folder appears by a rename when it is
+ * Unpacks the image with the manifest `manifestDigest` for the process runtime: its app layer, and the files that
+ * its ImageSpec copies, to `<contentDir>/<hex>/app`, its packages layer to `<layersDir>/<hex of the layer>`, each once. A folder appears by a rename when it is
  * complete, so any number of processes may do this at the same time, and one that is killed leaves nothing that counts.
  * Folders are 0755 and files 0644 or 0755, whatever the umask is: another user may run the app.
  * Throws BLOB_NOT_FOUND, BLOB_DAMAGED, and UNSUPPORTED_IMAGE for an image or layer that appctl did not make.
@@ -36,7 +38,7 @@ export async function unpackApp(
 ): Promise<UnpackedApp> {
   const manifest = await readManifest(layout, manifestDigest);
   const config = await readConfig(layout, manifest.config.digest);
-  const { app, packages } = layersOf(manifest, config, manifestDigest);
+  const { app, copy, packages } = layersOf(manifest, config, manifestDigest);
 
   const home = join(contentDir, hexOf(manifestDigest));
   const packagesDir = packages && join(layersDir, hexOf(packages.layer.digest), "app", "node_modules");
@@ -46,7 +48,9 @@ export async function unpackApp(
     await once(join(layersDir, hexOf(packages.layer.digest)), (dir) => unpackLayer(layout, packages, dir));
   }
   await once(home, async (dir) => {
-    await unpackLayer(layout, app, dir);
+    const kinds: ExtractedKinds = new Map();
+    if (copy !== undefined) await unpackLayer(layout, copy, dir, kinds);
+    await unpackLayer(layout, app, dir, kinds);
     const inside = await readdir(join(dir, "app")).catch(() => undefined);
     if (inside === undefined || (packages !== undefined && inside.includes("node_modules"))) {
       throw unsupportedImage(`the layer ${app.layer.digest} has no app folder with a place for the app's packages`);
@@ -56,7 +60,7 @@ export async function unpackApp(
       await symlink(relative(join(home, "app"), packagesDir), join(dir, "app", "node_modules"));
     }
   });
-  return { dir: join(home, "app"), packagesDir, config };
+  return { dir: join(home, "app"), packagesDir, entrypoint: config.config.Entrypoint, config };
 }
 
 /**
@@ -88,7 +92,7 @@ function layersOf(
   manifest: Manifest,
   config: ImageConfig,
   digest: string,
-): { app: LayerToUnpack; packages: LayerToUnpack | undefined } {
+): { app: LayerToUnpack; copy: LayerToUnpack | undefined; packages: LayerToUnpack | undefined } {
   const unsupported = (why: string) => unsupportedImage(`the image ${digest} ${why}`);
   const diffIds = config.rootfs?.diff_ids;
   if (!Array.isArray(manifest.layers) || manifest.layers.length !== diffIds?.length) {
@@ -104,7 +108,7 @@ function layersOf(
   }
   const app = roles.get("app");
   if (app === undefined) throw unsupported("has no app layer");
-  return { app, packages: roles.get("packages") };
+  return { app, copy: roles.get("copy"), packages: roles.get("packages") };
 }
 
 /** Makes `target` with what `fill` puts into a temporary folder, unless it is there. */
@@ -127,7 +131,12 @@ async function once(target: string, fill: (dir: string) => Promise<void>): Promi
 }
 
 /** Writes a layer below `dir`. Both digests are checked before it returns. */
-async function unpackLayer(layout: OciLayout, { layer, diffId }: LayerToUnpack, dir: string): Promise<void> {
+async function unpackLayer(
+  layout: OciLayout,
+  { layer, diffId }: LayerToUnpack,
+  dir: string,
+  kinds?: ExtractedKinds,
+): Promise<void> {
   if (!(await layout.hasBlob(layer.digest))) await layout.readBlob(layer.digest); // for its error
   const file = layout.blobPath(layer.digest);
   const compressed = createHash("sha256");
@@ -144,7 +153,7 @@ async function unpackLayer(layout: OciLayout, { layer, diffId }: LayerToUnpack, 
     }
   }
   try {
-    await extractTar(hashed(), dir, LIMITS);
+    await extractTar(hashed(), dir, LIMITS, kinds);
   } catch (error) {
     // A damaged blob shows in many ways; only when its bytes are right is the archive itself to blame.
     await layout.readBlob(layer.digest);

@@ -46,7 +46,10 @@ export interface ImageSpecOptions {
   builder?: "default" | "remote" | "docker";
   /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
   packages?: string[];
-  /** A lock file to install from, frozen. */
+  /**
+   * A package-lock.json to install from, as a path relative to the file that declares the app: the packages layer then has
+   * exactly what is locked for running the project beside it, and the bundle nothing of it. Instead of `packages`.
+   */
   requirements?: string;
   /** Reference of the base image. */
   baseImage?: string;
@@ -54,17 +57,24 @@ export interface ImageSpecOptions {
   registry?: string;
   /** Environment of every app that runs in the image. */
   env?: Record<string, string>;
-  /** Shell commands to run while building. */
+  /** Shell commands to run while building. They need `builder: "docker"`. */
   commands?: string[];
-  /** Debian packages to install. */
+  /** Debian packages to install. They need `builder: "docker"`. */
   aptPackages?: string[];
   /** Platforms such as `"linux/amd64"`. Default: the builder's own. */
   platform?: string | string[];
-  /** Files to copy into the image, as globs relative to the file that declares the app. */
+  /**
+   * Files to copy into the environment image, as globs relative to the file that declares the app; they lie beside the app
+   * when it runs. What `.dockerignore` beside that file leaves out is left out. They are for what seldom changes, since the
+   * image is built again when they do; `include` of the App is for the rest.
+   */
   copy?: string[];
-  /** Entry point of the image. */
+  /**
+   * What the `args` of the App are handed to, such as `["node", "cli.js"]`: the image's entry point for container engines,
+   * put before `args` by the process runtime. Not beside `frameworkApp` or `command`.
+   */
   entrypoint?: string[];
-  /** Build even when the image exists. */
+  /** Build even when the image exists, and ask the registry again for versions that are not pinned. */
   force?: boolean;
 }
 

@@ -60,11 +60,11 @@ class TextRenderer implements DeployRenderer {
     this.progress.stop();
   }
 
-  #image(state: "found" | "missing" | "built", reference: string): void {
+  #image(state: Extract<DeployEvent, { type: "image" }>["state"], reference: string): void {
     const image = plainLine(reference);
     if (state === "found") this.#print(`Image ${image} found. Skip building.`);
-    else if (state === "missing") {
-      this.#print(`Image ${image} not found. Building…`);
+    else if (state !== "built") {
+      this.#print(`Image ${image} ${state === "forced" ? "is built anew (force)" : "not found"}. Building…`);
       this.progress.say("Building the image", { animatedOnly: true });
     } else this.progress.say(`Image ${image} built.`);
   }

@@ -58,6 +58,8 @@ describe("defaults", () => {
         packages: ["hono@4.13.19", "@scope/a@^1.2", "zod"],
         env: { A: "1" },
         builder: "default",
+        copy: ["assets/**", "!assets/x"],
+        force: true,
       },
       limits: new Resources({ cpu: 1, mem: "1Gi" }),
       requests: { cpu: "250m", mem: 1000 },
@@ -119,6 +121,11 @@ describe("defaults", () => {
     expect(app?.image).toEqual(options.containerImage);
     expect(app?.include).toEqual(["public/**"]);
   });
+});
+
+it("an entry point goes with args", () => {
+  const { app } = check({ frameworkApp: undefined, args: ["x"], containerImage: { entrypoint: ["node", "cli.js"] } });
+  expect(app?.image.entrypoint).toEqual(["node", "cli.js"]);
 });
 
 describe("faults", () => {
@@ -211,6 +218,36 @@ describe("faults", () => {
     [
       { containerImage: { package: ["hono"] } },
       'containerImage.package is not an option of ImageSpec | Did you mean "packages"?',
+    ],
+    [
+      { containerImage: { commands: ["make"] } },
+      'containerImage.commands needs a builder that runs programs, and the default one runs none | That is builder: "docker"',
+    ],
+    [{ containerImage: { aptPackages: ["curl"] } }, "containerImage.aptPackages needs a builder that runs programs"],
+    [
+      { containerImage: { requirements: "requirements.txt" } },
+      'containerImage.requirements must be the path of a package-lock.json, not "requirements.txt"',
+    ],
+    [
+      { containerImage: { requirements: "../pnpm-lock.yaml" } },
+      'containerImage.requirements "pnpm-lock.yaml" is not supported by this version yet',
+    ],
+    [{ containerImage: { requirements: "/a/package-lock.json" } }, "containerImage.requirements must be relative"],
+    [
+      { containerImage: { requirements: "package-lock.json", packages: ["hono"] } },
+      "containerImage.requirements cannot stand beside packages",
+    ],
+    [{ containerImage: { copy: "assets" } }, 'containerImage.copy must be a list of globs such as ["assets/**"]'],
+    [{ containerImage: { copy: ["ok", 5] } }, "containerImage.copy[1] must be text, not 5"],
+    [{ containerImage: { force: "yes" } }, 'containerImage.force must be true or false, not "yes"'],
+    [{ containerImage: { entrypoint: ["tini"] } }, "containerImage.entrypoint cannot stand beside frameworkApp"],
+    [
+      { frameworkApp: undefined, command: "x", containerImage: { entrypoint: ["tini"] } },
+      "containerImage.entrypoint cannot stand beside command",
+    ],
+    [
+      { frameworkApp: undefined, args: ["x"], containerImage: { entrypoint: [] } },
+      "containerImage.entrypoint must not be empty",
     ],
     [{ containerImage: { packages: ["fastapi==0.115.11"] } }, 'npm writes a pin as "fastapi@0.115.11".'],
     [{ containerImage: { name: "UPPER" } }, "containerImage.name must be lower-case"],

@@ -1,6 +1,11 @@
-import { symlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { BillOfMaterials } from "../../src/image/bill-of-materials.ts";
+import { OciLayout } from "../../src/image/layout.ts";
+import type { Descriptor, Manifest } from "../../src/image/oci.ts";
+import { withNpmsNode } from "../support/npm-node.ts";
 import { get, repository, World } from "./harness.ts";
 
 // One real app of each kind, from a user's own folder outside of the repository.
@@ -74,6 +79,60 @@ describe("an app of every kind", () => {
     expect((await get(`${endpoint}/`)).body).toBe("hello from a shell");
   });
 
+  it("an entry point before the args, files that the image copies, and an image that is always built", async () => {
+    const app = (text: string) => `import { App, ImageSpec } from "appctl";
+      export default new App({ name: "entry", requiresAuth: false, args: ["${text}"], include: ["cli.js", "pages"],
+        containerImage: new ImageSpec({ entrypoint: ["node", "cli.js"], copy: ["pages"], force: true }) });`;
+    const dir = world.folder("entry", {
+      "app.ts": app("one"),
+      "cli.js": `const { readFileSync } = require("node:fs");
+        const pages = readFileSync("pages/index.html", "utf8") + require("node:fs").existsSync("pages/draft.html");
+        require("node:http").createServer((q, s) => s.end(process.argv[2] + " " + pages)).listen(process.env.PORT);`,
+      "pages/index.html": "page",
+      "pages/draft.html": "not finished",
+      ".dockerignore": "**/draft.html\n",
+    });
+    const first = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
+    expect(first).toMatch(/entry-image:[\w-]{22} is built anew \(force\)\. Building…/);
+    const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "entry"]);
+    // The App's own include is not bound by .dockerignore.
+    expect((await get(`${endpoint}/`)).body).toBe("one pagetrue");
+
+    world.folder("entry", { "app.ts": app("two") });
+    const tagOf = (text: string) => /entry-image:([\w-]{22}) /.exec(text)?.[1];
+    const second = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
+    expect(tagOf(second)).toBe(tagOf(first));
+    expect((await get(`${endpoint}/`)).body).toBe("two pagetrue");
+
+    world.folder("entry", { "pages/index.html": "other" });
+    const third = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
+    expect(tagOf(third)).not.toBe(tagOf(first));
+    expect((await get(`${endpoint}/`)).body).toBe("two othertrue");
+  });
+
+  it("packages from a lock file, at the locked version, though nothing is installed beside the app", async () => {
+    const dir = world.folder("locked", {
+      "package.json": JSON.stringify({ dependencies: { "is-number": "6.0.0" } }),
+      "src/app.ts": `import { App, ImageSpec } from "appctl";
+        import isNumber from "is-number";
+        import { createRequire } from "node:module";
+        const { version } = createRequire(import.meta.url)("is-number/package.json");
+        export default new App({ name: "locked", requiresAuth: false,
+          containerImage: new ImageSpec().withRequirements("../package-lock.json"),
+          frameworkApp: { fetch: () => new Response(version + " " + isNumber(7)) } });`,
+    });
+    const env = withNpmsNode(world.env);
+    execFileSync("npm", ["install", "--package-lock-only"], { cwd: dir, env, stdio: "ignore" });
+    // A newer version would fit; the lock says which one it is.
+    for (const file of ["package.json", "package-lock.json"]) {
+      const text = readFileSync(join(dir, file), "utf8");
+      writeFileSync(join(dir, file), text.replace(/"is-number": *"6.0.0"/, '"is-number":">=6.0.0"'));
+    }
+    await world.ok(["deploy", "apps", "src/app.ts", "locked"], { cwd: dir });
+    const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "locked"]);
+    expect((await get(`${endpoint}/`)).body).toBe("6.0.0 true");
+  });
+
   it("a folder with a package.json of its own and its own packages, some in the image's layer only", async () => {
     const dir = world.folder("own", {
       "package.json": JSON.stringify({ name: "own", type: "module", dependencies: { "is-number": "7.0.0" } }),
@@ -91,6 +150,18 @@ describe("an app of every kind", () => {
     expect(stdout).toMatch(/own-image:[\w-]{22} not found\. Building…/);
     const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "own"]);
     expect((await get(`${endpoint}/`)).body).toBe("hello from a bundled package true");
+
+    // What ships is written down beside the image: the bundle's part by the bundler, the layer's by the lock.
+    const { digest } = await world.json<{ digest: string }>(["deploy", "apps", "app.ts", "own"], { cwd: dir });
+    const images = new OciLayout(join(world.cache, "images"));
+    const list = await images.resolve(`own-image:sha256-${digest.slice("sha256:".length)}`);
+    const { manifests } = await images.readJson<{ manifests: Descriptor[] }>(list?.digest ?? "");
+    const { layers } = await images.readJson<Manifest>(manifests[0]?.digest ?? "");
+    const bill = await images.readJson<BillOfMaterials>(layers[0]?.digest ?? "");
+    expect(bill.components.map(({ purl, properties }) => `${purl} ${properties[0]?.value}`)).toEqual([
+      "pkg:npm/greeting@1.0.0 app",
+      "pkg:npm/is-number@7.0.0 packages",
+    ]);
   });
 
   it("deploys an app's dependencies first", async () => {

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildAppImage } from "../../src/image/app-image.ts";
+import { readCopied } from "../../src/image/copied-files.ts";
 import { buildEnvironment, environmentTag, planEnvironment } from "../../src/image/environment.ts";
 import { OciLayout } from "../../src/image/layout.ts";
 import { emptyLock } from "../../src/image/lock.ts";
 import { hostPlatform, parseReference } from "../../src/image/oci.ts";
+import { unpackApp } from "../../src/image/unpack.ts";
 import { startRegistry, type TestRegistry } from "./registry.ts";
 import { contextIn, failureOf, folder, installed, npmEnv, run } from "./support.ts";
 
@@ -185,6 +187,65 @@ describe("planEnvironment", () => {
     const { context } = await setUp();
     expect((await failureOf(planEnvironment({ name: "a b" }, context))).code).toBe("INVALID_REFERENCE");
   });
+});
+
+describe("copied files", () => {
+  const write = async (dir: string, texts: Record<string, string>) => {
+    for (const [path, text] of Object.entries(texts)) await writeFile(join(dir, path), text);
+    return readCopied(Object.keys(texts).map((path) => ({ path, absolute: join(dir, path), mode: 0o644 })));
+  };
+
+  it("are a layer of their own and part of the tag, by name, content and mode, wherever they lie", async () => {
+    const { dir, layout, context } = await setUp();
+    const tagOf = async (copy: Awaited<ReturnType<typeof write>>) =>
+      (await planEnvironment({ name: "x", copy }, context)).tag;
+    const copy = await write(dir, { "b.txt": "b", "a.txt": "a" });
+    const elsewhere = await write(await folder(), { "a.txt": "a", "b.txt": "b" });
+    expect(await tagOf(elsewhere)).toBe(await tagOf(copy));
+    const tags = await Promise.all([
+      tagOf([]),
+      tagOf(copy),
+      tagOf(copy.slice(1)),
+      tagOf(copy.map((file) => ({ ...file, executable: true }))),
+      tagOf(await write(dir, { "a.txt": "A", "b.txt": "b" })),
+    ]);
+    expect(new Set(tags).size).toBe(5);
+
+    const environment = await buildEnvironment(
+      await planEnvironment({ ...spec, copy: elsewhere }, context),
+      layout,
+      context,
+    );
+    expect(environment.manifest.layers.map(({ annotations }) => annotations?.["appctl.layer"])).toEqual([
+      "packages",
+      "copy",
+    ]);
+    const app = await buildAppImage({ environment, files, config, layout });
+    const unpacked = await unpackApp(layout, app.digest, join(dir, "content"));
+    expect((await readdir(unpacked.dir)).sort()).toEqual(["a.txt", "b.txt", "node_modules", "serve.mjs"]);
+    expect(await readFile(join(unpacked.dir, "b.txt"), "utf8")).toBe("b");
+  });
+
+  it("cannot change between the reading and the packing, and cannot stand where the packages do", async () => {
+    const { dir, layout, context } = await setUp();
+    const plan = await planEnvironment({ name: "x", copy: await write(dir, { "a.txt": "one" }) }, context);
+    await writeFile(join(dir, "a.txt"), "two");
+    await expect(buildEnvironment(plan, layout, context)).rejects.toThrow("app/a.txt changed while it was read");
+    const file = { path: "node_modules/x.js", absolute: join(dir, "a.txt"), mode: 0o644 };
+    expect((await failureOf(readCopied([file]))).code).toBe("RESERVED_PATH");
+  });
+});
+
+it("an entry point is part of the tag and of the configuration, and an app's arguments come after it", async () => {
+  const { layout, context, dir } = await setUp();
+  const plain = await planEnvironment({ name: "x" }, context);
+  const plan = await planEnvironment({ name: "x", entrypoint: ["node", "cli.js"] }, context);
+  expect(plan.tag).not.toBe(plain.tag);
+  const environment = await buildEnvironment(plan, layout, context);
+  const app = await buildAppImage({ environment, files, config: { cmd: ["serve"] }, layout });
+  const unpacked = await unpackApp(layout, app.digest, join(dir, "content"));
+  expect(unpacked.entrypoint).toEqual(["node", "cli.js"]);
+  expect(unpacked.config.config).toMatchObject({ Entrypoint: ["node", "cli.js"], Cmd: ["serve"] });
 });
 
 describe("environmentTag", () => {

@@ -92,8 +92,14 @@ export function expectWholeImages(dir: string): void {
     return bytes;
   };
   for (const { digest } of index.manifests) {
-    const manifest = JSON.parse(read(digest).toString());
-    for (const part of [manifest.config, ...manifest.layers]) read(part.digest);
+    const document = JSON.parse(read(digest).toString());
+    // A tag may also name a list: of what there is to know about an image.
+    const manifests = (document.manifests ?? []).map((entry: { digest: string }) =>
+      JSON.parse(read(entry.digest).toString()),
+    );
+    for (const manifest of document.manifests ? manifests : [document]) {
+      for (const part of [manifest.config, ...manifest.layers]) read(part.digest);
+    }
   }
 }
 

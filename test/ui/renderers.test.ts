@@ -98,6 +98,11 @@ describe("text", () => {
     expect(stderr()).toBe(`installing 3 packages\nWarning: the lock file says otherwise\nImage ${image} built.\n`);
   });
 
+  it("does not say that an image was looked for when it was to be built in any case", async () => {
+    const { stdout } = await drawn("text", [{ type: "image", state: "forced", reference: image }]);
+    expect(stdout()).toBe(`Image ${image} is built anew (force). Building…\n`);
+  });
+
   it("draws no colour and moves no cursor when it is no terminal, and not in CI either", async () => {
     const plain = await drawn("text", events);
     const ci = await drawn("text", events, { columns: 80, env: { CI: "true" } });

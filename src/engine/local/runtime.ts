@@ -36,6 +36,8 @@ export interface Content {
   dir: string;
   /** Where `node_modules` leads, when it lies outside of `dir`. */
   packagesDir: string | undefined;
+  /** The image's entry point: what `args` are handed to. */
+  entrypoint?: string[] | undefined;
   roots: string[];
 }
 

@@ -30,12 +30,15 @@ import { makeHome, SOCKET, sealHome } from "./replica-home.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
 import { STORAGE_LOOK_MS, StorageWatch } from "./storage-watch.ts";
 
-/** Unpacks an image. `dir` is the directory that an app runs in, `packagesDir` where its `node_modules` leads, if outside. */
+/**
+ * Unpacks an image. `dir` is the directory that an app runs in, `packagesDir` where its `node_modules` leads, if outside,
+ * `entrypoint` what an app's `args` are handed to.
+ */
 export type ImageUnpacker = (
   digest: string,
   places: ContentPlaces,
   signal: AbortSignal,
-) => Promise<{ dir: string; packagesDir?: string | undefined }>;
+) => Promise<{ dir: string; packagesDir?: string | undefined; entrypoint?: string[] | undefined }>;
 
 /** What the runtime needs. Directories are absolute and are made when they are missing (0700). */
 export interface ProcessRuntimeOptions {
@@ -153,8 +156,8 @@ class ProcessRuntime implements Runtime {
   async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content> {
     const places = this.#isolation.placesOf(ref);
     try {
-      const { dir, packagesDir } = await this.#options.prepare(revision.digest, places, signal);
-      return { dir, packagesDir, roots: [...new Set([realpathSync(dir), dir])] };
+      const { dir, packagesDir, entrypoint } = await this.#options.prepare(revision.digest, places, signal);
+      return { dir, packagesDir, entrypoint, roots: [...new Set([realpathSync(dir), dir])] };
     } catch (error) {
       throw new StartFailure(imageUnreadable(revision.digest, error), { cause: error });
     }
@@ -235,7 +238,14 @@ class ProcessRuntime implements Runtime {
       const { code, syscall } = error as NodeJS.ErrnoException;
       const failure =
         code !== undefined && syscall?.startsWith("spawn")
-          ? explainFailure({ spec, wasReady: false, spawnError: code, output: [], roots: content.roots })
+          ? explainFailure({
+              // What could not be started may be the image's entry point.
+              spec: spec.kind === "args" ? { ...spec, args: argumentsOf(spec, content) } : spec,
+              wasReady: false,
+              spawnError: code,
+              output: [],
+              roots: content.roots,
+            })
           : engineError(error);
       throw new StartFailure(failure, { cause: error });
     }
@@ -265,9 +275,14 @@ class ProcessRuntime implements Runtime {
       return { program: node, args: [...flags, "--enable-source-maps", join(content.dir, "serve.mjs")] };
     }
     if (spec.kind === "command") return { program: "/bin/sh", args: ["-c", spec.command ?? ""] };
-    const [program = "", ...args] = spec.args ?? [];
+    const [program = "", ...args] = argumentsOf(spec, content);
     return program === "node" ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args };
   }
+}
+
+/** The whole command line of an app with `args`. */
+function argumentsOf(spec: AppSpec, { entrypoint = [] }: Content): string[] {
+  return [...entrypoint, ...(spec.args ?? [])];
 }
 
 function limitsOf(spec: AppSpec): Limits {

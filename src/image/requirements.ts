@@ -1,0 +1,168 @@
+/** The packages layer by a lock file of the user's project: exactly what is locked there, or faults that say why not. */
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type AppctlError, type Fault, messageOf, usageError } from "../core/errors.ts";
+import { type LockEntry, locatePackage, type PackageLock, PROJECT, type ResolvedLock } from "./lock.ts";
+import { parsePackages } from "./package-spec.ts";
+
+/** A lock file. `file` is absolute, `written` is how the ImageSpec names it. */
+export interface Requirements {
+  file: string;
+  written: string;
+}
+
+/** Where it stands in the user's file, for messages. */
+const FIELD = "containerImage.requirements";
+
+const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
+type Dependencies = Partial<Record<(typeof KINDS)[number], Record<string, string>>>;
+interface ProjectManifest extends Dependencies {
+  overrides?: unknown;
+  peerDependenciesMeta?: Record<string, { optional?: boolean }>;
+}
+
+/**
+ * Reads `requirements`: every package that the project beside the lock file needs when it runs, at the locked version, and
+ * nothing else. `imported` are packages (`name`, `name@range`) that the bundle imports from the layer: each has to be one of
+ * the project's own dependencies. Throws INVALID_REQUIREMENTS with every fault.
+ */
+export async function readRequirements(
+  requirements: Requirements,
+  imported: readonly string[] = [],
+): Promise<ResolvedLock> {
+  const manifest = await readProject(requirements);
+  const lock = await readLock(requirements);
+  const faults: Fault[] = [...disagreements(manifest, lock, requirements)];
+  if (faults.length > 0) throw invalid(requirements, faults, "npm install");
+  const { needed, faults: more } = neededPackages(manifest, lock, requirements);
+  const paths = Object.keys(needed).sort();
+  for (const { name } of parsePackages(imported)) {
+    if (needed[`node_modules/${name}`] === undefined) {
+      more.push({
+        path: FIELD,
+        message: `the app imports ${name} from the packages layer, and it is no dependency in ${requirements.written}`,
+        hint: `npm install ${name}`,
+      });
+    }
+  }
+  if (more.length > 0) throw invalid(requirements, more, "npm install");
+  return {
+    packages: Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
+      .sort()
+      .flatMap((name) => {
+        const version = needed[`node_modules/${name}`]?.version;
+        return version === undefined ? [] : [{ name, version }];
+      }),
+    lock: {
+      name: PROJECT,
+      lockfileVersion: 3,
+      requires: true,
+      packages: {
+        "": { name: PROJECT, ...manifest },
+        ...Object.fromEntries(paths.map((path) => [path, needed[path] as LockEntry])),
+      },
+    },
+  };
+}
+
+/** What of package.json decides which packages are installed. Scripts of the project are not ours to run. */
+async function readProject({ file, written }: Requirements): Promise<ProjectManifest> {
+  const place = join(dirname(file), "package.json");
+  const value = await readJson(place, `the package.json beside ${written}`, "npm init");
+  const found = (value ?? {}) as ProjectManifest;
+  const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, overrides } = found;
+  const given = { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, overrides };
+  return Object.fromEntries(Object.entries(given).filter(([, part]) => part !== undefined));
+}
+
+async function readLock({ file, written }: Requirements): Promise<PackageLock> {
+  const lock = (await readJson(file, written, "npm install --package-lock-only")) as Partial<PackageLock> | undefined;
+  const version: unknown = lock?.lockfileVersion;
+  if ((version === 2 || version === 3) && typeof lock?.packages === "object" && lock.packages !== null) {
+    return lock as PackageLock;
+  }
+  const message =
+    version === 1
+      ? `${written} is a lock file of version 1, which does not say all that is needed`
+      : `${basename(file)} is not a lock file of version 2 or 3`;
+  throw invalid({ file, written }, [{ path: FIELD, message }], "npm install --package-lock-only --lockfile-version=3");
+}
+
+async function readJson(file: string, what: string, next: string): Promise<unknown> {
+  const fault = (message: string) => invalid({ file, written: what }, [{ path: FIELD, message }], next);
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw fault(
+      error.code === "ENOENT" ? `${what} does not exist (${file})` : `${what} cannot be read: ${error.message}`,
+    );
+  });
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw fault(`${what} is not JSON: ${messageOf(error)}`);
+  }
+}
+
+/** What package.json asks for and the lock does not answer, and the other way round. npm writes both in the same words. */
+function disagreements(manifest: ProjectManifest, lock: PackageLock, { written }: Requirements): Fault[] {
+  const root = (lock.packages[""] ?? {}) as Dependencies;
+  return KINDS.flatMap((kind) => {
+    const [asked, locked] = [manifest[kind] ?? {}, root[kind] ?? {}];
+    const names = [...new Set([...Object.keys(asked), ...Object.keys(locked)])].sort();
+    return names
+      .filter((name) => asked[name] !== locked[name])
+      .map((name) => ({
+        path: FIELD,
+        message: `${name} is ${asked[name] ?? "not there"} in package.json and ${locked[name] ?? "not there"} in ${written}`,
+      }));
+  });
+}
+
+/** The packages that `import` can reach from the project, by their paths in the lock. */
+function neededPackages(
+  manifest: ProjectManifest,
+  { packages }: PackageLock,
+  { written }: Requirements,
+): { needed: Record<string, LockEntry>; faults: Fault[] } {
+  const needed: Record<string, LockEntry> = {};
+  const faults: Fault[] = [];
+  const queue: [path: string, entry: LockEntry & Dependencies][] = [["", manifest as LockEntry]];
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const [from, entry] = next;
+    for (const kind of KINDS) {
+      for (const name of Object.keys(entry[kind] ?? {})) {
+        const path = locatePackage(packages, from, name);
+        const found = path === undefined ? undefined : packages[path];
+        if (path === undefined || found === undefined) {
+          // What is optional may be left out of a lock; peers are left out where the user's npm is told not to add them.
+          if (kind !== "dependencies" || entry.optionalDependencies?.[name] !== undefined) continue;
+          faults.push({
+            path: FIELD,
+            message: `${from || "package.json"} needs ${name}, which ${written} does not have`,
+          });
+          continue;
+        }
+        // A package for development may stand in for an optional peer; it is not installed for that.
+        if (found["dev"] === true || needed[path] !== undefined) continue;
+        needed[path] = found;
+        if (found["link"] === true || /^file:/.test(found.resolved ?? "")) {
+          faults.push({
+            path: FIELD,
+            message: `${name} is a folder or a file of this machine, which no lock file can freeze`,
+            hint: "Publish it, or import it by its path: it is bundled then.",
+          });
+        } else queue.push([path, found]);
+      }
+    }
+  }
+  return { needed, faults };
+}
+
+function invalid({ written }: Requirements, faults: Fault[], next: string): AppctlError {
+  const [first] = faults;
+  return usageError(faults.length === 1 && first ? first.message : `${written} does not fit the project`, {
+    code: "INVALID_REQUIREMENTS",
+    ...(faults.length === 1 && first?.hint ? { hint: first.hint } : {}),
+    faults,
+    next: [next],
+  });
+}
