@@ -61,6 +61,7 @@ const SIDEWAYS = new Set([
   "app -> bundle", // loading a file is bundling and describing it
   "app -> sdk", // the worker that describes recognises the SDK's objects
   "serve -> sdk", // the shim serves what the SDK describes
+  "image -> client", // undici has one home; a registry is spoken to by the same agent as a platform
   "engine -> serve", // the shim's exit codes, which causes are read from
   "contract -> core",
   "core -> contract",
