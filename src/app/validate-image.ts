@@ -1,5 +1,6 @@
 import { parseSpec } from "../bundle/specs.ts";
 import type { Fault } from "../core/errors.ts";
+import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
 import { nearest } from "./nearest.ts";
@@ -13,14 +14,15 @@ export interface ImageOptions {
   packages: string[];
   env: Record<string, string>;
   builder: "default";
+  /** Registry and prefix that the image goes to, as written. */
+  registry?: string;
 }
 
-const SUPPORTED = { name: true, builder: true, packages: true, env: true } as const;
+const SUPPORTED = { name: true, builder: true, packages: true, env: true, registry: true } as const;
 /** Options of ImageSpec that no builder honours in this version. */
 const UNSUPPORTED = {
   requirements: true,
   baseImage: true,
-  registry: true,
   commands: true,
   aptPackages: true,
   platform: true,
@@ -55,7 +57,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, env } = options;
+  const { name, builder, packages, env, registry } = options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -76,6 +78,10 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   }
   if (packages !== undefined) image.packages = checkPackages(packages, `${path}.packages`, faults);
   if (env !== undefined) image.env = checkEnvironment(env, `${path}.env`, faults);
+  if (registry !== undefined) {
+    if (typeof registry === "string" && parseRegistryAddress(registry)) image.registry = registry;
+    else faults.push({ path: `${path}.registry`, message: `${REGISTRY_ADDRESS_RULE}, not ${describeValue(registry)}` });
+  }
   return image;
 }
 

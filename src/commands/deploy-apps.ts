@@ -15,6 +15,7 @@ export interface DeployFlags extends CommonFlags {
   waitTimeout?: string;
   wait: boolean;
   allowScripts?: boolean;
+  registry?: string;
 }
 
 /** `appctl deploy apps FILE [NAME]`. */
@@ -34,7 +35,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);
     const connecting = trace.now();
-    await withSession(io, flags, async ({ client, scope }) => {
+    await withSession(io, flags, async ({ client, scope, config }) => {
       trace.since("find or start the platform", connecting);
       const provideSecrets = secretProvider(io, {
         client,
@@ -51,6 +52,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
             name,
             scope,
             client,
+            pushTo: { flag: flags.registry, fallback: config.registry },
             provideSecrets,
             wait: flags.wait,
             signal,

@@ -152,7 +152,8 @@ export async function loadEnvironment(
   return { reference, manifest, config: await readConfig(layout, manifest.config.digest), descriptor };
 }
 
-async function isWhole(layout: OciLayout, manifest: Manifest): Promise<boolean> {
+/** True when every layer is in the layout. */
+export async function isWhole(layout: OciLayout, manifest: Manifest): Promise<boolean> {
   const present = await Promise.all(manifest.layers.map(({ digest, size }) => layout.hasBlob(digest, size)));
   return present.every(Boolean);
 }

@@ -50,7 +50,7 @@ export interface ImageSpecOptions {
   requirements?: string;
   /** Reference of the base image. */
   baseImage?: string;
-  /** Registry and prefix that the image goes to. Default: the platform itself. */
+  /** Registry and prefix that the image goes to, such as `"ghcr.io/my-org"`. Default: the platform itself. */
   registry?: string;
   /** Environment of every app that runs in the image. */
   env?: Record<string, string>;

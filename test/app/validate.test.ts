@@ -168,6 +168,10 @@ describe("faults", () => {
     [{ frameworkApp: null }, "frameworkApp is nothing that can answer HTTP"],
     [{ frameworkApp: undefined, args: [] }, "args must not be empty"],
     [{ frameworkApp: undefined, args: "node x.js" }, 'args must be a list, not "node x.js"'],
+    [
+      { containerImage: new ImageSpec({ registry: "my-org" }) },
+      'containerImage.registry must be a registry such as ghcr.io/my-org or localhost:5000, not "my-org"',
+    ],
     [{ name: undefined }, "name is missing"],
     [{ name: 5 }, "name must be text, not 5"],
     [{ port: "8080" }, 'port must be a number, not "8080"'],

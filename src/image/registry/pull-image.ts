@@ -1,5 +1,5 @@
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
-import { isDescriptor } from "../documents.ts";
+import { isDescriptor, readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, goPlatform, type ImageConfig, type Manifest, type Platform } from "../oci.ts";
 import { inParallel } from "./push-image.ts";
@@ -38,8 +38,8 @@ export async function fetchImage(
   }
   await fetchBlob(repository, config, layout);
   await layout.writeBlob(found.bytes);
-  const manifest = document as unknown as Manifest;
-  return { descriptor: found.descriptor, manifest, config: await layout.readJson<ImageConfig>(config.digest) };
+  const manifest = await readManifest(layout, found.descriptor.digest);
+  return { descriptor: found.descriptor, manifest, config: await readConfig(layout, config.digest) };
 }
 
 /** {@link fetchImage}, and the layers too: the whole image is then in the layout. */
