@@ -46,6 +46,8 @@ export interface DeployOptions extends LoadFileOptions {
   scope: Scope;
   client: Client;
   pushTo: RegistryChoice;
+  /** Base for images that name none. */
+  baseImage?: string | undefined;
   /** Gives the values of missing secrets, or throws what to type. Nothing has been built or changed then. */
   provideSecrets(missing: MissingSecret[], app: string): Promise<Map<string, Redacted<Uint8Array>>>;
   /** False: return when the platform has accepted the deploy. */

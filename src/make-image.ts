@@ -25,6 +25,7 @@ import {
 import type { Layer } from "./image/layer.ts";
 import { OciLayout } from "./image/layout.ts";
 import { type Descriptor, type ImageConfig, LAYER_ROLE, type Manifest } from "./image/oci.ts";
+import { parseImageName } from "./image/registry/image-name.ts";
 import { ImageRegistry } from "./image/registry/image-registry.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
@@ -35,6 +36,8 @@ export interface StartImageOptions {
   env: NodeJS.ProcessEnv;
   /** Let packages run their install scripts. */
   allowScripts?: boolean | undefined;
+  /** Base for images that name none. */
+  baseImage?: string | undefined;
   signal: AbortSignal;
   trace: Trace;
 }
@@ -74,7 +77,9 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const wanted = { name: app.image.name, packages, env: app.image.env };
+  const baseImage = baseOf(app, options);
+  if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
+  const wanted = { name: app.image.name, packages, env: app.image.env, baseImage };
   const resolvePackages = () => planEnvironment(wanted, { ...context, cwd: options.cwd });
   const plan = trace.time("resolve the image's packages", resolvePackages);
   const pack = async () => packApp(await appFiles(app, loaded), imageCache(cacheDir), signal);
@@ -88,10 +93,15 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
 export function registryOf(
   app: LoadedApp,
   { flag, fallback }: RegistryChoice,
-  { env, signal }: Pick<StartImageOptions, "env" | "signal">,
+  options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
 ): ImageRegistry | undefined {
   const text = flag ?? app.image.registry ?? fallback;
-  return text === undefined ? undefined : new ImageRegistry(text, env, signal);
+  return text === undefined ? undefined : new ImageRegistry(text, options.env, options.signal, baseOf(app, options));
+}
+
+/** The base of an app's image, as written. */
+function baseOf(app: LoadedApp, { baseImage }: Pick<StartImageOptions, "baseImage">): string | undefined {
+  return app.image.baseImage ?? baseImage;
 }
 
 /**
@@ -112,8 +122,9 @@ export async function* makeImage(
     const text = registry?.text ?? options.registry;
     const find = (plan: EnvironmentPlan) =>
       registry ? inRegistry(registry, plan, layout) : onPlatform(plan, layout, options);
-    const { image, unnamed } = yield* composeImage(started, { text, find, layout, trace });
-    if (registry) yield* pushComposed(registry, { image, unnamed }, { layout, progress, trace });
+    const composed = yield* composeImage(started, { text, find, layout, trace });
+    const { image, unnamed } = composed;
+    if (registry) yield* pushComposed(registry, composed, started, { layout, trace });
     const bring = async (blob: Descriptor) => registry?.fetch(blob, image.reference, layout);
     const send = () => upload(image, registry ? undefined : unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
@@ -136,6 +147,8 @@ export interface ImagePlace {
 interface FoundEnvironment {
   image: EnvironmentImage;
   unnamed?: Descriptor | undefined;
+  /** What a registry has under that name: the same image, or the same on its base. */
+  there?: EnvironmentImage | undefined;
 }
 
 /** The app's image in the layout, on top of an environment image that was found or is built. */
@@ -165,25 +178,38 @@ export async function* composeImage(
   const put = async () =>
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
-  return {
-    image,
-    unnamed: unnamed && { reference: plan.reference, manifest: base.manifest, descriptor: unnamed },
-  };
+  return { image, plan, unnamed: unnamed && { ...base, descriptor: unnamed }, there: found?.there };
 }
 
-/** Brings what {@link composeImage} gave to a registry: the environment image first, for others to stand on. */
+/**
+ * Brings what {@link composeImage} gave to a registry, on its base when it has one: the environment image first, for others to
+ * stand on. Gives the app image as it is there.
+ */
 export async function* pushComposed(
   registry: ImageRegistry,
-  { image, unnamed }: ComposedImage,
-  { layout, progress, trace }: { layout: OciLayout; progress: ProgressQueue; trace: Trace },
-): AsyncGenerator<DeployEvent> {
+  { image, plan, unnamed, there }: ComposedImage,
+  { app, layer, context, progress }: StartedImage,
+  { layout, trace }: { layout: OciLayout; trace: Trace },
+): AsyncGenerator<DeployEvent, AppImage> {
+  const { signal } = context;
   const message = `pushing the image to ${registry.text}`;
   const report = (done: number, total: number) =>
     progress.push({ step: "upload", message, done, total, unit: "bytes" });
   const push = async () => {
-    for (const each of unnamed ? [unnamed, image] : [image]) await registry.push(each, layout, report);
+    let environment = there;
+    if (unnamed) {
+      const based = await registry.based(unnamed, plan, layout);
+      await registry.push(plan.reference, based.descriptor, layout, report);
+      environment = based;
+    }
+    const pushed =
+      plan.baseImage === undefined || !environment
+        ? image
+        : await buildAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
+    await registry.push(image.reference, pushed.descriptor, layout, report);
+    return pushed;
   };
-  yield* progress.during(trace.time("push what the registry lacks", push));
+  return yield* progress.during(trace.time("push what the registry lacks", push));
 }
 
 /** The environment image, when the registry has it, or this machine has all of it and can push it. */
@@ -192,8 +218,8 @@ export async function inRegistry(
   plan: EnvironmentPlan,
   layout: OciLayout,
 ): Promise<FoundEnvironment | undefined> {
-  const found = await registry.find(plan.reference, layout, plan.platform);
-  return found && { image: found.image, unnamed: found.pushed ? undefined : found.image.descriptor };
+  const found = await registry.find(plan, layout);
+  return found && { ...found, unnamed: found.there ? undefined : found.image.descriptor };
 }
 
 /** The environment image, when this machine has all of it. */
@@ -248,8 +274,9 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     const find = (plan: EnvironmentPlan) => (pushed ? inRegistry(registry, plan, layout) : onThisMachine(plan, layout));
     const place = { text: registry?.text ?? "", find, layout, trace };
     const composed = yield* composeImage(started, place);
-    if (pushed) yield* pushComposed(registry, composed, { layout, progress: started.progress, trace });
-    const { reference, tag, digest, size, layers } = composed.image;
+    const image = pushed ? yield* pushComposed(registry, composed, started, { layout, trace }) : composed.image;
+    const { tag, digest, size, layers } = image;
+    const { reference } = composed.image;
     return {
       reference: place.text === "" ? reference : `${place.text}/${reference}`,
       tag,
@@ -366,16 +393,16 @@ function runConfig({ spec }: LoadedApp) {
 }
 
 /** An environment image that the place it was looked for in does not know by its name. */
-interface Unnamed {
-  reference: string;
-  manifest: Manifest;
+interface Unnamed extends EnvironmentImage {
   descriptor: Descriptor;
 }
 
 /** What {@link composeImage} gives. */
 export interface ComposedImage {
   image: AppImage;
+  plan: EnvironmentPlan;
   unnamed: Unnamed | undefined;
+  there: EnvironmentImage | undefined;
 }
 
 const PARALLEL_UPLOADS = 4;

@@ -16,13 +16,14 @@ export interface ImageOptions {
   builder: "default";
   /** Registry and prefix that the image goes to, as written. */
   registry?: string;
+  /** Name of the base image, as written. */
+  baseImage?: string;
 }
 
-const SUPPORTED = { name: true, builder: true, packages: true, env: true, registry: true } as const;
+const SUPPORTED = { name: true, builder: true, packages: true, env: true, registry: true, baseImage: true } as const;
 /** Options of ImageSpec that no builder honours in this version. */
 const UNSUPPORTED = {
   requirements: true,
-  baseImage: true,
   commands: true,
   aptPackages: true,
   platform: true,
@@ -57,7 +58,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, env, registry } = options;
+  const { name, builder, packages, env, registry, baseImage } = options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -81,6 +82,13 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   if (registry !== undefined) {
     if (typeof registry === "string" && parseRegistryAddress(registry)) image.registry = registry;
     else faults.push({ path: `${path}.registry`, message: `${REGISTRY_ADDRESS_RULE}, not ${describeValue(registry)}` });
+  }
+  if (baseImage !== undefined) {
+    if (typeof baseImage === "string" && /^[\w.:/@[\]-]+$/.test(baseImage)) image.baseImage = baseImage;
+    else {
+      const message = `must be the name of an image such as "node:22-slim", not ${describeValue(baseImage)}`;
+      faults.push({ path: `${path}.baseImage`, message });
+    }
   }
   return image;
 }

@@ -25,7 +25,8 @@ export async function build(io: Io, file: string, name: string | undefined, flag
   try {
     renderer.progress.say(`Loading ${file}`);
     const pushTo = { flag: flags.registry, fallback: config.registry };
-    const events = buildImage(await loadFile(what), { ...what, name, pushTo, push: flags.push === true });
+    const { baseImage } = config;
+    const events = buildImage(await loadFile(what), { ...what, name, pushTo, baseImage, push: flags.push === true });
     let step = await events.next();
     for (; !step.done; step = await events.next()) renderer.event(step.value);
     renderer.progress.stop();

@@ -53,6 +53,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
             scope,
             client,
             pushTo: { flag: flags.registry, fallback: config.registry },
+            baseImage: config.baseImage,
             provideSecrets,
             wait: flags.wait,
             signal,

@@ -33,6 +33,8 @@ export interface Config {
   port: number;
   /** Registry that images go to when nothing else says so: `ghcr.io/org`. */
   registry: string | undefined;
+  /** Base of images that name none, as written. */
+  baseImage: string | undefined;
   /** Files that were read. */
   files: string[];
 }
@@ -44,9 +46,10 @@ interface FileSettings {
   apiKeyFile?: string;
   port?: number;
   registry?: string;
+  baseImage?: string;
 }
 
-const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "registry"] as const;
+const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "registry", "baseImage"] as const;
 /** Name of the project file; it is looked for in the working directory and above. */
 export const PROJECT_FILE = "appctl.yaml";
 
@@ -96,6 +99,7 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     apiKeySource: key?.source,
     port,
     registry,
+    baseImage: nonEmpty(env["APPCTL_BASE_IMAGE"]) ?? fromFiles("baseImage"),
     files: files as string[],
   };
 }

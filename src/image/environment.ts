@@ -50,6 +50,8 @@ export interface EnvironmentPlan {
   /** The packages asked for, with the versions that they got. */
   packages: { name: string; version: string }[];
   env: Record<string, string>;
+  /** Reference of the base as written. It is put below the image where that is pushed. */
+  baseImage?: string | undefined;
   platform: Platform;
   /** For the user: disagreements with the lock file, install scripts that are not run. */
   warnings: string[];
@@ -83,7 +85,8 @@ export async function planEnvironment(
   const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts });
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
-  return { name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, warnings };
+  const { name, baseImage } = spec;
+  return { name, tag, reference, lock, packages: lock.packages, env, baseImage, platform, warnings };
 }
 
 /**
@@ -128,16 +131,26 @@ export async function buildEnvironment(
   if (present !== undefined && (await isWhole(layout, present.manifest))) return { ...present, built: false };
 
   const layer = await packagesLayer(plan, layout, { ...context, platform: plan.platform });
+  return { ...(await writeEnvironment(plan, layer ? [layer] : [], layout)), built: true };
+}
+
+/** Writes the planned image on top of its layers, which are known already, and tags it. */
+export async function writeEnvironment(
+  plan: Pick<EnvironmentPlan, "reference" | "platform" | "env">,
+  layers: readonly Layer[],
+  layout: OciLayout,
+): Promise<EnvironmentImage & { descriptor: Descriptor }> {
   const config: ImageConfig = {
     created: EPOCH,
     ...goPlatform(plan.platform),
     config: { Env: envList(plan.env), WorkingDir: "/app" },
-    rootfs: { type: "layers", diff_ids: layer ? [layer.diffId] : [] },
-    history: layer ? [{ created: EPOCH, created_by: "appctl: packages" }] : [],
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(() => ({ created: EPOCH, created_by: "appctl: packages" })),
   };
-  const { manifest, descriptor } = await writeImage(layout, config, layer ? [layer.descriptor] : []);
+  const descriptors = layers.map(({ descriptor }) => descriptor);
+  const { manifest, descriptor } = await writeImage(layout, config, descriptors);
   await layout.tag(plan.reference, descriptor);
-  return { reference: plan.reference, manifest, config, descriptor, built: true };
+  return { reference: plan.reference, manifest, config, descriptor };
 }
 
 /** The image that `layout` has under `reference`, or undefined when it has none or lacks its manifest or configuration. */

@@ -48,7 +48,10 @@ export interface ImageSpecOptions {
   packages?: string[];
   /** A lock file to install from, frozen. */
   requirements?: string;
-  /** Reference of the base image. */
+  /**
+   * Name of the base image, such as `"node:22-slim"` or with a digest: it is put below the image where that is pushed to a
+   * registry, for container engines. Default: none.
+   */
   baseImage?: string;
   /** Registry and prefix that the image goes to, such as `"ghcr.io/my-org"`. Default: the platform itself. */
   registry?: string;

@@ -129,7 +129,7 @@ describe("faults", () => {
       requires_auth: false,
       limits: { mem: "1GB", cpus: 1 },
       secrets: [new Secret({ key: "a b" }), "PLAIN", new Secret({ key: "OK" })],
-      containerImage: new ImageSpec({ packages: ["hono", "git+ssh://x", "hono@4"], baseImage: "x" }),
+      containerImage: new ImageSpec({ packages: ["hono", "git+ssh://x", "hono@4"], baseImage: "x y" }),
       requestTimeout: "soon",
       env: { "1A": "x", B: 1 as never },
     }).faults;

@@ -1,7 +1,7 @@
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
 import { isDescriptor, readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
-import { type Descriptor, goPlatform, type ImageConfig, type Manifest, type Platform } from "../oci.ts";
+import { type Descriptor, goPlatform, type ImageConfig, type Manifest, MediaType, type Platform } from "../oci.ts";
 import { inParallel } from "./push-image.ts";
 import { damagedError, protocolError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
@@ -24,12 +24,12 @@ export async function fetchImage(
   platform: Platform,
 ): Promise<FetchedImage> {
   const about = repository.purpose("fetched", reference);
-  let found = await repository.manifest(reference);
+  let found = await manifestOf(repository, reference, layout);
   let document = parsed(found.bytes);
   if (Array.isArray(document?.["manifests"])) {
     const chosen = chooseManifest(document["manifests"], platform, about.subject);
     await layout.writeBlob(found.bytes);
-    found = await repository.manifest(chosen.digest);
+    found = await manifestOf(repository, chosen.digest, layout);
     document = parsed(found.bytes);
   }
   const { config, layers } = document ?? {};
@@ -63,6 +63,15 @@ export async function fetchBlob(repository: Repository, blob: Descriptor, layout
     if (!isAppctlError(error) || !["DIGEST_MISMATCH", "BLOB_TOO_LARGE"].includes(error.code)) throw error;
     throw damagedError(error.message, repository.purpose("fetched", blob.digest), error);
   }
+}
+
+/** A manifest; what a digest names may be in the layout already. */
+async function manifestOf(repository: Repository, reference: string, layout: OciLayout) {
+  if (!reference.startsWith("sha256:") || !(await layout.hasBlob(reference))) return repository.manifest(reference);
+  const bytes = await layout.readBlob(reference);
+  const { mediaType } = parsed(bytes) ?? {};
+  const descriptor = { mediaType: typeof mediaType === "string" ? mediaType : MediaType.manifest, digest: reference };
+  return { descriptor: { ...descriptor, size: bytes.length }, bytes };
 }
 
 /** The entry of an index for a platform. The variant counts where the platform has one. */

@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
 import { readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import type { Descriptor } from "../oci.ts";
@@ -14,6 +15,8 @@ export interface PushOptions {
   tag: string;
   /** A repository of the same registry that may have blobs of the image. */
   mountFrom?: string | undefined;
+  /** Where blobs come from that the layout does not have: they pass through, and are not kept. */
+  elsewhere?: Repository | undefined;
   /** See {@link CHUNK_SIZE}. */
   chunkSize?: number | undefined;
   /** Called with the bytes that have arrived, and those that have to, as they grow. */
@@ -44,7 +47,9 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
     if (await repository.hasBlob(blob)) return;
     total += blob.size;
     report();
-    const how = await uploadBlob(repository, fromLayout(layout, blob), {
+    const here = !options.elsewhere || (await layout.hasBlob(blob.digest, blob.size));
+    const source = here ? fromLayout(layout, blob) : fromRepository(options.elsewhere as Repository, blob);
+    const how = await uploadBlob(repository, source, {
       chunkSize: options.chunkSize ?? CHUNK_SIZE,
       mountFrom: options.mountFrom,
       onBytes: (bytes) => {
@@ -66,6 +71,14 @@ function fromLayout(layout: OciLayout, { digest, size }: Descriptor): BlobSource
     // `end` of a stream is the last byte that is read.
     open: (start, end) => createReadStream(layout.blobPath(digest), { start, end: end - 1 }),
     verify: () => layout.readBlob(digest),
+  };
+}
+
+function fromRepository(repository: Repository, { digest, size }: Descriptor): BlobSource {
+  return {
+    digest,
+    size,
+    open: (start, end) => Readable.from(repository.blob({ digest, size }, start, end), { objectMode: false }),
   };
 }
 
