@@ -102,6 +102,27 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
     }
   }, 300_000);
 
+  it("a push of a small image gets over a cut at every few bytes of what is sent and of what is answered", async () => {
+    const tags = new Set<string>();
+    let cuts = 0;
+    for (const side of ["server", "client"] as const) {
+      for (let offset = 0; offset < 3000; offset += 89) {
+        const cutting = await cuttingProxy(registry.port, [offset], side);
+        const { image } = await pushed(cutting.port, 500);
+        tags.add(image.digest);
+        cuts += cutting.cuts;
+        cutting.close();
+      }
+    }
+    expect(tags.size).toBe(68);
+    // The others were after the last byte of their connection: how many it gets is not the same each time.
+    expect(cuts).toBeGreaterThan(20);
+    const repository = repositoryAt(registry.host, { access: "pull" });
+    for (const digest of tags) expect((await repository.resolve(digest))?.digest).toBe(digest);
+    await repository.close();
+    await nothingDamaged();
+  }, 300_000);
+
   it("waits as long as Retry-After says", async () => {
     const answer = { status: 429, headers: { "retry-after": "17" } };
     proxy.fault = first(1, "PATCH", UPLOAD, { answer });

@@ -163,6 +163,8 @@ export class RegistryHttp {
       headers: { "user-agent": "appctl", ...headers, ...sized },
       body: typeof body === "function" ? body() : (body ?? null),
       signal,
+      // undici ends a connection after each HEAD, for servers that answer one with a body; a push is mostly such questions.
+      reset: false,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
     });
