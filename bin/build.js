@@ -52,7 +52,7 @@ const parts = {
   "app-spec": "src/contract/app-spec.ts",
   undici: "src/client/undici.ts",
   ora: "ora",
-  yaml: "yaml",
+  yaml: "src/core/yaml.ts",
   "trace-mapping": "@jridgewell/trace-mapping",
 };
 const apart = {

@@ -15,7 +15,9 @@ import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
-import { installedPackages, makeImage, type StartedImage, startImage } from "./make-image.ts";
+import { installedPackages, makeImage, type RegistryChoice, type StartedImage, startImage } from "./make-image.ts";
+
+export { buildImage } from "./make-image.ts";
 
 /** A secret that the app asks for and that does not exist yet. */
 export interface MissingSecret {
@@ -43,6 +45,9 @@ export interface DeployOptions extends LoadFileOptions {
   name: string | undefined;
   scope: Scope;
   client: Client;
+  pushTo: RegistryChoice;
+  /** Base for images that name none. */
+  baseImage?: string | undefined;
   /** Gives the values of missing secrets, or throws what to type. Nothing has been built or changed then. */
   provideSecrets(missing: MissingSecret[], app: string): Promise<Map<string, Redacted<Uint8Array>>>;
   /** False: return when the platform has accepted the deploy. */

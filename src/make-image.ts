@@ -4,12 +4,13 @@ import { dirname, join, resolve } from "node:path";
 import { readDockerIgnore } from "./app/docker-ignore.ts";
 import { collectIncluded } from "./app/include.ts";
 import { type LoadedFile, packagesFor } from "./app/load.ts";
+import { selectApp } from "./app/select.ts";
 import type { LoadedApp } from "./app/validate.ts";
 import { BUNDLE_FILE, type Bundle } from "./bundle/bundle.ts";
 import type { Client } from "./client/client.ts";
 import type { ImageReference } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
-import { isAppctlError } from "./core/errors.ts";
+import { type AppctlError, isAppctlError, usageError } from "./core/errors.ts";
 import type { BuildProgress, DeployEvent } from "./core/events.ts";
 import type { Trace } from "./core/trace.ts";
 import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
@@ -20,13 +21,16 @@ import {
   type EnvironmentContext,
   type EnvironmentImage,
   type EnvironmentPlan,
+  isWhole,
   loadEnvironment,
   planEnvironment,
 } from "./image/environment.ts";
 import type { Layer } from "./image/layer.ts";
 import { OciLayout } from "./image/layout.ts";
-import { type Descriptor, type ImageConfig, jsonBytes, type Manifest } from "./image/oci.ts";
+import { type Descriptor, type ImageConfig, jsonBytes, LAYER_ROLE, type Manifest } from "./image/oci.ts";
 import { attachReferrer, type Referrer } from "./image/referrer.ts";
+import { parseImageName } from "./image/registry/image-name.ts";
+import { ImageRegistry } from "./image/registry/image-registry.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
 /** What {@link startImage} needs. */
@@ -36,6 +40,8 @@ export interface StartImageOptions {
   env: NodeJS.ProcessEnv;
   /** Let packages run their install scripts. */
   allowScripts?: boolean | undefined;
+  /** Base for images that name none. */
+  baseImage?: string | undefined;
   signal: AbortSignal;
   trace: Trace;
 }
@@ -45,6 +51,15 @@ export interface MakeImageOptions extends StartImageOptions {
   client: Client;
   /** Host and port of the platform, as they stand in image references. */
   registry: string;
+  pushTo: RegistryChoice;
+}
+
+/** Where images go to, when the platform is not to be their only place. */
+export interface RegistryChoice {
+  /** `--registry`: wins over what the image says. */
+  flag?: string | undefined;
+  /** Environment or configuration file: for images that say nothing. */
+  fallback?: string | undefined;
 }
 
 /** What resolving and installing packages needs. */
@@ -70,9 +85,11 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const packages = packagesFor(app.image, loaded.bundle);
   const { name, env, entrypoint, force, requirements: written } = app.image;
   const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
+  const baseImage = baseOf(app, options);
+  if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
-    const wanted = { name, packages, requirements, env, entrypoint, copy: await copied };
+    const wanted = { name, packages, requirements, env, entrypoint, baseImage, copy: await copied };
     return planEnvironment(wanted, { ...context, refresh: force });
   };
   const plan = trace.time("resolve the image's packages", resolvePackages);
@@ -83,25 +100,81 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   return { app, contents: loaded.bundle.contents, layer, plan, context, progress };
 }
 
+/** The registry that an app's image goes to, if it is not the platform alone. */
+export function registryOf(
+  app: LoadedApp,
+  { flag, fallback }: RegistryChoice,
+  options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
+): ImageRegistry | undefined {
+  const text = flag ?? app.image.registry ?? fallback;
+  return text === undefined ? undefined : new ImageRegistry(text, options.env, options.signal, baseOf(app, options));
+}
+
+/** The base of an app's image, as written. */
+function baseOf(app: LoadedApp, { baseImage }: Pick<StartImageOptions, "baseImage">): string | undefined {
+  return app.image.baseImage ?? baseImage;
+}
+
 /**
- * Makes the app's image and sees to it that the platform has all of it. The environment image is not built when the
- * platform or this machine has it; the app image is packed each time, which takes milliseconds.
+ * Makes the app's image and sees to it that the platform has all of it, and its registry before, when it has one. The
+ * environment image is not built when the registry, or without one the platform, or this machine has it; the app image is
+ * packed each time, which takes milliseconds.
  */
 export async function* makeImage(
   started: StartedImage,
   options: MakeImageOptions,
 ): AsyncGenerator<DeployEvent, ImageReference> {
-  const { app, context, progress } = started;
-  const { registry, signal, trace } = options;
+  const { progress } = started;
+  const { trace } = options;
   const layout = imageCache(options.cacheDir);
+  const report = (step: BuildProgress) => progress.push(step);
+  const registry = registryOf(started.app, options.pushTo, options);
+  try {
+    const text = registry?.text ?? options.registry;
+    const find = (plan: EnvironmentPlan) =>
+      registry ? inRegistry(registry, plan, layout) : onPlatform(plan, layout, options);
+    const composed = yield* composeImage(started, { text, find, layout, trace });
+    const { image, unnamed } = composed;
+    if (registry) yield* pushComposed(registry, composed, started, { layout, trace });
+    const bring = async (blob: Descriptor) => registry?.fetch(blob, image.reference, layout);
+    const send = () => upload(image, registry ? undefined : unnamed, { layout, bring }, options, report);
+    yield* progress.during(trace.time("upload what the platform lacks", send));
+    return { reference: `${text}/${image.reference}`, digest: image.digest };
+  } finally {
+    await registry?.close();
+  }
+}
+
+/** Where {@link composeImage} looks for the environment image. */
+export interface ImagePlace {
+  /** What stands before `/<name>:<tag>`; empty for this machine. */
+  text: string;
+  find(plan: EnvironmentPlan): Promise<FoundEnvironment | undefined>;
+  layout: OciLayout;
+  trace: Trace;
+}
+
+/** An environment image that need not be built. `unnamed`: the place that was asked does not have it under its name. */
+interface FoundEnvironment {
+  image: EnvironmentImage;
+  unnamed?: Descriptor | undefined;
+  /** What a registry has under that name: the same image, or the same on its base. */
+  there?: EnvironmentImage | undefined;
+}
+
+/** The app's image in the layout, on top of an environment image that was found or is built. */
+export async function* composeImage(
+  started: StartedImage,
+  { text, find, layout, trace }: ImagePlace,
+): AsyncGenerator<DeployEvent, ComposedImage> {
+  const { app, context, progress } = started;
+  const { signal } = context;
   const plan = yield* progress.during(started.plan);
   for (const message of plan.warnings) yield { type: "warning", message };
 
-  const reference = `${registry}/${plan.reference}`;
-  const { force = false } = app.image;
-  const found = force
-    ? undefined
-    : await trace.time("look for the environment image", () => existing(plan, layout, options));
+  const reference = text === "" ? plan.reference : `${text}/${plan.reference}`;
+  const { force = false } = started.app.image;
+  const found = force ? undefined : await trace.time("look for the environment image", () => find(plan));
   yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference };
   let environment = found?.image;
   // What the platform does not have under its name yet goes there with the app.
@@ -117,14 +190,127 @@ export async function* makeImage(
   const put = async () =>
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
-  const describe = () => attachBill(image, started, plan, layout);
-  const described = trace.time("write its bill of materials", describe);
-  described.catch(() => undefined); // awaited below, when the upload is done
-  const nameToo = unnamed && { reference: plan.reference, manifest: base.manifest, descriptor: unnamed };
-  const send = () => upload(image, nameToo, layout, options, (step) => progress.push(step));
-  yield* progress.during(trace.time("upload what the platform lacks", send));
-  await described;
-  return { reference: `${registry}/${image.reference}`, digest: image.digest };
+  await trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
+  return { image, plan, unnamed: unnamed && { ...base, descriptor: unnamed }, there: found?.there };
+}
+
+/**
+ * Brings what {@link composeImage} gave to a registry, on its base when it has one: the environment image first, for others to
+ * stand on. Gives the app image as it is there.
+ */
+export async function* pushComposed(
+  registry: ImageRegistry,
+  { image, plan, unnamed, there }: ComposedImage,
+  { app, layer, context, progress }: StartedImage,
+  { layout, trace }: { layout: OciLayout; trace: Trace },
+): AsyncGenerator<DeployEvent, AppImage> {
+  const { signal } = context;
+  const message = `pushing the image to ${registry.text}`;
+  const report = (done: number, total: number) =>
+    progress.push({ step: "upload", message, done, total, unit: "bytes" });
+  const push = async () => {
+    let environment = there;
+    if (unnamed) {
+      const based = await registry.based(unnamed, plan, layout);
+      await registry.push(plan.reference, based.descriptor, layout, report);
+      environment = based;
+    }
+    const pushed =
+      plan.baseImage === undefined || !environment
+        ? image
+        : await buildAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
+    await registry.push(image.reference, pushed.descriptor, layout, report);
+    return pushed;
+  };
+  return yield* progress.during(trace.time("push what the registry lacks", push));
+}
+
+/** The environment image, when the registry has it, or this machine has all of it and can push it. */
+export async function inRegistry(
+  registry: ImageRegistry,
+  plan: EnvironmentPlan,
+  layout: OciLayout,
+): Promise<FoundEnvironment | undefined> {
+  const found = await registry.find(plan, layout);
+  return found && { ...found, unnamed: found.there ? undefined : found.image.descriptor };
+}
+
+/** The environment image, when this machine has all of it. */
+export async function onThisMachine(plan: EnvironmentPlan, layout: OciLayout): Promise<FoundEnvironment | undefined> {
+  const here = await loadEnvironment(layout, plan.reference);
+  return here && (await isWhole(layout, here.manifest)) ? { image: here } : undefined;
+}
+
+/** What {@link buildImage} needs besides. */
+export interface BuildImageOptions extends StartImageOptions {
+  /** Name of the App; may be left out when the file has one. */
+  name: string | undefined;
+  pushTo: RegistryChoice;
+  push: boolean;
+}
+
+/** An app image that was built, as `build -o json` shows it. */
+export interface BuiltImage {
+  reference: string;
+  tag: string;
+  /** Of the manifest. */
+  digest: string;
+  /** Bytes of everything that it is made of. */
+  size: number;
+  /** Lowest first. `role` is `packages` or `app`. */
+  layers: { digest: string; size: number; mediaType: string; role?: string }[];
+  pushed: boolean;
+}
+
+/** Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked. */
+export async function* buildImage(
+  loaded: LoadedFile,
+  options: BuildImageOptions,
+): AsyncGenerator<DeployEvent, BuiltImage> {
+  try {
+    return yield* buildLoaded(loaded, options);
+  } finally {
+    await loaded.tidied;
+  }
+}
+
+async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): AsyncGenerator<DeployEvent, BuiltImage> {
+  const { trace } = options;
+  for (const message of loaded.bundle.warnings) yield { type: "warning", message };
+  const app = selectApp(loaded, options.name, "build");
+  const registry = registryOf(app, options.pushTo, options);
+  if (options.push && !registry) throw noRegistryError(app);
+  const started = startImage(app, loaded, options);
+  const layout = imageCache(options.cacheDir);
+  const pushed = options.push && registry !== undefined;
+  try {
+    const find = (plan: EnvironmentPlan) => (pushed ? inRegistry(registry, plan, layout) : onThisMachine(plan, layout));
+    const place = { text: registry?.text ?? "", find, layout, trace };
+    const composed = yield* composeImage(started, place);
+    const image = pushed ? yield* pushComposed(registry, composed, started, { layout, trace }) : composed.image;
+    const { tag, digest, size, layers } = image;
+    const { reference } = composed.image;
+    return {
+      reference: place.text === "" ? reference : `${place.text}/${reference}`,
+      tag,
+      digest,
+      size,
+      layers: layers.map(({ digest, size, mediaType, annotations }) => {
+        const role = annotations?.[LAYER_ROLE];
+        return { digest, size, mediaType, ...(role === undefined ? {} : { role }) };
+      }),
+      pushed,
+    };
+  } finally {
+    await registry?.close();
+  }
+}
+
+function noRegistryError(app: LoadedApp): AppctlError {
+  return usageError(`there is no registry to push the image of ${app.spec.name} to`, {
+    code: "NO_REGISTRY",
+    hint: "name one with --registry, APPCTL_REGISTRY, registry in a configuration file, or ImageSpec.registry",
+  });
 }
 
 /** Says what ships in the image, in a document that stands beside it on this machine. */
@@ -172,17 +358,17 @@ function environmentContext(
 }
 
 /** The environment image, when the platform has it, or this machine has all of it and can upload it. */
-async function existing(
+async function onPlatform(
   plan: EnvironmentPlan,
   layout: OciLayout,
   { client, signal }: MakeImageOptions,
-): Promise<{ image: EnvironmentImage; unnamed?: Descriptor } | undefined> {
+): Promise<FoundEnvironment | undefined> {
   const [there, here] = await Promise.all([
     client.resolveImage(plan.reference, signal),
     loadEnvironment(layout, plan.reference),
   ]);
   if (!there) {
-    if (!here || (await layout.missing(here.manifest.layers.map(({ digest }) => digest))).length > 0) return undefined;
+    if (!here || !(await isWhole(layout, here.manifest))) return undefined;
     return { image: here, unnamed: here.descriptor };
   }
   if (here && here.descriptor.digest === there.digest) return { image: here };
@@ -246,11 +432,17 @@ function runConfig({ spec }: LoadedApp) {
   return { entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"], port };
 }
 
-/** An environment image that the platform does not know by its name. */
-interface Unnamed {
-  reference: string;
-  manifest: Manifest;
+/** An environment image that the place it was looked for in does not know by its name. */
+interface Unnamed extends EnvironmentImage {
   descriptor: Descriptor;
+}
+
+/** What {@link composeImage} gives. */
+export interface ComposedImage {
+  image: AppImage;
+  plan: EnvironmentPlan;
+  unnamed: Unnamed | undefined;
+  there: EnvironmentImage | undefined;
 }
 
 const PARALLEL_UPLOADS = 4;
@@ -259,12 +451,12 @@ const PARALLEL_UPLOADS = 4;
 async function upload(
   image: AppImage,
   environment: Unnamed | undefined,
-  layout: OciLayout,
+  { layout, bring }: { layout: OciLayout; bring(blob: Descriptor): Promise<void> },
   { client, signal }: MakeImageOptions,
   onProgress: (step: BuildProgress) => void,
 ): Promise<void> {
   const parts = [...image.blobs, ...(environment ? [environment.manifest.config, environment.descriptor] : [])];
-  const blobs = new Map(parts.map(({ digest, size }) => [digest, size]));
+  const blobs = new Map(parts.map((blob) => [blob.digest, blob]));
   // A name stands for a whole image: one that is known already has everything.
   const named = await client.resolveImage(image.reference, signal);
   if (named?.digest === image.digest && !environment) return;
@@ -274,8 +466,10 @@ async function upload(
   const send = async () => {
     for (let digest = waiting.shift(); digest !== undefined; digest = waiting.shift()) {
       onProgress({ step: "upload", message: "uploading the image", done, total: missing.length });
+      const blob = blobs.get(digest) as Descriptor;
+      if (!(await layout.hasBlob(digest))) await bring(blob);
       try {
-        await client.putBlob(digest, layout.blobPath(digest), blobs.get(digest) ?? 0, signal);
+        await client.putBlob(digest, layout.blobPath(digest), blob.size, signal);
       } catch (error) {
         // The cache's own bytes are wrong: out of the way with them, so that they are made anew.
         throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? await layout.setAside(digest) : error;
@@ -289,7 +483,7 @@ async function upload(
 }
 
 /** Turns progress callbacks into events of the generator that waits for the work. */
-class ProgressQueue {
+export class ProgressQueue {
   #steps: BuildProgress[] = [];
   #wake: () => void = () => undefined;
 

@@ -53,6 +53,7 @@ export function createProgram(io: Io): Command {
   common(program, DEPLOY, true);
   addCreate(group(program, "create", "create a secret or an API key"), io);
   addDeploy(group(program, "deploy", "deploy an app"), io);
+  addBuild(program, io);
   addGet(group(program, "get", "show apps, secrets, API keys"), io);
   addUpdate(group(program, "update", "change a secret"), io);
   addDelete(group(program, "delete", "delete an app, a secret, an API key"), io);
@@ -75,7 +76,8 @@ Get started:
 Environment:
   APPCTL_API_KEY       key of a platform, with its address in it; without one, the local platform is used
   APPCTL_API_KEY_FILE  file with such a key
-  APPCTL_PROJECT, APPCTL_DOMAIN, APPCTL_ENDPOINT, APPCTL_PORT, APPCTL_CONFIG  as the flags
+  APPCTL_PROJECT, APPCTL_DOMAIN, APPCTL_ENDPOINT, APPCTL_PORT, APPCTL_CONFIG, APPCTL_REGISTRY  as the flags
+  APPCTL_BASE_IMAGE    image that is put below images where they are pushed to a registry
 
 Exit codes:
   0 ok, 1 the deploy failed, 2 usage, 3 not allowed, 4 not found, 5 conflict, 6 unavailable, 7 build failed,
@@ -131,6 +133,8 @@ function addCreate(create: Command, io: Io): void {
   );
 }
 
+const REGISTRY_HELP = "registry that the image goes to, such as ghcr.io/my-org (default: what the image says)";
+
 function addDeploy(deploy: Command, io: Io): void {
   waitFlags(
     leaf(deploy, "apps", ["app"], DEPLOY, {
@@ -148,6 +152,7 @@ function addDeploy(deploy: Command, io: Io): void {
         "create a secret that does not exist yet: KEY=@FILE, KEY=- (stdin), KEY=env:VAR; may be repeated",
         (value: string, all: string[] = []) => [...all, value],
       )
+      .option("--registry <address>", REGISTRY_HELP)
       .option("--allow-scripts", "let npm packages run their install scripts"),
   ).action(
     act<import("./commands/deploy-apps.ts").DeployFlags & Detach>(DEPLOY, async (flags, file, name) => {
@@ -155,6 +160,27 @@ function addDeploy(deploy: Command, io: Io): void {
       await deployApps(io, file as string, name, waiting(flags));
     }),
   );
+}
+
+function addBuild(program: Command, io: Io): void {
+  leaf(program, "build", [], DATA, {
+    summary: "build the image of an app of a file, without a platform",
+    examples: [
+      "appctl build app.ts fastapi-with-auth",
+      "appctl build app.ts fastapi-with-auth --registry ghcr.io/my-org --push",
+      "appctl build app.ts web --push -o json",
+    ],
+  })
+    .argument("<file>", "TypeScript file that exports the App")
+    .argument("[name]", "name of the App; needed when the file has several")
+    .option("--registry <address>", REGISTRY_HELP)
+    .option("--push", "bring it to the registry; without, it stays among the images of this machine")
+    .option("--allow-scripts", "let npm packages run their install scripts")
+    .action(
+      act<import("./commands/build.ts").BuildFlags>(DATA, async (flags, file, name) =>
+        (await import("./commands/build.ts")).build(io, file as string, name, flags),
+      ),
+    );
 }
 
 function addGet(get: Command, io: Io): void {

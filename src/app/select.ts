@@ -7,26 +7,27 @@ import type { Checked, LoadedApp } from "./validate.ts";
 /**
  * The App `name` of a file; `name` may be left out when there is only one. Throws `APP_NOT_FOUND` with the names that
  * there are, `APP_NAME_REQUIRED`, or `INVALID_APP` with every fault of that App and of the Apps that it depends on.
+ * `command` is what the user typed, for what to type next.
  */
-export function selectApp(loaded: LoadedFile, name?: string): LoadedApp {
-  return deployOrder(loaded, name).at(-1) as LoadedApp;
+export function selectApp(loaded: LoadedFile, name?: string, command?: string): LoadedApp {
+  return deployOrder(loaded, name, command).at(-1) as LoadedApp;
 }
 
 /** The App as {@link selectApp} finds it, after the Apps that it depends on, in the order in which they are deployed. */
-export function deployOrder(loaded: LoadedFile, name?: string): LoadedApp[] {
+export function deployOrder(loaded: LoadedFile, name?: string, command = "deploy apps"): LoadedApp[] {
   const order: Checked[] = [];
   const visit = (checked: Checked) => {
     if (order.includes(checked)) return;
-    for (const dependency of checked.dependencies) visit(find(loaded, dependency));
+    for (const dependency of checked.dependencies) visit(find(loaded, dependency, command));
     order.push(checked);
   };
-  visit(find(loaded, name));
+  visit(find(loaded, name, command));
   const faulty = order.filter(({ faults }) => faults.length > 0);
   if (faulty.length > 0) throw invalidError(faulty, order.at(-1), loaded);
   return order.map(({ app }) => app).filter((app) => app !== undefined);
 }
 
-function find({ file, apps }: LoadedFile, name: string | undefined): Checked {
+function find({ file, apps }: LoadedFile, name: string | undefined, command: string): Checked {
   const names = apps.map((app) => app.name).filter((known) => known !== "");
   const only = apps.length === 1 ? apps[0] : undefined;
   if (name === undefined) {
@@ -34,7 +35,7 @@ function find({ file, apps }: LoadedFile, name: string | undefined): Checked {
     throw usageError(`${file} has ${apps.length} Apps: say which one`, {
       code: "APP_NAME_REQUIRED",
       hint: `They are: ${names.join(", ")}.`,
-      next: names.slice(0, 5).map((known) => `appctl deploy apps ${file} ${known}`),
+      next: names.slice(0, 5).map((known) => `appctl ${command} ${file} ${known}`),
     });
   }
   const found = apps.find((app) => app.name === name);
@@ -46,7 +47,7 @@ function find({ file, apps }: LoadedFile, name: string | undefined): Checked {
   throw usageError(`${file} has no App named "${name}"`, {
     code: "APP_NOT_FOUND",
     hint: `${meant}${names.length === 1 ? "Its App is" : "Its Apps are"}: ${names.join(", ")}.`,
-    next: near === undefined ? [] : [`appctl deploy apps ${file} ${near}`],
+    next: near === undefined ? [] : [`appctl ${command} ${file} ${near}`],
   });
 }
 

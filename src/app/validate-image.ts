@@ -3,6 +3,7 @@ import { LOCK_NAMES } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import type { AppSpec } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
+import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
 import { nearest } from "./nearest.ts";
@@ -24,6 +25,10 @@ export interface ImageOptions {
   entrypoint?: string[];
   /** Build it even when it exists. */
   force?: boolean;
+  /** Registry and prefix that the image goes to, as written. */
+  registry?: string;
+  /** Name of the base image, as written. */
+  baseImage?: string;
 }
 
 const SUPPORTED = {
@@ -32,6 +37,8 @@ const SUPPORTED = {
   packages: true,
   env: true,
   requirements: true,
+  registry: true,
+  baseImage: true,
   copy: true,
   entrypoint: true,
   force: true,
@@ -40,8 +47,6 @@ const SUPPORTED = {
 const NEEDS_BUILDER = { commands: true, aptPackages: true } as const;
 /** Options of ImageSpec that no builder honours in this version. */
 const UNSUPPORTED = {
-  baseImage: true,
-  registry: true,
   platform: true,
 } as const;
 const OPTIONS = Object.keys({ ...SUPPORTED, ...NEEDS_BUILDER, ...UNSUPPORTED } satisfies Record<
@@ -80,7 +85,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, requirements, env, copy, entrypoint, force } = options;
+  const { name, builder, packages, requirements, env, copy, entrypoint, force, registry, baseImage } = options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -118,6 +123,17 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   if (typeof force === "boolean") image.force = force;
   else if (force !== undefined)
     faults.push({ path: `${path}.force`, message: `must be true or false, not ${describeValue(force)}` });
+  if (registry !== undefined) {
+    if (typeof registry === "string" && parseRegistryAddress(registry)) image.registry = registry;
+    else faults.push({ path: `${path}.registry`, message: `${REGISTRY_ADDRESS_RULE}, not ${describeValue(registry)}` });
+  }
+  if (baseImage !== undefined) {
+    if (typeof baseImage === "string" && /^[\w.:/@[\]-]+$/.test(baseImage)) image.baseImage = baseImage;
+    else {
+      const message = `must be the name of an image such as "node:22-slim", not ${describeValue(baseImage)}`;
+      faults.push({ path: `${path}.baseImage`, message });
+    }
+  }
   return image;
 }
 

@@ -15,6 +15,7 @@ export interface DeployFlags extends CommonFlags {
   waitTimeout?: string;
   wait: boolean;
   allowScripts?: boolean;
+  registry?: string;
 }
 
 /** `appctl deploy apps FILE [NAME]`. */
@@ -42,7 +43,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);
     const connecting = trace.now();
-    await withSession(io, flags, async ({ client, scope }) => {
+    await withSession(io, flags, async ({ client, scope, config }) => {
       trace.since("find or start the platform", connecting);
       const provideSecrets = secretProvider(io, {
         client,
@@ -59,6 +60,8 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
             name,
             scope,
             client,
+            pushTo: { flag: flags.registry, fallback: config.registry },
+            baseImage: config.baseImage,
             provideSecrets,
             wait: flags.wait,
             signal,

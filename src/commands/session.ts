@@ -2,6 +2,7 @@ import { Client, type Scope } from "../client/client.ts";
 import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../client/local-platform.ts";
 import { version } from "../core/assets.ts";
 import { type Config, noKeyError, resolveConfig } from "../core/config.ts";
+import { isLoopbackHost } from "../core/loopback.ts";
 import { pathsOf } from "../core/paths.ts";
 import { readPlatformFile } from "../core/platform-file.ts";
 import type { Redacted } from "../core/redacted.ts";
@@ -104,10 +105,9 @@ export function tilde(path: string, env: NodeJS.ProcessEnv): string {
   return home && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 }
 
-/** True for an address of this machine: `localhost`, `*.localhost` (RFC 6761), 127.0.0.0/8, ::1. */
+/** True for an address of this machine. */
 export function isLoopback(endpoint: string): boolean {
-  const { hostname } = new URL(endpoint);
-  return /(?:^|\.)localhost$/.test(hostname) || /^127(?:\.\d+){3}$/.test(hostname) || hostname === "[::1]";
+  return isLoopbackHost(new URL(endpoint).hostname);
 }
 
 function portOf(endpoint: string): number {

@@ -4,6 +4,7 @@ import { parseApiKey } from "./api-key.ts";
 import { AppctlError, ExitCode, type Fault, messageOf, usageError } from "./errors.ts";
 import { pathsOf } from "./paths.ts";
 import { Redacted } from "./redacted.ts";
+import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "./registry-address.ts";
 
 /** Port of the local platform when nothing else is said. */
 export const DEFAULT_PORT = 7654;
@@ -14,6 +15,7 @@ export interface ConfigFlags {
   domain?: string;
   endpoint?: string;
   port?: number;
+  registry?: string;
   /** Configuration file to read instead of the user's. */
   config?: string;
 }
@@ -29,6 +31,10 @@ export interface Config {
   /** Where the key came from, for messages. */
   apiKeySource: string | undefined;
   port: number;
+  /** Registry that images go to when nothing else says so: `ghcr.io/org`. */
+  registry: string | undefined;
+  /** Base of images that name none, as written. */
+  baseImage: string | undefined;
   /** Files that were read. */
   files: string[];
 }
@@ -39,9 +45,11 @@ interface FileSettings {
   endpoint?: string;
   apiKeyFile?: string;
   port?: number;
+  registry?: string;
+  baseImage?: string;
 }
 
-const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port"] as const;
+const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "registry", "baseImage"] as const;
 /** Name of the project file; it is looked for in the working directory and above. */
 export const PROJECT_FILE = "appctl.yaml";
 
@@ -70,6 +78,11 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     faults.push({ path: "port", message: "must be a port number, 1 to 65535" });
   }
 
+  const registry = flags.registry ?? nonEmpty(env["APPCTL_REGISTRY"]) ?? fromFiles("registry");
+  if (registry !== undefined && !parseRegistryAddress(registry)) {
+    faults.push({ path: "registry", message: `"${registry}" ${REGISTRY_ADDRESS_RULE}` });
+  }
+
   const key = readKey(env, cwd, settings, faults);
   // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
   const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? (key ? undefined : fromFiles("endpoint"));
@@ -85,6 +98,8 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     apiKey: key?.key,
     apiKeySource: key?.source,
     port,
+    registry,
+    baseImage: nonEmpty(env["APPCTL_BASE_IMAGE"]) ?? fromFiles("baseImage"),
     files: files as string[],
   };
 }
@@ -121,7 +136,7 @@ function readKey(
 }
 
 async function readSettings(file: string, faults: Fault[]): Promise<FileSettings> {
-  const { parse } = await import("yaml");
+  const { parse } = await import("./yaml.ts");
   let value: unknown;
   try {
     value = parse(readFileSync(file, "utf8")) ?? {};

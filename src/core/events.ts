@@ -1,11 +1,12 @@
 /** Progress as data: what the deploy pipeline yields. Renderers in `ui/` draw it; nothing here knows a terminal. */
 
-/** Progress of making the environment image. `done` and `total` count packages, when that is known. */
+/** Progress of making an image. `done` and `total` count packages or blobs, or bytes where `unit` says so. */
 export interface BuildProgress {
   step: "resolve" | "install" | "layer" | "upload";
   message: string;
   done?: number;
   total?: number;
+  unit?: "bytes";
 }
 
 /** One step of a deploy, in the order in which it happened. */

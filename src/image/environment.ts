@@ -65,6 +65,8 @@ export interface EnvironmentPlan {
   /** The packages asked for, with the versions that they got. */
   packages: { name: string; version: string }[];
   env: Record<string, string>;
+  /** Reference of the base as written. It is put below the image where that is pushed. */
+  baseImage?: string | undefined;
   platform: Platform;
   copy: CopiedFile[];
   entrypoint?: string[];
@@ -102,8 +104,9 @@ export async function planEnvironment(
   const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts, copy, entrypoint });
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
+  const { name, baseImage } = spec;
   return {
-    ...{ name: spec.name, tag, reference, lock, packages: lock.packages, env, platform, copy, warnings },
+    ...{ name, tag, reference, lock, packages: lock.packages, env, baseImage, platform, copy, warnings },
     ...(entrypoint ? { entrypoint } : {}),
   };
 }
@@ -166,6 +169,15 @@ export async function buildEnvironment(
   const packages = await packagesLayer(plan, layout, { ...context, platform: plan.platform });
   const copy = await copyLayer(plan, layout, context.signal);
   const layers = [...(packages ? [packages] : []), ...(copy ? [copy] : [])];
+  return { ...(await writeEnvironment(plan, layers, layout)), built: true };
+}
+
+/** Writes the planned image on top of its layers, which are known already, and tags it. */
+export async function writeEnvironment(
+  plan: Pick<EnvironmentPlan, "reference" | "platform" | "env" | "entrypoint">,
+  layers: readonly Layer[],
+  layout: OciLayout,
+): Promise<EnvironmentImage & { descriptor: Descriptor }> {
   const { entrypoint } = plan;
   const config: ImageConfig = {
     created: EPOCH,
@@ -184,7 +196,7 @@ export async function buildEnvironment(
   const descriptors = layers.map(({ descriptor }) => descriptor);
   const { manifest, descriptor } = await writeImage(layout, config, descriptors);
   await layout.tag(plan.reference, descriptor);
-  return { reference: plan.reference, manifest, config, descriptor, built: true };
+  return { reference: plan.reference, manifest, config, descriptor };
 }
 
 /** The image that `layout` has under `reference`, or undefined when it has none or lacks its manifest or configuration. */
@@ -199,7 +211,8 @@ export async function loadEnvironment(
   return { reference, manifest, config: await readConfig(layout, manifest.config.digest), descriptor };
 }
 
-async function isWhole(layout: OciLayout, manifest: Manifest): Promise<boolean> {
+/** True when every layer is in the layout. */
+export async function isWhole(layout: OciLayout, manifest: Manifest): Promise<boolean> {
   const present = await Promise.all(manifest.layers.map(({ digest, size }) => layout.hasBlob(digest, size)));
   return present.every(Boolean);
 }

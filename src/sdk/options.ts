@@ -51,9 +51,12 @@ export interface ImageSpecOptions {
    * exactly what is locked for running the project beside it, and the bundle nothing of it. Instead of `packages`.
    */
   requirements?: string;
-  /** Reference of the base image. */
+  /**
+   * Name of the base image, such as `"node:22-slim"` or with a digest: it is put below the image where that is pushed to a
+   * registry, for container engines. Default: none.
+   */
   baseImage?: string;
-  /** Registry and prefix that the image goes to. Default: the platform itself. */
+  /** Registry and prefix that the image goes to, such as `"ghcr.io/my-org"`. Default: the platform itself. */
   registry?: string;
   /** Environment of every app that runs in the image. */
   env?: Record<string, string>;

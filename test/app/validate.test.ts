@@ -136,7 +136,7 @@ describe("faults", () => {
       requires_auth: false,
       limits: { mem: "1GB", cpus: 1 },
       secrets: [new Secret({ key: "a b" }), "PLAIN", new Secret({ key: "OK" })],
-      containerImage: new ImageSpec({ packages: ["hono", "git+ssh://x", "hono@4"], baseImage: "x" }),
+      containerImage: new ImageSpec({ packages: ["hono", "git+ssh://x", "hono@4"], baseImage: "x y" }),
       requestTimeout: "soon",
       env: { "1A": "x", B: 1 as never },
     }).faults;
@@ -175,6 +175,10 @@ describe("faults", () => {
     [{ frameworkApp: null }, "frameworkApp is nothing that can answer HTTP"],
     [{ frameworkApp: undefined, args: [] }, "args must not be empty"],
     [{ frameworkApp: undefined, args: "node x.js" }, 'args must be a list, not "node x.js"'],
+    [
+      { containerImage: new ImageSpec({ registry: "my-org" }) },
+      'containerImage.registry must be a registry such as ghcr.io/my-org or localhost:5000, not "my-org"',
+    ],
     [{ name: undefined }, "name is missing"],
     [{ name: 5 }, "name must be text, not 5"],
     [{ port: "8080" }, 'port must be a number, not "8080"'],

@@ -32,6 +32,7 @@ describe("the command tree", () => {
   it("has every command", () => {
     expect(leaves.map((command) => pathOf(command).join(" ")).sort()).toEqual([
       "attach",
+      "build",
       "create admin-api-key",
       "create api-key",
       "create secret",

@@ -37,6 +37,17 @@ describe("configuration", () => {
     expect(await resolveConfig({ project: "flag" }, env, cwd)).toMatchObject({ project: "flag", domain: "user" });
   });
 
+  it("takes a registry from a flag, the environment or a file, and says what one looks like", async () => {
+    projectFile("registry: ghcr.io/file\n");
+    expect((await resolveConfig({}, env, cwd)).registry).toBe("ghcr.io/file");
+    env["APPCTL_REGISTRY"] = "ghcr.io/env";
+    expect((await resolveConfig({}, env, cwd)).registry).toBe("ghcr.io/env");
+    expect((await resolveConfig({ registry: "localhost:5000" }, env, cwd)).registry).toBe("localhost:5000");
+    await expect(resolveConfig({ registry: "my-org" }, env, cwd)).rejects.toMatchObject({
+      faults: [{ path: "registry", message: expect.stringContaining("such as ghcr.io/my-org") }],
+    });
+  });
+
   it("takes key and endpoint from APPCTL_API_KEY, from a file it names, and from the configuration", async () => {
     projectFile("apiKeyFile: ../key\n");
     writeFileSync(join(cwd, "..", "..", "key"), `${key("https://c.example")}\n`);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** A TCP proxy that breaks each connection after a number of bytes from the server: 0, 1, 2 … bytes, then it lets all pass. */
+/** A TCP proxy that breaks each connection after a number of bytes from one side: 0, 1, 2 … bytes, then it lets all pass. */
 export interface CuttingProxy {
   port: number;
   /** Connections that were cut. */
@@ -9,8 +9,15 @@ export interface CuttingProxy {
   close(): void;
 }
 
-/** Puts the proxy before `port`; `offsets` are the bytes after which the connections are cut, one after another. */
-export async function cuttingProxy(port: number, offsets: number[]): Promise<CuttingProxy> {
+/**
+ * Puts the proxy before `port`; `offsets` are the bytes after which the connections are cut, one after another. `side` is whose
+ * bytes are counted.
+ */
+export async function cuttingProxy(
+  port: number,
+  offsets: number[],
+  side: "server" | "client" = "server",
+): Promise<CuttingProxy> {
   const open = new Set<Socket>();
   const server = createServer((client) => {
     const limit = offsets.shift();
@@ -19,20 +26,23 @@ export async function cuttingProxy(port: number, offsets: number[]): Promise<Cut
       open.add(socket);
       socket.on("close", () => open.delete(socket)).on("error", () => undefined);
     }
-    client.pipe(upstream);
+    const [from, to] = side === "server" ? [upstream, client] : [client, upstream];
+    to.pipe(from);
     let passed = 0;
-    upstream.on("data", (chunk) => {
+    from.on("data", (chunk) => {
       if (limit === undefined || passed + chunk.length < limit) {
         passed += chunk.length;
-        client.write(chunk);
+        to.write(chunk);
         return;
       }
+      from.removeAllListeners("data");
       proxy.cuts++;
-      client.write(chunk.subarray(0, limit - passed), () => client.resetAndDestroy());
-      upstream.destroy();
+      to.write(chunk.subarray(0, limit - passed), () => to.resetAndDestroy());
+      from.destroy();
     });
-    upstream.on("end", () => client.end());
+    from.on("end", () => to.end());
     client.on("close", () => upstream.destroy());
+    upstream.on("close", () => client.destroy());
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const proxy: CuttingProxy = {

@@ -103,6 +103,19 @@ describe("text", () => {
     expect(stdout()).toBe(`Image ${image} is built anew (force). Building…\n`);
   });
 
+  it("counts bytes in megabytes, where the line can be replaced", async () => {
+    const step = {
+      type: "build",
+      step: "upload",
+      message: "pushing",
+      done: 1_250_000,
+      total: 4e7,
+      unit: "bytes",
+    } as const;
+    expect((await drawn("text", [step], { columns: 80 })).stderr()).toContain("pushing 1.3/40.0 MB");
+    expect((await drawn("text", [step])).stderr()).toBe("pushing\n");
+  });
+
   it("draws no colour and moves no cursor when it is no terminal, and not in CI either", async () => {
     const plain = await drawn("text", events);
     const ci = await drawn("text", events, { columns: 80, env: { CI: "true" } });

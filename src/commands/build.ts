@@ -1,0 +1,39 @@
+import { resolveConfig } from "../core/config.ts";
+import { pathsOf } from "../core/paths.ts";
+import { Trace } from "../core/trace.ts";
+import { deployRenderer } from "../ui/deploy-renderer.ts";
+import type { Io } from "../ui/io.ts";
+import { traceLines } from "../ui/trace-lines.ts";
+import type { CommonFlags } from "./flags.ts";
+import { printResult } from "./print.ts";
+
+/** Flags of `build`. */
+export interface BuildFlags extends CommonFlags {
+  registry?: string;
+  push?: boolean;
+  allowScripts?: boolean;
+}
+
+/** `appctl build FILE [NAME]`: no platform is asked or started. */
+export async function build(io: Io, file: string, name: string | undefined, flags: BuildFlags): Promise<void> {
+  const { cwd, env, signal } = io;
+  const trace = new Trace();
+  const config = await resolveConfig(flags, env, cwd);
+  const { buildImage, loadFile } = await import("../deploy.ts");
+  const what = { file, cwd, env, cacheDir: pathsOf(env).cache, allowScripts: flags.allowScripts, signal, trace };
+  const renderer = await deployRenderer(io, flags.output, flags.color);
+  try {
+    renderer.progress.say(`Loading ${file}`);
+    const pushTo = { flag: flags.registry, fallback: config.registry };
+    const { baseImage } = config;
+    const events = buildImage(await loadFile(what), { ...what, name, pushTo, baseImage, push: flags.push === true });
+    let step = await events.next();
+    for (; !step.done; step = await events.next()) renderer.event(step.value);
+    renderer.progress.stop();
+    const { reference, digest, pushed } = step.value;
+    printResult(io, flags, step.value, `${pushed ? "Pushed" : "Built"} ${reference}@${digest}`);
+  } finally {
+    renderer.progress.stop();
+    if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);
+  }
+}

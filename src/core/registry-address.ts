@@ -1,0 +1,39 @@
+import { isLoopbackHost } from "./loopback.ts";
+
+/** A registry, and what stands before the names of images in it. */
+export interface RegistryAddress {
+  /** Host, with a port where it is not the usual one: `ghcr.io`, `localhost:5000`. */
+  host: string;
+  /** Plain HTTP: the host is this machine, or the address was written as `http://…`. */
+  plain: boolean;
+  /** Path before the names: `org/team`, or `""`. */
+  prefix: string;
+}
+
+const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?`;
+/** One part of a repository's name (OCI distribution specification). */
+const PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
+const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${PART})*)/?$`);
+
+/**
+ * Reads `[http://|https://]HOST[:PORT][/PREFIX]`; undefined for anything else. Without a scheme it is HTTPS, but for hosts of
+ * this machine, where registries for trying things out speak HTTP.
+ */
+export function parseRegistryAddress(text: string): RegistryAddress | undefined {
+  const [, scheme, host, path = ""] = ADDRESS.exec(text) ?? [];
+  if (host === undefined || !isHost(host)) return undefined;
+  return { host, plain: isPlain(scheme, host), prefix: path.slice(1) };
+}
+
+/** True when the first part of an image's name is a registry and no user of Docker Hub. */
+export function isHost(text: string): boolean {
+  return /[.:]/.test(text) || text === "localhost";
+}
+
+/** True when a registry is spoken to by plain HTTP; `scheme` is what stands before its host, if anything does. */
+export function isPlain(scheme: string | undefined, host: string): boolean {
+  return scheme === "http" || (scheme === undefined && isLoopbackHost(host.replace(/:\d+$/, "")));
+}
+
+/** What a faulty address is told. */
+export const REGISTRY_ADDRESS_RULE = "must be a registry such as ghcr.io/my-org or localhost:5000";

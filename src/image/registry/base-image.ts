@@ -1,0 +1,100 @@
+import { AppctlError, ExitCode } from "../../core/errors.ts";
+import { type EnvironmentImage, envList, writeImage } from "../environment.ts";
+import type { OciLayout } from "../layout.ts";
+import { type Descriptor, EPOCH, goPlatform, type ImageConfig, MediaType, type Platform } from "../oci.ts";
+import { type ImageName, imageNameText, parseImageName } from "./image-name.ts";
+import { type FetchedImage, fetchImage } from "./pull-image.ts";
+import { Repository } from "./repository.ts";
+
+/** The image that others stand on, in its own registry. Its layers are never unpacked. */
+export class BaseImage {
+  readonly name: ImageName;
+  readonly repository: Repository;
+
+  /** `text` as `parseImageName` takes it. */
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+    this.name = parseImageName(text);
+    this.repository = new Repository({ name: this.name, access: "pull", env, signal });
+  }
+
+  /** Manifest and configuration of the image for `platform`, by the digest when one is written. */
+  async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    const { digest, tag = "latest" } = this.name;
+    const image = await fetchImage(this.repository, digest ?? tag, layout, platform);
+    const { os, architecture } = goPlatform(platform);
+    if (image.config.os === os && image.config.architecture === architecture) return image;
+    throw new AppctlError({
+      code: "NO_SUCH_PLATFORM",
+      exit: ExitCode.usage,
+      message: `the base image ${imageNameText(this.name)} is for ${image.config.os}/${image.config.architecture}, not for ${os}/${architecture}`,
+      hint: "name another base image, or one that has several platforms",
+    });
+  }
+
+  /** The repository that its layers can be mounted from by another one of the registry `at`, if they can. */
+  mountableAt(at: Pick<ImageName, "host" | "plain">): string | undefined {
+    return at.host === this.name.host && at.plain === this.name.plain ? this.name.repository : undefined;
+  }
+
+  close(): Promise<void> {
+    return this.repository.close();
+  }
+}
+
+/**
+ * An environment image put on top of a base image: its layers above the base's, its configuration merged with the base's as
+ * `FROM` does it, under `reference` in the layout. The same two give the same digest.
+ */
+export async function onBase(
+  environment: EnvironmentImage,
+  base: Pick<FetchedImage, "manifest" | "config">,
+  reference: string,
+  layout: OciLayout,
+): Promise<EnvironmentImage & { descriptor: Descriptor }> {
+  const config = mergedConfig(base.config, environment.config);
+  const layers = [...base.manifest.layers.map(ociLayer), ...environment.manifest.layers];
+  const { manifest, descriptor } = await writeImage(layout, config, layers);
+  return { reference, manifest, config, descriptor };
+}
+
+/** The configuration of an image that stands on a base. Variables of both have the upper one's value. */
+export function mergedConfig(base: ImageConfig, upper: ImageConfig): ImageConfig {
+  // How the base is started is none of the app's: each says that itself.
+  const { Entrypoint: entrypoint, Cmd: _, ...kept } = base.config;
+  const labels = { ...base.config.Labels, ...upper.config.Labels };
+  return {
+    ...base,
+    created: EPOCH,
+    config: {
+      ...kept,
+      ...upper.config,
+      Env: envList({ ...withNode(variables(base.config.Env), entrypoint), ...variables(upper.config.Env) }),
+      ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
+    },
+    rootfs: { type: "layers", diff_ids: [...base.rootfs.diff_ids, ...upper.rootfs.diff_ids] },
+    history: [...(base.history ?? []), ...upper.history],
+  };
+}
+
+/** A base whose entry point is a Node by its path may have it nowhere on its PATH; an app is started with `node`. */
+function withNode(env: Record<string, string>, entrypoint: string[] | undefined): Record<string, string> {
+  const folder = /^(\/.*)\/node$/.exec(entrypoint?.[0] ?? "")?.[1];
+  const path = env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  if (folder === undefined || path.split(":").includes(folder)) return env;
+  return { ...env, PATH: `${folder}:${path}` };
+}
+
+function variables(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const at = entry.indexOf("=");
+      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
+
+/** A base layer as a descriptor of OCI; Docker's own name for the same archive is another. */
+function ociLayer({ mediaType, digest, size }: Descriptor): Descriptor {
+  const same = mediaType === "application/vnd.docker.image.rootfs.diff.tar.gzip";
+  return { mediaType: same ? MediaType.layer : mediaType, digest, size };
+}

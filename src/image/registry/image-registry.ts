@@ -1,0 +1,123 @@
+import { usageError } from "../../core/errors.ts";
+import { parseRegistryAddress, REGISTRY_ADDRESS_RULE, type RegistryAddress } from "../../core/registry-address.ts";
+import {
+  type EnvironmentImage,
+  type EnvironmentPlan,
+  isWhole,
+  loadEnvironment,
+  writeEnvironment,
+} from "../environment.ts";
+import type { OciLayout } from "../layout.ts";
+import { type Descriptor, LAYER_ROLE, parseReference } from "../oci.ts";
+import { BaseImage, onBase } from "./base-image.ts";
+import { type FetchedImage, fetchBlob, fetchImage } from "./pull-image.ts";
+import { pushImage } from "./push-image.ts";
+import { Repository } from "./repository.ts";
+
+/** What {@link ImageRegistry.find} finds. */
+export interface RegistryEnvironment {
+  /** The environment image without its base. */
+  image: EnvironmentImage & { descriptor: Descriptor };
+  /** The image that the registry has for it, with the base below; absent when it has none. */
+  there?: EnvironmentImage & { descriptor: Descriptor };
+}
+
+/** The images of a deploy in a registry, under `<registry>/<name>:<tag>`. */
+export class ImageRegistry {
+  readonly #address: RegistryAddress;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #signal: AbortSignal;
+  readonly #base: BaseImage | undefined;
+  readonly #repositories = new Map<string, Repository>();
+
+  /**
+   * `text` is as `parseRegistryAddress` takes it; throws INVALID_REGISTRY. `env` tells where credentials are. `baseImage` is
+   * the name of the image that is put below what is pushed.
+   */
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, baseImage?: string) {
+    const address = parseRegistryAddress(text);
+    if (!address) throw usageError(`the registry "${text}" ${REGISTRY_ADDRESS_RULE}`, { code: "INVALID_REGISTRY" });
+    this.#address = address;
+    this.#env = env;
+    this.#signal = signal;
+    this.#base = baseImage === undefined ? undefined : new BaseImage(baseImage, env, signal);
+  }
+
+  /** What stands before `/<name>:<tag>`. */
+  get text(): string {
+    const { host, prefix } = this.#address;
+    return prefix === "" ? host : `${host}/${prefix}`;
+  }
+
+  /**
+   * The planned environment image as the registry has it, else as the layout has it whole. Undefined when neither has it.
+   * Throws when the registry cannot be asked.
+   */
+  async find(plan: EnvironmentPlan, layout: OciLayout): Promise<RegistryEnvironment | undefined> {
+    const { reference, platform } = plan;
+    const { repository, tag } = this.#place(reference);
+    const [found, here] = await Promise.all([repository.resolve(tag), loadEnvironment(layout, reference)]);
+    if (!found) return here && (await isWhole(layout, here.manifest)) ? { image: here } : undefined;
+    if (!this.#base && here?.descriptor.digest === found.digest) return { image: here, there: here };
+    // Built on another machine, or on a base: manifest and configuration are all that an app image needs to stand on it.
+    const fetched = await fetchImage(repository, found.digest, layout, platform);
+    if (!this.#base) return { image: { reference, ...fetched }, there: { reference, ...fetched } };
+    const own = here && (await isWhole(layout, here.manifest)) ? here : await withoutBase(plan, fetched, layout);
+    return { image: own, there: { reference: pushedName(reference), ...fetched } };
+  }
+
+  /** The environment image as it is to be in the registry: on its base, when it has one. */
+  async based(image: EnvironmentImage & { descriptor: Descriptor }, plan: EnvironmentPlan, layout: OciLayout) {
+    if (!this.#base) return image;
+    const base = await this.#base.fetch(layout, plan.platform);
+    return onBase(image, base, pushedName(image.reference), layout);
+  }
+
+  /** Brings an image of the layout to the registry as `<name>:<tag>`; layers of its base come from where that is. */
+  async push(
+    reference: string,
+    image: Descriptor,
+    layout: OciLayout,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<void> {
+    const { repository, tag } = this.#place(reference);
+    const mountFrom = this.#base?.mountableAt(this.#address);
+    await pushImage({ repository, layout, image, tag, mountFrom, elsewhere: this.#base?.repository, onProgress });
+  }
+
+  /** Brings content of the image `reference` into the layout, when it is not there. */
+  async fetch(blob: Descriptor, reference: string, layout: OciLayout): Promise<void> {
+    await fetchBlob(this.#place(reference).repository, blob, layout);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#repositories.values(), this.#base].map((each) => each?.close()));
+  }
+
+  #place(reference: string): { repository: Repository; tag: string } {
+    const { name, tag } = parseReference(reference);
+    const { host, plain, prefix } = this.#address;
+    const path = prefix === "" ? name : `${prefix}/${name}`;
+    let repository = this.#repositories.get(path);
+    if (!repository) {
+      const from = this.#base?.mountableAt(this.#address);
+      const options = { access: "push" as const, env: this.#env, signal: this.#signal };
+      const mountFrom = from === undefined ? [] : [from];
+      repository = new Repository({ name: { host, plain, repository: path }, ...options, mountFrom });
+      this.#repositories.set(path, repository);
+    }
+    return { repository, tag };
+  }
+}
+
+/** The name in this machine's layout of an image on its base, which is another one than that without. */
+const pushedName = (reference: string) => `pushed/${reference}`;
+
+/** The environment image of a plan, made of the layers that an image on a base has above it. */
+function withoutBase(plan: EnvironmentPlan, { manifest, config }: FetchedImage, layout: OciLayout) {
+  const layers = manifest.layers.flatMap((descriptor, index) => {
+    const diffId = config.rootfs.diff_ids[index];
+    return descriptor.annotations?.[LAYER_ROLE] === undefined || diffId === undefined ? [] : [{ descriptor, diffId }];
+  });
+  return writeEnvironment(plan, layers, layout);
+}

@@ -1,0 +1,96 @@
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import { readManifest } from "../documents.ts";
+import type { OciLayout } from "../layout.ts";
+import type { Descriptor } from "../oci.ts";
+import type { Repository } from "./repository.ts";
+import { type BlobSource, CHUNK_SIZE, uploadBlob } from "./upload-blob.ts";
+
+/** What {@link pushImage} needs. */
+export interface PushOptions {
+  repository: Repository;
+  layout: OciLayout;
+  /** The image's manifest. */
+  image: Descriptor;
+  tag: string;
+  /** A repository of the same registry that may have blobs of the image. */
+  mountFrom?: string | undefined;
+  /** Where blobs come from that the layout does not have: they pass through, and are not kept. */
+  elsewhere?: Repository | undefined;
+  /** See {@link CHUNK_SIZE}. */
+  chunkSize?: number | undefined;
+  /** Called with the bytes that have arrived, and those that have to, as they grow. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** How many blobs are under way at once. */
+const PARALLEL = 4;
+
+/**
+ * Brings an image of a layout to a registry under a tag: what is there already is not sent, the manifest comes last, so that
+ * the tag never stands for half an image. Gives what was sent; nothing when the tag names the image already.
+ */
+export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
+  const { repository, layout, image, tag } = options;
+  if ((await repository.resolve(tag))?.digest === image.digest) return [];
+  const manifest = await readManifest(layout, image.digest);
+  const unique = new Map([...manifest.layers, manifest.config].map((blob) => [blob.digest, blob]));
+  const sent: Descriptor[] = [];
+  const arrived = new Map<string, number>();
+  let total = 0;
+  const report = () =>
+    options.onProgress?.(
+      [...arrived.values()].reduce((sum, bytes) => sum + bytes, 0),
+      total,
+    );
+  await inParallel([...unique.values()], async (blob) => {
+    if (await repository.hasBlob(blob)) return;
+    total += blob.size;
+    report();
+    const here = !options.elsewhere || (await layout.hasBlob(blob.digest, blob.size));
+    const source = here ? fromLayout(layout, blob) : fromRepository(options.elsewhere as Repository, blob);
+    const how = await uploadBlob(repository, source, {
+      chunkSize: options.chunkSize ?? CHUNK_SIZE,
+      mountFrom: options.mountFrom,
+      onBytes: (bytes) => {
+        arrived.set(blob.digest, bytes);
+        report();
+      },
+    });
+    if (how === "sent") sent.push(blob);
+    else total -= blob.size;
+  });
+  await repository.putManifest(tag, await layout.readBlob(image.digest), image.mediaType);
+  return [...sent, image];
+}
+
+function fromLayout(layout: OciLayout, { digest, size }: Descriptor): BlobSource {
+  return {
+    digest,
+    size,
+    // `end` of a stream is the last byte that is read.
+    open: (start, end) => createReadStream(layout.blobPath(digest), { start, end: end - 1 }),
+    verify: () => layout.readBlob(digest),
+  };
+}
+
+function fromRepository(repository: Repository, { digest, size }: Descriptor): BlobSource {
+  return {
+    digest,
+    size,
+    open: (start, end) => Readable.from(repository.blob({ digest, size }, start, end), { objectMode: false }),
+  };
+}
+
+/** Runs `work` on every item, a few at a time; the first failure ends it once what is under way has ended. */
+export async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (let item = waiting.shift(); item !== undefined && failures.length === 0; item = waiting.shift()) {
+      await work(item).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  if (failures.length > 0) throw failures[0];
+}

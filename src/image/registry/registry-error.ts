@@ -1,0 +1,134 @@
+import { AppctlError, ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
+
+/** What a request to a registry was about, in words for a person. */
+export interface Purpose {
+  /** Host of the registry. */
+  host: string;
+  /** The image or the content: `ghcr.io/org/name:tag`. */
+  subject: string;
+  /** `asked for`, `sent`: what was being done with the subject. */
+  action: string;
+}
+
+/** The error for an answer that means no. `body` is the registry's own text; errors of the specification are told from it. */
+export function answerError(status: number, body: string, about: Purpose, signedIn: boolean): AppctlError {
+  const said = errorsIn(body);
+  const refused = status === 401 || status === 403;
+  const message = `${about.host} answered ${status} when ${about.subject} was ${about.action}${said ? `: ${said}` : ""}`;
+  if (refused) {
+    return new AppctlError({
+      code: "REGISTRY_REFUSED",
+      exit: ExitCode.auth,
+      message,
+      hint: signedIn
+        ? "the credentials that are stored for it are not accepted, or do not reach that far; sign in again"
+        : "no credentials are stored for it in the file of docker login ($REGISTRY_AUTH_FILE, else ~/.docker/config.json)",
+      next: [`docker login ${about.host}   # or: skopeo login, podman login`],
+    });
+  }
+  if (status === 404) {
+    return new AppctlError({
+      code: "NOT_IN_REGISTRY",
+      exit: ExitCode.notFound,
+      message,
+      hint: "look at the spelling; some registries also say so of what one may not see, or of a repository not made yet",
+    });
+  }
+  if (status === 429 || status >= 500) {
+    return new AppctlError({
+      code: "REGISTRY_UNAVAILABLE",
+      exit: ExitCode.unavailable,
+      message,
+      hint: "it was tried several times; try again later. Nothing half sent counts, and what has arrived is not sent again",
+    });
+  }
+  return new AppctlError({
+    code: "REGISTRY_ERROR",
+    exit: ExitCode.failed,
+    message,
+    ...(status === 400 && /HTTPS server/i.test(body)
+      ? { hint: `it speaks HTTPS: write it as https://${about.host}` }
+      : {}),
+  });
+}
+
+/** The error for a registry that does not answer, or no longer. */
+export function connectionError(cause: unknown, about: Purpose): AppctlError {
+  const code = errorCode(cause);
+  const text = code || messageOf(cause);
+  const certificate = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/.test(code);
+  const notTls =
+    code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG";
+  return new AppctlError({
+    code: certificate ? "REGISTRY_NOT_TRUSTED" : "REGISTRY_UNREACHABLE",
+    exit: ExitCode.unavailable,
+    message: certificate
+      ? `the certificate of ${about.host} is not trusted (${text}); ${about.subject} was not ${about.action}`
+      : `${about.host} does not answer (${text}); ${about.subject} was not ${about.action}`,
+    hint: certificate
+      ? "when it is signed by an authority of your own, name that authority's file in NODE_EXTRA_CA_CERTS"
+      : notTls
+        ? `it may speak plain HTTP; to allow that, write it as http://${about.host}`
+        : "look at the address and the network, then do the same again; what has arrived is not sent again",
+    cause,
+  });
+}
+
+/** The error for an answer that breaks the protocol. */
+export function protocolError(why: string, { host, subject, action }: Purpose): AppctlError {
+  return new AppctlError({
+    code: "REGISTRY_ERROR",
+    exit: ExitCode.failed,
+    message: `${host} answered what no registry should when ${subject} was ${action}: ${why}`,
+  });
+}
+
+/** The error for content that is not what its digest says. */
+export function damagedError(why: string, { host, subject }: Purpose, cause?: unknown): AppctlError {
+  return new AppctlError({
+    code: "REGISTRY_CONTENT_DAMAGED",
+    exit: ExitCode.unavailable,
+    message: `${subject} of ${host} is not what it is said to be: ${why}`,
+    hint: "it was changed or cut off on its way, or is damaged in the registry; nothing of it was kept",
+    cause,
+  });
+}
+
+/** The system's or undici's name of what went wrong with a connection, or "". */
+export function errorCode(error: unknown): string {
+  for (let each = error; typeof each === "object" && each !== null; ) {
+    const { code, cause, errors } = each as { code?: unknown; cause?: unknown; errors?: unknown[] };
+    if (typeof code === "string") return code;
+    each = Array.isArray(errors) ? errors[0] : cause;
+  }
+  return "";
+}
+
+/** `CODE: message` of the errors of an answer (distribution-spec, Error Codes), or "". */
+function errorsIn(body: string): string {
+  try {
+    const { errors } = JSON.parse(body);
+    const texts = (errors as { code?: unknown; message?: unknown }[]).map(({ code, message }) =>
+      [code, message].filter((part) => typeof part === "string" && part !== "").join(": "),
+    );
+    return [...new Set(texts)].join("; ").slice(0, 500);
+  } catch {
+    return ""; // a proxy's page, say
+  }
+}
+
+const BROKEN =
+  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH))$|^HPE_/;
+const OF_A_CONNECTION = /^(?:E[A-Z]+|EAI_[A-Z]+|UND_ERR_\w+|ERR_(?:TLS|SSL)_\w+|UNABLE_TO_\w+|\w*CERT\w*)$/;
+
+/** True when a connection could not be made, or broke under way: another try may get through. */
+export function isBrokenConnection(error: unknown): boolean {
+  return BROKEN.test(errorCode(error));
+}
+
+/** `error` itself when it has words for a person already or is none of a connection's, else {@link connectionError}. */
+export function asConnectionError(error: unknown, about: Purpose): unknown {
+  if (isAppctlError(error)) return error;
+  const code = errorCode(error);
+  return BROKEN.test(code) || OF_A_CONNECTION.test(code) ? connectionError(error, about) : error;
+}

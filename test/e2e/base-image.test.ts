@@ -1,0 +1,176 @@
+import { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BUNDLE_FILE } from "../../src/bundle/bundle.ts";
+import { writeImage } from "../../src/image/environment.ts";
+import { writeLayer } from "../../src/image/layer.ts";
+import { OciLayout } from "../../src/image/layout.ts";
+import { type Descriptor, digestOf, EPOCH, goPlatform, hostPlatform, MediaType } from "../../src/image/oci.ts";
+import { pushImage } from "../../src/image/registry/push-image.ts";
+import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { installed, run } from "../image/support.ts";
+import { repositoryAt } from "../registry/support.ts";
+import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
+import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { get, World } from "./harness.ts";
+
+interface Built {
+  reference: string;
+  digest: string;
+  layers: { digest: string; role?: string }[];
+}
+
+describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoci"))("a base image", () => {
+  let world: World;
+  /** Where images are pushed to, and where one of the bases is. */
+  let registry: DockerRegistry;
+  let proxy: FaultProxy;
+  /** Another one, with the same base. */
+  let elsewhere: DockerRegistry;
+  let npm: TestRegistry;
+  let layout: OciLayout;
+  let first: Descriptor;
+
+  beforeAll(async () => {
+    world = await World.create();
+    registry = await startDockerRegistry({ dir: world.folder("registry") });
+    elsewhere = await startDockerRegistry({ dir: world.folder("elsewhere") });
+    proxy = await faultProxy(registry.port);
+    npm = await startRegistry([{ name: "greeting", version: "1.0.0" }]);
+    layout = new OciLayout(world.folder("bases"));
+    first = await putBase("1", "first");
+  });
+  afterAll(async () => {
+    await world?.close();
+    await npm?.close();
+    await proxy?.close();
+    for (const each of [registry, elsewhere]) await each?.close();
+  });
+
+  /** Puts a base `bases/node:<tag>` into both registries: an index of this platform's image and another one's. */
+  async function putBase(tag: string, text: string): Promise<Descriptor> {
+    const manifests: (Descriptor & { platform: object })[] = [];
+    for (const platform of [{ os: "plan9", architecture: "mips" }, goPlatform(hostPlatform())]) {
+      const content = Buffer.from(`${text} for ${platform.os}`);
+      const entries = [
+        { type: "directory" as const, path: "etc" },
+        { type: "file" as const, path: "etc/base", executable: false, content },
+      ];
+      const layer = await writeLayer(layout, entries, { role: "app", level: 1 });
+      const config = { Env: ["PATH=/usr/bin:/bin", "OF_BASE=yes"], WorkingDir: "/", User: "1000" };
+      const { descriptor } = await writeImage(
+        layout,
+        {
+          created: EPOCH,
+          ...platform,
+          config: { ...config, Entrypoint: ["/nodejs/bin/node"], Cmd: ["--help"] },
+          rootfs: { type: "layers", diff_ids: [layer.diffId] },
+          history: [{ created: EPOCH, created_by: "the base" }],
+        },
+        [{ ...layer.descriptor, mediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip", annotations: {} }],
+      );
+      manifests.push({ ...descriptor, platform });
+    }
+    const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.index, manifests }));
+    for (const { host } of [registry, elsewhere]) {
+      const repository = repositoryAt(host, { repository: "bases/node" });
+      for (const image of manifests) await pushImage({ repository, layout, image, tag: image.digest });
+      await repository.putManifest(tag, index, MediaType.index);
+      await repository.close();
+    }
+    return { mediaType: MediaType.index, digest: digestOf(index), size: index.length };
+  }
+
+  const app = (text: string) =>
+    world.folder(text, {
+      "app.ts": `import { App, ImageSpec } from "appctl";
+        import greeting from "greeting";
+        export default new App({ name: "web", requiresAuth: false,
+          containerImage: new ImageSpec({ packages: ["greeting@1.0.0"], env: { OWN: "own" } }),
+          frameworkApp: { fetch: () => new Response(
+            ["${text}", greeting, process.env.OWN, process.env.OF_BASE ?? "no base"].join(" ")) } });`,
+    });
+
+  const options = (cwd: string, baseImage: string, more = {}) => ({
+    cwd,
+    env: { npm_config_registry: npm.url, APPCTL_REGISTRY: `${proxy.host}/team`, APPCTL_BASE_IMAGE: baseImage, ...more },
+  });
+  const push = (cwd: string, baseImage: string, more = {}) =>
+    world.json<Built>(["build", "app.ts", "--push"], options(cwd, baseImage, more));
+
+  /** What a container engine finds at /etc/base of an image. */
+  async function baseOf(reference: string): Promise<string> {
+    const dir = world.folder(`unpacked-${Math.random()}`);
+    await run("skopeo", [
+      "copy",
+      "--insecure-policy",
+      "--src-tls-verify=false",
+      `docker://${reference}`,
+      `oci:${dir}/oci:1`,
+    ]);
+    await run("umoci", ["unpack", "--rootless", "--image", `${dir}/oci:1`, `${dir}/bundle`]);
+    expect(await readFile(join(dir, `bundle/rootfs/app/${BUNDLE_FILE}`), "utf8")).toContain("fetch");
+    return readFile(join(dir, "bundle/rootfs/etc/base"), "utf8");
+  }
+
+  it("is put below what a deploy pushes, copied from another registry; the platform's processes do without", async () => {
+    const arguments_ = ["deploy", "apps", "app.ts"];
+    const { image, endpoint } = await world.json<{ image: string; endpoint: string }>(
+      arguments_,
+      options(app("one"), `${elsewhere.host}/bases/node:1`),
+    );
+    expect((await get(`${endpoint}/`)).body).toBe("one 1.0.0 own no base");
+    expect(await baseOf(image)).toBe("first for linux");
+    const { stdout } = await run("skopeo", ["inspect", "--config", "--tls-verify=false", `docker://${image}`]);
+    expect(JSON.parse(stdout).config).toEqual({
+      Env: ["OF_BASE=yes", "OWN=own", "PATH=/nodejs/bin:/usr/bin:/bin"],
+      Entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"],
+      ExposedPorts: { "8080/tcp": {} },
+      User: "1000",
+      WorkingDir: "/app",
+    });
+    proxy.seen.splice(0);
+    const again = await world.ok(arguments_, options(app("one"), `${elsewhere.host}/bases/node:1`));
+    expect(again).toContain("found. Skip building.");
+    expect(proxy.seen.splice(0).filter(({ method }) => method !== "HEAD")).toEqual([]);
+    await world.ok(arguments_, options(app("two"), `${elsewhere.host}/bases/node:1`));
+    expect(proxy.seen.splice(0).filter(({ method }) => /PATCH|PUT/.test(method))).toHaveLength(3);
+  });
+
+  it("is mounted where it is in the same registry", async () => {
+    proxy.seen.splice(0);
+    const built = await push(app("mounted"), `${proxy.host}/bases/node:1`, { APPCTL_REGISTRY: `${proxy.host}/new` });
+    const mounts = proxy.seen.filter(({ path, status }) => path.includes("mount=") && status === 201);
+    expect(mounts.map(({ path }) => new URL(path, "http://x").searchParams.get("from"))).toEqual(["bases/node"]);
+    expect(built.layers.map(({ role }) => role)).toEqual([undefined, "packages", "app"]);
+    expect(await baseOf(built.reference)).toBe("first for linux");
+  });
+
+  it("stays what it was for an environment image that exists, on every machine; a digest pins it for good", async () => {
+    const before = await push(app("moving"), `${elsewhere.host}/bases/node:moving`).catch((error: Error) => error);
+    expect(String(before)).toContain("NOT_IN_REGISTRY");
+    await putBase("moving", "first");
+    const built = await push(app("moving"), `${elsewhere.host}/bases/node:moving`);
+    await putBase("moving", "second");
+    const cache = { XDG_CACHE_HOME: join(world.home, "other-machine") };
+    expect(await push(app("moving"), `${elsewhere.host}/bases/node:moving`, cache)).toEqual(built);
+    // Another machine without anything can deploy it, too.
+    const deployed = await world.run(
+      ["deploy", "apps", "app.ts"],
+      options(app("moving"), `${elsewhere.host}/bases/node:moving`, {
+        XDG_CACHE_HOME: join(world.home, "third-machine"),
+      }),
+    );
+    expect([deployed.code, deployed.stdout]).toEqual([0, expect.stringContaining("found. Skip building.")]);
+    expect(await baseOf(built.reference)).toBe("first for linux");
+    const pinned = await push(app("moving"), `${elsewhere.host}/bases/node@${first.digest}`);
+    expect(await baseOf(pinned.reference)).toBe("first for linux");
+    expect(pinned.reference).not.toBe(built.reference);
+  });
+
+  it("that is none is told by its name", async () => {
+    const { code, stdout } = await world.run(["build", "app.ts", "-o", "json"], options(app("faulty"), "Not/Good"));
+    expect([code, JSON.parse(stdout).error.code]).toEqual([2, "INVALID_IMAGE_NAME"]);
+  });
+});

@@ -1,0 +1,324 @@
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { isAppctlError } from "../../src/core/errors.ts";
+import { digestOf, hostPlatform } from "../../src/image/oci.ts";
+import { pullImage } from "../../src/image/registry/pull-image.ts";
+import { pushImage } from "../../src/image/registry/push-image.ts";
+import { uploadBlob } from "../../src/image/registry/upload-blob.ts";
+import { failureOf, folder } from "../image/support.ts";
+import { cuttingProxy } from "../support/cutting-proxy.ts";
+import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
+import { type Fault, type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { resumingRegistry } from "./resuming-registry.ts";
+import { appIn, emptyLayout, environmentIn, pauses, repositoryAt } from "./support.ts";
+
+const CHUNK = 64 * 1024;
+
+/** Makes a fault of the first `times` requests that fit. */
+function first(times: number, method: string, path: RegExp, fault: Fault): FaultProxy["fault"] {
+  let left = times;
+  return (request) => (request.method === method && path.test(request.path) && left-- > 0 ? fault : undefined);
+}
+
+describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distribution", () => {
+  let registry: DockerRegistry;
+  let proxy: FaultProxy;
+  let data: string;
+  beforeAll(async () => {
+    data = await folder();
+    registry = await startDockerRegistry({ dir: data });
+    proxy = await faultProxy(registry.port);
+  });
+  afterAll(async () => {
+    await proxy?.close();
+    await registry?.close();
+  });
+  afterEach(() => {
+    proxy.fault = () => undefined;
+  });
+
+  async function pushed(port = proxy.port, size = 200_000) {
+    const layout = await emptyLayout();
+    const image = await appIn(layout, await environmentIn(layout, size));
+    const { asked, wait } = pauses();
+    const repository = repositoryAt(`127.0.0.1:${port}`, { wait });
+    try {
+      await pushImage({ repository, layout, image: image.descriptor, tag: image.tag, chunkSize: CHUNK });
+    } finally {
+      await repository.close();
+    }
+    return { layout, image, waited: asked };
+  }
+
+  /** Every blob that the registry keeps is what its name says. */
+  async function nothingDamaged(): Promise<number> {
+    const root = join(data, "data/docker/registry/v2/blobs/sha256");
+    const files = (await readdir(root, { recursive: true, encoding: "utf8" })).filter((file) => file.endsWith("/data"));
+    for (const file of files) {
+      expect(digestOf(await readFile(join(root, file)))).toBe(`sha256:${file.split("/").at(-2)}`);
+    }
+    return files.length;
+  }
+
+  async function isThere({ image }: Awaited<ReturnType<typeof pushed>>) {
+    const repository = repositoryAt(registry.host, { access: "pull" });
+    const back = await emptyLayout();
+    expect((await pullImage(repository, image.tag, back, hostPlatform())).descriptor.digest).toBe(image.digest);
+    await repository.close();
+    expect(await nothingDamaged()).toBeGreaterThan(0);
+  }
+
+  const UPLOAD = /blobs\/uploads\//;
+  it.each<[string, FaultProxy["fault"]]>([
+    ["a chunk that breaks off in its middle", first(1, "PATCH", UPLOAD, { cutRequest: 30_000 })],
+    ["a chunk that breaks off before its first byte", first(1, "PATCH", UPLOAD, { cutRequest: 0 })],
+    ["a chunk whose answer is lost", first(1, "PATCH", UPLOAD, { cutAnswer: true })],
+    ["a small blob that breaks off", first(2, "PUT", UPLOAD, { cutRequest: 20 })],
+    ["an end of an upload whose answer is lost", first(3, "PUT", UPLOAD, { cutAnswer: true })],
+    ["a begin of an upload whose answer is lost", first(2, "POST", UPLOAD, { cutAnswer: true })],
+    ["a manifest whose answer is lost", first(1, "PUT", /manifests/, { cutAnswer: true })],
+    ["a question whose answer is lost", first(3, "HEAD", /blobs|manifests/, { cutAnswer: true })],
+    ["503 to chunks", first(3, "PATCH", UPLOAD, { answer: { status: 503 } })],
+    ["500 to an end", first(2, "PUT", UPLOAD, { answer: { status: 500 } })],
+    ["429 to everything for a while", first(4, "HEAD", /./, { answer: { status: 429 } })],
+    ["a chunk that is changed on its way", first(1, "PATCH", UPLOAD, { damageRequest: true })],
+    ["a small blob that is changed on its way", first(1, "PUT", UPLOAD, { damageRequest: true })],
+  ])("a push gets over %s", async (_, fault) => {
+    proxy.fault = fault;
+    await isThere(await pushed());
+  });
+
+  it("a push gets over connections that are cut at many places, whichever way the bytes go", async () => {
+    for (const side of ["server", "client"] as const) {
+      for (const offset of [0, 1, 20, 150, 300, 500, 1000, 5000, 60_000, 66_000, 70_000, 131_000, 200_000]) {
+        const cutting = await cuttingProxy(registry.port, [offset, offset + 77], side);
+        await isThere(await pushed(cutting.port));
+        cutting.close();
+      }
+    }
+  }, 300_000);
+
+  it("a push of a small image gets over a cut at every few bytes of what is sent and of what is answered", async () => {
+    const tags = new Set<string>();
+    let cuts = 0;
+    for (const side of ["server", "client"] as const) {
+      for (let offset = 0; offset < 3000; offset += 89) {
+        const cutting = await cuttingProxy(registry.port, [offset], side);
+        const { image } = await pushed(cutting.port, 500);
+        tags.add(image.digest);
+        cuts += cutting.cuts;
+        cutting.close();
+      }
+    }
+    expect(tags.size).toBe(68);
+    // The others were after the last byte of their connection: how many it gets is not the same each time.
+    expect(cuts).toBeGreaterThan(20);
+    const repository = repositoryAt(registry.host, { access: "pull" });
+    for (const digest of tags) expect((await repository.resolve(digest))?.digest).toBe(digest);
+    await repository.close();
+    await nothingDamaged();
+  }, 300_000);
+
+  it("waits as long as Retry-After says", async () => {
+    const answer = { status: 429, headers: { "retry-after": "17" } };
+    proxy.fault = first(1, "PATCH", UPLOAD, { answer });
+    const { waited } = await pushed();
+    expect(waited).toEqual([17_000]);
+  });
+
+  it("does not wait for hours", async () => {
+    proxy.fault = () => ({ answer: { status: 429, headers: { "retry-after": "7200" } } });
+    const error = await failureOf(pushed());
+    expect(error).toMatchObject({ code: "REGISTRY_UNAVAILABLE", exit: 6 });
+    expect(error.details).toEqual(["It asks to wait: Retry-After: 7200"]);
+  });
+
+  it.each<[string, FaultProxy["fault"], object]>([
+    ["503 without end", () => ({ answer: { status: 503 } }), { code: "REGISTRY_UNAVAILABLE", exit: 6 }],
+    ["connections that break without end", () => ({ cutAnswer: true }), { code: "REGISTRY_UNREACHABLE", exit: 6 }],
+    [
+      "content that is changed each time",
+      ({ method }) => (method === "PUT" ? { damageRequest: true } : undefined),
+      { code: "REGISTRY_ERROR", message: expect.stringContaining("DIGEST_INVALID") },
+    ],
+    [
+      "a registry that is full",
+      ({ method }) =>
+        method === "POST"
+          ? { answer: { status: 403, body: '{"errors":[{"code":"DENIED","message":"quota exceeded"}]}' } }
+          : undefined,
+      { code: "REGISTRY_REFUSED", exit: 3, message: expect.stringContaining("403") },
+    ],
+  ])("a push ends with the cause at %s", async (_, fault, expected) => {
+    proxy.fault = fault;
+    const error = await failureOf(pushed());
+    expect(error).toMatchObject(expected);
+    expect(error.message).toContain(proxy.host);
+    await nothingDamaged();
+  });
+
+  it("a registry that cannot be asked is an error with the reason, and never has or lacks an image", async () => {
+    const gone = await startDockerRegistry({ dir: await folder() });
+    await gone.close();
+    const repository = repositoryAt(gone.host, pauses());
+    const error = await failureOf(repository.resolve("1"));
+    expect(error).toMatchObject({ code: "REGISTRY_UNREACHABLE", message: expect.stringContaining("ECONNREFUSED") });
+    await repository.close();
+  });
+
+  it("content that is damaged on this machine is told as that, and not sent on", async () => {
+    const layout = await emptyLayout();
+    const image = await appIn(layout, await environmentIn(layout), "never sent");
+    const [{ digest, size } = { digest: "", size: 0 }] = image.layers;
+    await writeFile(layout.blobPath(digest), Buffer.alloc(size));
+    const repository = repositoryAt(registry.host, pauses());
+    const push = pushImage({ repository, layout, image: image.descriptor, tag: image.tag, chunkSize: CHUNK });
+    expect((await failureOf(push)).code).toBe("BLOB_DAMAGED");
+    expect(await repository.resolve(image.tag)).toBeUndefined();
+    await repository.close();
+    await nothingDamaged();
+  });
+
+  it("a slow registry is waited for, and an end from outside ends the push at once", async () => {
+    const layout = await emptyLayout();
+    const image = await appIn(layout, await environmentIn(layout));
+    const stop = new AbortController();
+    const slow = Promise.withResolvers<void>();
+    proxy.fault = ({ method }) => {
+      if (method !== "PATCH") return undefined;
+      setImmediate(() => stop.abort(new Error("stopped by hand")));
+      return { until: slow.promise };
+    };
+    const repository = repositoryAt(proxy.host, { signal: stop.signal });
+    const push = pushImage({ repository, layout, image: image.descriptor, tag: "slow", chunkSize: CHUNK });
+    await expect(push).rejects.toThrow("stopped by hand");
+    slow.resolve();
+    await repository.close();
+  });
+
+  describe("a pull", () => {
+    let image: Awaited<ReturnType<typeof pushed>>["image"];
+    beforeAll(async () => {
+      ({ image } = await pushed());
+    });
+
+    async function pull() {
+      const layout = await emptyLayout();
+      const repository = repositoryAt(proxy.host, { access: "pull", ...pauses() });
+      try {
+        await pullImage(repository, image.tag, layout, hostPlatform());
+      } finally {
+        await repository.close();
+      }
+      return layout;
+    }
+
+    it.each<[string, FaultProxy["fault"]]>([
+      ["a blob that breaks off", first(3, "GET", /blobs/, { cutBody: 50 })],
+      ["a manifest that breaks off", first(2, "GET", /manifests/, { cutBody: 50 })],
+      ["503", first(4, "GET", /./, { answer: { status: 503 } })],
+      ["answers that are lost", first(4, "GET", /./, { cutAnswer: true })],
+    ])("gets over %s", async (_, fault) => {
+      proxy.fault = fault;
+      const layout = await pull();
+      for (const { digest } of image.blobs) expect(digestOf(await layout.readBlob(digest))).toBe(digest);
+    });
+
+    it("takes a blob up where it broke", async () => {
+      proxy.seen.splice(0);
+      proxy.fault = first(1, "GET", new RegExp(image.layers[0]?.digest ?? ""), { cutBody: 100_000 });
+      await pull();
+      const ranges = proxy.seen.flatMap(({ headers: { range } }) => range ?? []);
+      expect(ranges).toHaveLength(1);
+      expect(Number(/^bytes=(\d+)-/.exec(ranges[0] ?? "")?.[1])).toBeGreaterThan(0);
+    });
+
+    it.each<[string, FaultProxy["fault"]]>([
+      ["a blob with other content", ({ path }) => (/blobs/.test(path) ? { damageBody: true } : undefined)],
+      ["a blob that ends early in good order", ({ path }) => (/blobs/.test(path) ? { shorten: 60 } : undefined)],
+      ["a manifest with other content", ({ path }) => (/manifests/.test(path) ? { damageBody: true } : undefined)],
+    ])("never accepts %s", async (_, fault) => {
+      proxy.fault = fault;
+      const layout = await emptyLayout();
+      const repository = repositoryAt(proxy.host, { access: "pull", ...pauses() });
+      const error = await failureOf(pullImage(repository, image.tag, layout, hostPlatform()));
+      expect(error).toMatchObject({ code: "REGISTRY_CONTENT_DAMAGED", exit: 6 });
+      expect(await layout.missing(image.layers.map(({ digest }) => digest))).toHaveLength(2);
+      await repository.close();
+    });
+  });
+});
+
+describe("a registry that keeps what has arrived", () => {
+  const content = randomBytes(300_000);
+  const digest = digestOf(content);
+  const source = {
+    digest,
+    size: content.length,
+    open: (start: number, end: number) => Readable.from([content.subarray(start, end)], { objectMode: false }),
+  };
+
+  async function upload(options: Parameters<typeof resumingRegistry>[0], fault?: FaultProxy["fault"]) {
+    const registry = await resumingRegistry(options);
+    const proxy = await faultProxy(registry.port);
+    if (fault) proxy.fault = fault;
+    const repository = repositoryAt(proxy.host, { repository: "a", ...pauses() });
+    try {
+      await uploadBlob(repository, source, { chunkSize: 100_000 });
+      expect(registry.blobs.get(digest)).toEqual(content);
+    } finally {
+      await repository.close();
+      await proxy.close();
+      await registry.close();
+    }
+    return { registry, requests: proxy.seen.map(({ method }) => method).join(" ") };
+  }
+
+  it.each([1, 2, 999, 50_000, 99_999, 100_000])(
+    "is sent only the rest of a chunk that broke off after %i bytes",
+    async (offset) => {
+      const { registry } = await upload({}, first(1, "PATCH", /./, { cutRequest: offset }));
+      // One byte alone looks like none in the specification's "0-0": that upload is given up.
+      expect(registry.begun).toBe(offset === 1 ? 2 : 1);
+      expect(registry.received).toBeLessThanOrEqual(content.length + 1);
+    },
+  );
+
+  it("is not sent again what it answered to, when the answer was lost", async () => {
+    const { registry } = await upload({}, first(1, "PATCH", /./, { cutAnswer: true }));
+    expect(registry).toMatchObject({ begun: 1, received: content.length });
+  });
+
+  it("outlasts more breaks than tries, as long as each brings it on", async () => {
+    const { registry } = await upload({}, first(20, "PATCH", /./, { cutRequest: 10_000 }));
+    expect(registry).toMatchObject({ begun: 1, received: content.length });
+  });
+
+  it("gets chunks as large as it asks for", async () => {
+    const { requests } = await upload({ minimum: 150_000 });
+    expect(requests).toBe("POST PATCH PATCH PUT");
+  });
+
+  it("gets the blob in one request when it takes no chunks", async () => {
+    const { requests } = await upload({ chunks: false });
+    expect(requests).toBe("POST PATCH POST PUT");
+  });
+
+  it("that no longer knows an upload gets it anew", async () => {
+    const gone = { answer: { status: 404 } };
+    let patches = 0;
+    const { registry } = await upload({}, ({ method }) => (method === "PATCH" && ++patches === 2 ? gone : undefined));
+    expect(registry.begun).toBe(2);
+  });
+
+  it("fails with the cause when nothing moves", async () => {
+    const error = await upload({}, ({ method }) => (method === "PATCH" ? { cutRequest: 0 } : undefined)).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(isAppctlError(error) && error.code).toBe("REGISTRY_UNREACHABLE");
+  });
+});
