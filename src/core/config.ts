@@ -7,6 +7,11 @@ import { Redacted } from "./redacted.ts";
 
 /** Port of the local platform when nothing else is said. */
 export const DEFAULT_PORT = 7654;
+/** What can run the replicas of a local platform; the first is the default. */
+export const RUNTIMES = ["process", "docker"] as const;
+
+/** One of {@link RUNTIMES}. */
+export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** What flags may say; each wins over the environment and the files. */
 export interface ConfigFlags {
@@ -14,6 +19,7 @@ export interface ConfigFlags {
   domain?: string;
   endpoint?: string;
   port?: number;
+  runtime?: string;
   /** Configuration file to read instead of the user's. */
   config?: string;
 }
@@ -29,6 +35,8 @@ export interface Config {
   /** Where the key came from, for messages. */
   apiKeySource: string | undefined;
   port: number;
+  /** What runs the replicas of a local platform that is started now. */
+  runtime: RuntimeName;
   /** Files that were read. */
   files: string[];
 }
@@ -39,9 +47,10 @@ interface FileSettings {
   endpoint?: string;
   apiKeyFile?: string;
   port?: number;
+  runtime?: string;
 }
 
-const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port"] as const;
+const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "runtime"] as const;
 /** Name of the project file; it is looked for in the working directory and above. */
 export const PROJECT_FILE = "appctl.yaml";
 
@@ -70,6 +79,11 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     faults.push({ path: "port", message: "must be a port number, 1 to 65535" });
   }
 
+  const runtime = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime") ?? RUNTIMES[0];
+  if (!isRuntime(runtime)) {
+    faults.push({ path: "runtime", message: `"${runtime}" is no runtime: it is ${RUNTIMES.join(" or ")}` });
+  }
+
   const key = readKey(env, cwd, settings, faults);
   // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
   const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? (key ? undefined : fromFiles("endpoint"));
@@ -85,6 +99,7 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     apiKey: key?.key,
     apiKeySource: key?.source,
     port,
+    runtime: runtime as RuntimeName, // else it was a fault
     files: files as string[],
   };
 }
@@ -156,6 +171,7 @@ function readText(file: string | undefined, dir: string): string | undefined {
   return file ? readFileSync(resolve(dir, file), "utf8") : undefined;
 }
 
+const isRuntime = (name: string): name is RuntimeName => (RUNTIMES as readonly string[]).includes(name);
 const nonEmpty = (value: string | undefined) => (value === "" ? undefined : value);
 const numberOf = (value: string | undefined) => (value ? Number(value) : undefined);
 

@@ -3,12 +3,12 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Lease } from "../../src/engine/engine.ts";
-import type { LocalEngineOptions } from "../../src/engine/local/engine.ts";
 import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
 import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
+import type { ProcessEngineOptions } from "./process-engine.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */
-export function engineOptions(base: string): LocalEngineOptions {
+export function engineOptions(base: string): ProcessEngineOptions {
   return {
     stateDir: join(base, "state"),
     runtimeDir: join(base, "run"),
