@@ -79,6 +79,11 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     faults.push({ path: "port", message: "must be a port number, 1 to 65535" });
   }
 
+  const projectFile = findUpwards(cwd, PROJECT_FILE);
+  if (settings.some(({ dir, runtime }) => runtime !== undefined && projectFile && dir === dirname(projectFile))) {
+    // What keeps apps apart is not for a folder that was cloned from somewhere to choose.
+    faults.push({ path: `${projectFile}: runtime`, message: "is a setting of the user's file, not of a project's" });
+  }
   const runtime = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime") ?? RUNTIMES[0];
   if (!isRuntime(runtime)) {
     faults.push({ path: "runtime", message: `"${runtime}" is no runtime: it is ${RUNTIMES.join(" or ")}` });
