@@ -39,7 +39,7 @@ it("confines a container on the machine's own network", () => {
       SecurityOpt: ["no-new-privileges"],
       Privileged: false,
       IpcMode: "private",
-      Tmpfs: { "/tmp": "rw,nosuid,nodev,noexec,mode=1777,size=268435456" },
+      Tmpfs: { "/tmp": "rw,nosuid,nodev,noexec,mode=1777,uid=65532,gid=65532,size=268435456" },
       RestartPolicy: { Name: "no" },
       LogConfig: { Type: "none" },
       Init: true,

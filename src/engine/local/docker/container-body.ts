@@ -15,6 +15,8 @@ export const Label = {
 
 /** Nobody in particular: the number that images without a root user have agreed on. */
 export const USER = "65532:65532";
+/** The same as options of a mount. */
+const OWNER = "uid=65532,gid=65532";
 /** Processes and threads that a replica may have. */
 export const MOST_TASKS = 1024;
 /** What `/tmp` may hold when the App says nothing. It is memory. */
@@ -94,7 +96,8 @@ export function containerBody(plan: ContainerPlan): ContainerBody {
       SecurityOpt: ["no-new-privileges"],
       Privileged: false,
       IpcMode: "private",
-      Tmpfs: { "/tmp": `rw,nosuid,nodev,noexec,mode=1777,size=${bytesOf(ephemeralStorage ?? DEFAULT_TMP)}` },
+      // Its own, since runc gives it the mode that the image's /tmp has, whatever is said here.
+      Tmpfs: { "/tmp": `rw,nosuid,nodev,noexec,mode=1777,${OWNER},size=${bytesOf(ephemeralStorage ?? DEFAULT_TMP)}` },
       RestartPolicy: { Name: "no" },
       // Output is read from the container itself; a copy that the engine keeps would only grow.
       LogConfig: { Type: "none" },
