@@ -30,11 +30,15 @@ export function usersOfTheirOwn(base: string): Isolation {
   });
 }
 
-/** The body of `GET /`. */
-export function call(lease: Lease): Promise<string> {
+/** The body of an answer. */
+export function call(lease: Lease, path = "/"): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ ...lease.address, agent: false }, (response) => {
-      response.setEncoding("utf8").on("data", resolve).on("error", reject);
+    request({ ...lease.address, path, agent: false }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text) => {
+        body += text;
+      });
+      response.on("end", () => resolve(body)).on("error", reject);
     })
       .on("error", reject)
       .end();

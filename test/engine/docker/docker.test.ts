@@ -1,7 +1,10 @@
 /** The runtime `docker` on a real engine: the contract, and what is a container's alone. One engine serves the whole file. */
+import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Redacted } from "../../../src/core/redacted.ts";
 import type { Engine, RunnableRevision } from "../../../src/engine/engine.ts";
@@ -193,6 +196,37 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
       });
       const revision = revisionOf("web-00001", digest, { spec: { kind: "args", args: ["node", "main.mjs"] } });
       expect(await deploy(revision)).toMatchObject({ cause: { code: "OTHER_PORT" } });
+    });
+  });
+
+  it("keeps projects and apps apart in networks, where the platform can be reached", async () => {
+    const script = join(temporaryDirectory(), "bridge.mjs");
+    await build({
+      entryPoints: [join(import.meta.dirname, "bridge-main.ts")],
+      outfile: script,
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      banner: {
+        js: 'import{createRequire as __makeRequire}from"node:module";const require=__makeRequire(import.meta.url);',
+      },
+    });
+    const { stdout } = await promisify(execFile)("unshare", [
+      "--net",
+      process.execPath,
+      script,
+      JSON.stringify(ground),
+    ]);
+    const seen = JSON.parse(stdout);
+    const platform = /^appctl-[0-9a-f]{10}/.exec(seen.networks[0])?.[0];
+    expect(seen).toEqual({
+      facts: expect.stringContaining("a network for each project"),
+      one: { port: "3000", ip: expect.stringMatching(/^172\./) },
+      networks: [`${platform}-default`, `${platform}-other`, "bridge", "host", "none"],
+      platform: "the platform",
+      neighbour: "TimeoutError",
+      otherProject: "TimeoutError",
+      left: { networks: ["bridge", "host", "none"], containers: [] },
     });
   });
 
