@@ -8,7 +8,7 @@ PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
 
 need=""
-for tool in skopeo umoci chromium curl git faketime; do
+for tool in skopeo umoci chromium curl git faketime podman; do
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
 command -v dockerd >/dev/null 2>&1 || need="$need docker.io"

@@ -41,7 +41,7 @@ function entries(): TarEntry[] {
     }),
     text("etc/passwd", "root:x:0:0:root:/:/bin/sh\nnonroot:x:65532:65532:nonroot:/tmp:/bin/sh\n"),
     text("etc/group", "root:x:0:\nnonroot:x:65532:\n"),
-    ...["app", "dev", "proc", "sys", "tmp"].map((path): TarEntry => ({ type: "directory", path })),
+    ...["app", "dev", "proc", "sys"].map((path): TarEntry => ({ type: "directory", path })),
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
  * A network of a program's own, to be run as `unshare --net`: a Docker engine with a bridge and firewall rules changes nothing
- * on the machine there. Its first argument names a layout and the base layer in it. It serves two apps of one project and one of another, and prints what they see, as JSON.
+ * on the machine there. Its first argument names a layout, the base layer in it, and Podman, if that is to be the engine. It serves two apps of one project and one of another, and prints what they see, as JSON.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,6 +14,7 @@ import { call } from "../platform-process.ts";
 import { createDockerEngine, dockerOptions } from "./docker-engine.ts";
 import { startDockerd } from "./dockerd.ts";
 import { writeProgramImage } from "./images.ts";
+import { startPodman } from "./podman.ts";
 
 /** Answers with its addresses, and fetches what the path says. */
 const PROGRAM = `
@@ -22,6 +23,7 @@ import { networkInterfaces } from "node:os";
 createServer(async (req, res) => {
   const { searchParams } = new URL(req.url, "http://x");
   const url = searchParams.get("url") ?? (searchParams.has("platform") ? process.env.APPCTL_ENDPOINT : undefined);
+  if (searchParams.has("hoard")) { const kept = []; for (;;) kept.push(Buffer.alloc(16 * 1024 ** 2, 1)); }
   if (url === undefined) return res.end(JSON.stringify({ port: process.env.PORT, ip: networkInterfaces().eth0?.[0]?.address }));
   const answer = await fetch(url, { signal: AbortSignal.timeout(1500) }).then((r) => r.text(), (error) => error.name);
   res.end(JSON.stringify(answer));
@@ -33,8 +35,8 @@ const dir = mkdtempSync(join(tmpdir(), "ae-bridge-"));
 const platform = createServer((_, res) => res.end("the platform")).listen(0, "127.0.0.1");
 await new Promise((resolve) => platform.once("listening", resolve));
 const { port } = platform.address() as { port: number };
-const dockerd = await startDockerd([]);
-const { layoutDir, base } = JSON.parse(process.argv[2] ?? "");
+const { layoutDir, base, podman } = JSON.parse(process.argv[2] ?? "");
+const dockerd = podman ? await startPodman() : await startDockerd([]);
 const digest = await writeProgramImage(new OciLayout(layoutDir), base, { "main.mjs": PROGRAM });
 const engine = await createDockerEngine({
   ...dockerOptions(dir, layoutDir, dockerd.env),
@@ -57,6 +59,10 @@ const found = {
   neighbour: await first(`/?url=http://${two.ip}:${two.port}/`),
   otherProject: await first(`/?url=http://${three.ip}:${three.port}/`),
 };
+await first("/?hoard").catch(() => {});
+const hoarder = { project: "default", domain: "development", name: "first" };
+while (!engine.replicas(hoarder)[0]?.lastExit) await new Promise((resolve) => setTimeout(resolve, 20));
+const lastExit = engine.replicas(hoarder)[0]?.lastExit;
 await engine.close();
 const left = {
   networks: await networks(),
@@ -66,7 +72,7 @@ api.close();
 await dockerd.stop();
 platform.close();
 rmSync(dir, { recursive: true, force: true });
-process.stdout.write(`${JSON.stringify({ ...found, left })}\n`);
+process.stdout.write(`${JSON.stringify({ ...found, lastExit, left })}\n`);
 process.exit();
 
 async function serve(engine: Engine, project: string, name: string) {
@@ -86,7 +92,7 @@ async function serve(engine: Engine, project: string, name: string) {
         env: {},
         secrets: [],
       },
-      ...{ limits: {}, minReplicas: 0, maxReplicas: 1, requestTimeout: 300, startTimeout: 60, links: [] },
+      ...{ limits: { mem: "200Mi" }, minReplicas: 0, maxReplicas: 1, requestTimeout: 300, startTimeout: 60, links: [] },
     },
   };
   await engine.apply({ ref, revisions: [revision], traffic: revision.name });

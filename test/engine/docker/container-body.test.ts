@@ -13,6 +13,7 @@ const plan: ContainerPlan = {
   env: { PORT: "8080", EMPTY: "" },
   launchDir: undefined,
   network: { mode: "host" },
+  tmpOwner: true,
   init: true,
 };
 

@@ -15,8 +15,6 @@ export const Label = {
 
 /** Nobody in particular: the number that images without a root user have agreed on. */
 export const USER = "65532:65532";
-/** The same as options of a mount. */
-const OWNER = "uid=65532,gid=65532";
 /** Processes and threads that a replica may have. */
 export const MOST_TASKS = 1024;
 /** What `/tmp` may hold when the App says nothing. It is memory. */
@@ -45,6 +43,8 @@ export interface ContainerPlan {
   /** Directory of this machine that the container gets, read only, as {@link LAUNCH_DIR}. */
   launchDir: string | undefined;
   network: ContainerNetwork;
+  /** The engine can give a mount in memory an owner. Podman cannot. */
+  tmpOwner: boolean;
   /** The engine has a first process that passes signals on and buries the dead. */
   init: boolean;
 }
@@ -96,8 +96,14 @@ export function containerBody(plan: ContainerPlan): ContainerBody {
       SecurityOpt: ["no-new-privileges"],
       Privileged: false,
       IpcMode: "private",
-      // Its own, since runc gives it the mode that the image's /tmp has, whatever is said here.
-      Tmpfs: { "/tmp": `rw,nosuid,nodev,noexec,mode=1777,${OWNER},size=${bytesOf(ephemeralStorage ?? DEFAULT_TMP)}` },
+      Tmpfs: {
+        "/tmp": [
+          "rw,nosuid,nodev,noexec,mode=1777",
+          // runc gives it the mode that the image's /tmp has, whatever is said here.
+          ...(plan.tmpOwner ? ["uid=65532,gid=65532"] : []),
+          `size=${bytesOf(ephemeralStorage ?? DEFAULT_TMP)}`,
+        ].join(),
+      },
       RestartPolicy: { Name: "no" },
       // Output is read from the container itself; a copy that the engine keeps would only grow.
       LogConfig: { Type: "none" },

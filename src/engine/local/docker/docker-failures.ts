@@ -9,7 +9,7 @@ export function noBaseImage(): FailureCause {
   return {
     code: "NO_BASE_IMAGE",
     message: "its image has no base, so there is no Node in it that a container could run",
-    hint: 'name a base image that has Node: new ImageSpec({ …, baseImage: "node:24-slim" }), or set APPCTL_BASE_IMAGE',
+    hint: 'name a base image that has Node: new ImageSpec({ …, baseImage: "node:24-slim" })',
   };
 }
 
@@ -30,8 +30,9 @@ export function imageNotLoaded(digest: string, error: unknown): FailureCause {
 export function notStarted(spec: AppSpec, error: unknown): FailureCause {
   if (isUnreachable(error)) return engineUnreachable(error);
   const message = messageOf(error);
-  const missing = /executable file (?:`[^`]*` )?not found|no such file or directory/i.test(message);
-  if (error instanceof EngineApiError && missing && /exec|OCI runtime|crun|runc/i.test(message)) {
+  // In the words of runc and of crun.
+  const missing = /executable file (?:`[^`]*` )?not found|\bexec:? .*no such file or directory/i.test(message);
+  if (error instanceof EngineApiError && missing) {
     return explainFailure({ spec, wasReady: false, spawnError: "ENOENT", output: [], roots: [] });
   }
   if (error instanceof EngineApiError && /permission denied/i.test(message) && /exec/i.test(message)) {

@@ -10,7 +10,15 @@ import { type Clock, systemClock } from "../clock.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
-import { type ContainerNetwork, containerBody, DEFAULT_TMP, Label, MOST_TASKS, USER } from "./container-body.ts";
+import {
+  type ContainerBody,
+  type ContainerNetwork,
+  containerBody,
+  DEFAULT_TMP,
+  Label,
+  MOST_TASKS,
+  USER,
+} from "./container-body.ts";
 import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
 import { imageNotLoaded, noBaseImage, noEngine, notStarted } from "./docker-failures.ts";
@@ -20,7 +28,7 @@ import { engineSockets } from "./engine-socket.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
-import { PlatformDoors } from "./platform-door.ts";
+import { type Door, PlatformDoors } from "./platform-door.ts";
 import { ProjectNetworks } from "./project-networks.ts";
 
 /** What the runtime needs. Directories are absolute. */
@@ -189,7 +197,7 @@ class DockerRuntime implements Runtime {
     const token = spec.kind === "framework" ? randomBytes(32).toString("hex") : undefined;
     const { variables, files } = await this.#readSecrets(revision.secrets);
     const launch = launchOf(spec, { variables, token });
-    const { network, endpoint } = await this.#networkOf(request, ownPort);
+    const { network, endpoint, afterStart } = await this.#networkOf(request, ownPort);
     const port = ownPort ?? spec.port;
     const body = containerBody({
       platform: this.#platform,
@@ -211,10 +219,11 @@ class DockerRuntime implements Runtime {
       launchDir:
         launch.file || files.size > 0 ? writeLaunchDirectory(this.#secrets, id, launch.file, files) : undefined,
       network,
+      tmpOwner: !this.#api.isPodman,
       init: this.#init,
     });
     const name = `${this.#platform}-${request.replica}-${id}`;
-    const container = await this.#api.json<{ Id: string }>("POST", "/containers/create", { query: { name }, body });
+    const container = await this.#create(name, body);
     try {
       const query = { stream: "1", stdout: "1", stderr: "1" };
       const output = await this.#api.hijack(`/containers/${container.Id}/attach`, query);
@@ -224,6 +233,7 @@ class DockerRuntime implements Runtime {
         output.destroy();
         throw error;
       }
+      await afterStart?.();
       const { State, NetworkSettings } = await this.#api.json<InspectedContainer>(
         "GET",
         `/containers/${container.Id}/json`,
@@ -254,9 +264,7 @@ class DockerRuntime implements Runtime {
       await this.#remove(container.Id).catch(() => {
         // the next start of the platform tries again
       });
-      if (this.#init && isWithoutInit(error)) {
-        this.#init = false;
-        this.#options.log("the container engine has no init program: apps are the first process of their container");
+      if (this.#learnsOfNoInit(error)) {
         await rm(join(this.#secrets, id), { recursive: true, force: true });
         return this.#start(request, id, ownPort, ended);
       }
@@ -264,10 +272,29 @@ class DockerRuntime implements Runtime {
     }
   }
 
+  async #create(name: string, body: ContainerBody): Promise<{ Id: string }> {
+    const create = () => this.#api.json<{ Id: string }>("POST", "/containers/create", { query: { name }, body });
+    try {
+      return await create();
+    } catch (error) {
+      if (!this.#learnsOfNoInit(error)) throw error;
+      body.HostConfig["Init"] = false;
+      return create();
+    }
+  }
+
+  /** True once: for the first error that says that the engine has no init program. */
+  #learnsOfNoInit(error: unknown): boolean {
+    if (!this.#init || !isWithoutInit(error)) return false;
+    this.#init = false;
+    this.#options.log("the container engine has no init program: apps are the first process of their container");
+    return true;
+  }
+
   async #networkOf(
     { ref, revision }: StartRequest,
     ownPort: number | undefined,
-  ): Promise<{ network: ContainerNetwork; endpoint: string | undefined }> {
+  ): Promise<{ network: ContainerNetwork; endpoint: string | undefined; afterStart?: Door["afterStart"] }> {
     const wanted = revision.env["APPCTL_ENDPOINT"] ?? this.#options.platformUrl;
     if (ownPort !== undefined) return { network: { mode: "host" }, endpoint: wanted };
     const { name, gateway } = await this.#networks.of(ref.project);
@@ -275,6 +302,7 @@ class DockerRuntime implements Runtime {
     return {
       network: { mode: "bridge", name, port: revision.spec.port, hosts: door?.hosts ?? [] },
       endpoint: door?.endpoint,
+      afterStart: door?.afterStart,
     };
   }
 

@@ -12,6 +12,8 @@ const MACHINE = { docker: "host.docker.internal", podman: "host.containers.inter
 export interface Door {
   endpoint: string;
   hosts: string[];
+  /** Opens the door once the first container runs: only then has the machine its address in a network of Podman. */
+  afterStart?: () => Promise<unknown>;
 }
 
 /** Opens doors. */
@@ -33,6 +35,11 @@ export class PlatformDoors {
       url.hostname = gateway;
       return { endpoint: textOf(url), hosts: [] };
     }
+    // Only root's Podman has its networks on the machine itself.
+    if (gateway !== undefined && this.#isPodman && process.getuid?.() === 0) {
+      url.hostname = gateway;
+      return { endpoint: textOf(url), hosts: [], afterStart: () => this.#server(gateway, host, port) };
+    }
     url.hostname = this.#isPodman ? MACHINE.podman : MACHINE.docker;
     return { endpoint: textOf(url), hosts: this.#isPodman ? [] : [`${MACHINE.docker}:host-gateway`] };
   }
@@ -48,7 +55,10 @@ export class PlatformDoors {
     const key = `${gateway} ${host} ${port}`;
     let server = this.#servers.get(key);
     if (!server) {
-      server = listen(gateway, host, port);
+      server = listen(gateway, host, port).then((opened) => {
+        if (!opened) this.#servers.delete(key);
+        return opened;
+      });
       this.#servers.set(key, server);
     }
     return server;
