@@ -47,9 +47,10 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
   let dockerd: Dockerd;
   let ground: DockerGround;
   let layout: OciLayout;
-  const layoutDir = mkdtempSync(join(tmpdir(), "ae-images-"));
+  let layoutDir: string;
 
   beforeAll(async () => {
+    layoutDir = mkdtempSync(join(tmpdir(), "ae-images-"));
     dockerd = await startDockerd();
     layout = new OciLayout(layoutDir);
     ground = { env: dockerd.env, layoutDir, base: await writeBaseLayer(layout) };
