@@ -76,7 +76,7 @@ Get started:
 Environment:
   APPCTL_API_KEY       key of a platform, with its address in it; without one, the local platform is used
   APPCTL_API_KEY_FILE  file with such a key
-  APPCTL_PROJECT, APPCTL_DOMAIN, APPCTL_ENDPOINT, APPCTL_PORT, APPCTL_CONFIG, APPCTL_REGISTRY  as the flags
+  APPCTL_PROJECT, APPCTL_DOMAIN, APPCTL_ENDPOINT, APPCTL_PORT, APPCTL_CONFIG, APPCTL_REGISTRY, APPCTL_RUNTIME  as the flags
   APPCTL_BASE_IMAGE    image that is put below images where they are pushed to a registry
 
 Exit codes:
@@ -363,12 +363,14 @@ function addPlatform(platform: Command, io: Io): void {
     command
       .option("--host <address>", "address to listen on (default: 127.0.0.1)")
       .option("--base-domain <domain>", "what apps' sub-domains stand before (default: apps.localhost)")
-      .option("--url <url>", "public address of the API and the console (default: http://localhost:PORT)");
+      .option("--url <url>", "public address of the API and the console (default: http://localhost:PORT)")
+      .option("--runtime <name>", "what runs the apps: process, or docker for containers (default: process)");
   serverFlags(
     leaf(platform, "start", [], DATA, {
       summary: "start the local platform; other commands do so by themselves",
       examples: [
         "appctl platform start",
+        "appctl platform start --runtime docker",
         "appctl platform start --host 0.0.0.0 --base-domain apps.example.com --url https://example.com",
       ],
     }),

@@ -8,9 +8,11 @@ PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
 
 need=""
-for tool in skopeo umoci docker-registry openssl chromium curl git faketime; do
+for tool in skopeo umoci docker-registry openssl chromium curl git faketime podman; do
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
+command -v dockerd >/dev/null 2>&1 || need="$need docker.io"
+command -v ip >/dev/null 2>&1 || need="$need iproute2"
 if [ -n "$need" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing:$need"

@@ -7,13 +7,14 @@ import type { StartFlags } from "./platform-start.ts";
  * `io.notify` tells the command that started it how the start went.
  */
 export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
-  const { port } = await resolveConfig(flags, io.env, io.cwd);
+  const { port, runtime } = await resolveConfig(flags, io.env, io.cwd);
   const { runPlatform } = await import("../platform/run.ts");
   await runPlatform({
     port,
     host: flags.host ?? "127.0.0.1",
     baseDomain: flags.baseDomain,
     url: flags.url,
+    runtime,
     env: io.env,
     signal: io.signal,
     notify: io.notify,

@@ -12,6 +12,7 @@ export interface StartFlags extends CommonFlags {
   host?: string;
   baseDomain?: string;
   url?: string;
+  runtime?: string;
   foreground?: boolean;
 }
 
@@ -21,24 +22,37 @@ export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
     const { platformRun } = await import("./platform-run.ts");
     return platformRun(io, flags);
   }
-  const { port } = await resolveConfig(flags, io.env, io.cwd);
+  const { port, runtime } = await resolveConfig(flags, io.env, io.cwd);
   const running = await findLocalPlatform(io.env);
   if (running) return report(io, flags, sameOrConflict(running, flags));
-  const outcome = await startPlatform(io.env, runArguments(port, flags));
+  const outcome = await startPlatform(io.env, runArguments(port, { ...flags, runtime }));
   if (outcome.type === "failed") {
     throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
   }
+  if (flags.runtime === undefined && runtime === "process" && flags.output !== "json") await suggestContainers(io);
   // Locked: another command is starting one at this moment; ensure waits for it.
   report(io, flags, { ...(await ensureLocalPlatform(io.env, port)), started: outcome.type === "ready" });
 }
 
+/** Nothing chooses containers by itself: apps would run otherwise on the day on which somebody installs an engine. */
+async function suggestContainers(io: Io): Promise<void> {
+  const { presentSocket } = await import("../engine/local/docker/engine-socket.ts");
+  const socket = presentSocket(io.env);
+  if (socket === undefined) return;
+  io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);
+}
+
 /** The arguments of `platform run`. */
-export function runArguments(port: number, flags: Pick<StartFlags, "host" | "baseDomain" | "url">): string[] {
+export function runArguments(
+  port: number,
+  flags: Pick<StartFlags, "host" | "baseDomain" | "url" | "runtime">,
+): string[] {
   return [
     ...["--port", String(port)],
     ...(flags.host === undefined ? [] : ["--host", flags.host]),
     ...(flags.baseDomain === undefined ? [] : ["--base-domain", flags.baseDomain]),
     ...(flags.url === undefined ? [] : ["--url", flags.url]),
+    ...(flags.runtime === undefined ? [] : ["--runtime", flags.runtime]),
   ];
 }
 
@@ -57,7 +71,9 @@ function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): v
 function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatform {
   const runningPort = Number(new URL(running.file.address).port);
   const samePort = flags.port === undefined || flags.port === runningPort;
-  if (samePort && flags.host === undefined && flags.baseDomain === undefined && flags.url === undefined) return running;
+  const { host, baseDomain, url, runtime } = flags;
+  const sameRuntime = runtime === undefined || runtime === runtimeOf(running);
+  if (samePort && sameRuntime && host === undefined && baseDomain === undefined && url === undefined) return running;
   throw new AppctlError({
     code: "PLATFORM_RUNNING",
     exit: Exit.conflict,
@@ -68,4 +84,10 @@ function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatfor
       commandLine(["platform", "start", ...runArguments(flags.port ?? runningPort, flags)]),
     ],
   });
+}
+
+/** The runtime that it was started with; undefined for a platform of an appctl that had but one. */
+function runtimeOf({ file: { args } }: LocalPlatform): string | undefined {
+  const at = args?.indexOf("--runtime") ?? -1;
+  return at < 0 ? undefined : args?.[at + 1];
 }

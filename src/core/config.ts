@@ -8,6 +8,11 @@ import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "./registry-address.
 
 /** Port of the local platform when nothing else is said. */
 export const DEFAULT_PORT = 7654;
+/** What can run the replicas of a local platform; the first is the default. */
+export const RUNTIMES = ["process", "docker"] as const;
+
+/** One of {@link RUNTIMES}. */
+export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** What flags may say; each wins over the environment and the files. */
 export interface ConfigFlags {
@@ -16,6 +21,7 @@ export interface ConfigFlags {
   endpoint?: string;
   port?: number;
   registry?: string;
+  runtime?: string;
   /** Configuration file to read instead of the user's. */
   config?: string;
 }
@@ -35,6 +41,8 @@ export interface Config {
   registry: string | undefined;
   /** Base of images that name none, as written. */
   baseImage: string | undefined;
+  /** What runs the replicas of a local platform that is started now. */
+  runtime: RuntimeName;
   /** Files that were read. */
   files: string[];
 }
@@ -47,9 +55,10 @@ interface FileSettings {
   port?: number;
   registry?: string;
   baseImage?: string;
+  runtime?: string;
 }
 
-const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "registry", "baseImage"] as const;
+const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "registry", "baseImage", "runtime"] as const;
 /** Name of the project file; it is looked for in the working directory and above. */
 export const PROJECT_FILE = "appctl.yaml";
 
@@ -82,6 +91,15 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
   if (registry !== undefined && !parseRegistryAddress(registry)) {
     faults.push({ path: "registry", message: `"${registry}" ${REGISTRY_ADDRESS_RULE}` });
   }
+  const projectFile = findUpwards(cwd, PROJECT_FILE);
+  if (settings.some(({ dir, runtime }) => runtime !== undefined && projectFile && dir === dirname(projectFile))) {
+    // What keeps apps apart is not for a folder that was cloned from somewhere to choose.
+    faults.push({ path: `${projectFile}: runtime`, message: "is a setting of the user's file, not of a project's" });
+  }
+  const runtime = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime") ?? RUNTIMES[0];
+  if (!isRuntime(runtime)) {
+    faults.push({ path: "runtime", message: `"${runtime}" is no runtime: it is ${RUNTIMES.join(" or ")}` });
+  }
 
   const key = readKey(env, cwd, settings, faults);
   // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
@@ -100,6 +118,7 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     port,
     registry,
     baseImage: nonEmpty(env["APPCTL_BASE_IMAGE"]) ?? fromFiles("baseImage"),
+    runtime: runtime as RuntimeName, // else it was a fault
     files: files as string[],
   };
 }
@@ -171,6 +190,7 @@ function readText(file: string | undefined, dir: string): string | undefined {
   return file ? readFileSync(resolve(dir, file), "utf8") : undefined;
 }
 
+const isRuntime = (name: string): name is RuntimeName => (RUNTIMES as readonly string[]).includes(name);
 const nonEmpty = (value: string | undefined) => (value === "" ? undefined : value);
 const numberOf = (value: string | undefined) => (value ? Number(value) : undefined);
 

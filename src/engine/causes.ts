@@ -33,6 +33,10 @@ export type FailureCode =
   | "IMAGE_UNREADABLE"
   | "SECRET_UNREADABLE"
   | "SECRET_NOT_TEXT"
+  | "NO_BASE_IMAGE"
+  | "IMAGE_NOT_LOADED"
+  | "LIMIT_REFUSED"
+  | "RUNTIME_UNAVAILABLE"
   | "SUPERSEDED"
   | "ENGINE_ERROR";
 
@@ -77,14 +81,16 @@ const CATALOGUE = [
   },
   {
     code: "NO_SUCH_PROGRAM",
-    fits: ({ spec, spawnError, exit, wasReady }) =>
-      spawnError !== undefined || (spec.kind === "command" && !wasReady && (exit?.code === 127 || exit?.code === 126)),
+    fits: ({ spec, spawnError, exit, wasReady, stderr }) =>
+      spawnError !== undefined ||
+      (!wasReady && (exit?.code === 127 || exit?.code === 126) && (spec.kind === "command" || saysExecFailed(stderr))),
     message: ({ spec, spawnError, exit, stderr }) => {
       if (spec.kind === "command") {
         const why = exit?.code === 126 ? "cannot be executed" : "was not found";
         return `a program of the command "${spec.command ?? ""}" ${why}${stderr.length > 0 ? `: ${stderr.at(-1)}` : ""}`;
       }
-      const why = spawnError === "ENOENT" ? "was not found" : `cannot be executed (${spawnError})`;
+      const isMissing = spawnError === "ENOENT" || exit?.code === 127;
+      const why = isMissing ? "was not found" : `cannot be executed${spawnError ? ` (${spawnError})` : ""}`;
       return `the program "${spec.args?.[0] ?? "node"}" ${why}`;
     },
     hint: ({ spec }) =>
@@ -249,6 +255,11 @@ function lastLines(output: readonly LogLine[]): LogLine[] {
     .map((line) =>
       line.line.length > LONGEST_LINE ? { ...line, line: `${line.line.slice(0, LONGEST_LINE)}…` } : line,
     );
+}
+
+/** A container's first process (tini) says that it could not start the program. */
+function saysExecFailed(stderr: readonly string[]): boolean {
+  return stderr.some((line) => /^\[FATAL tini \(\d+\)\] exec .* failed/.test(line));
 }
 
 function shimLine(stderr: readonly string[]): string | undefined {

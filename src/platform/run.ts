@@ -2,15 +2,15 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StartMessage } from "../client/local-platform.ts";
 import { version } from "../core/assets.ts";
+import type { RuntimeName } from "../core/config.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/engine.ts";
-import { createIsolation } from "../engine/local/process/isolation/create-isolation.ts";
-import { unpackApp } from "../image/unpack.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./lock.ts";
 import { createPlatform } from "./platform.ts";
+import { createRuntime } from "./runtime.ts";
 
 /** How `appctl platform run` was called. */
 export interface RunOptions {
@@ -18,6 +18,7 @@ export interface RunOptions {
   host: string;
   baseDomain: string | undefined;
   url: string | undefined;
+  runtime: RuntimeName;
   env: NodeJS.ProcessEnv;
   /** Aborts to stop the platform in good order. */
   signal: AbortSignal;
@@ -58,16 +59,11 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       now: () => new Date(),
       report,
       onStop: () => stopped.resolve(),
-      engine: ({ stateDir, images, readSecret }) =>
-        createLocalEngine({
-          stateDir,
-          runtimeDir: paths.runtime,
-          isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log: report }),
-          node: process.execPath,
-          prepare: (digest, { contentDir, layersDir }) => unpackApp(images, digest, contentDir, layersDir),
-          readSecret,
-          log: report,
-        }),
+      engine: async ({ stateDir, images, readSecret }) =>
+        createLocalEngine(
+          { stateDir, log: report },
+          await createRuntime(options.runtime, { paths, stateDir, images, readSecret, env, log: report }),
+        ),
     });
     const file = {
       pid: process.pid,
@@ -95,11 +91,12 @@ export async function runPlatform(options: RunOptions): Promise<void> {
   }
 }
 
-function argumentsOf({ port, host, baseDomain, url }: RunOptions): string[] {
+function argumentsOf({ port, host, baseDomain, url, runtime }: RunOptions): string[] {
   return [
     ...["--port", String(port), "--host", host],
     ...(baseDomain === undefined ? [] : ["--base-domain", baseDomain]),
     ...(url === undefined ? [] : ["--url", url]),
+    ...["--runtime", runtime],
   ];
 }
 

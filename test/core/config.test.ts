@@ -48,6 +48,25 @@ describe("configuration", () => {
     });
   });
 
+  it("takes the runtime from a flag, the environment or the user's file, and not from a project's", async () => {
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("process");
+    userFile("runtime: docker\n");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("docker");
+    env["APPCTL_RUNTIME"] = "process";
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("process");
+    expect((await resolveConfig({ runtime: "docker" }, env, cwd)).runtime).toBe("docker");
+    const unknown = await resolveConfig({ runtime: "podman" }, env, cwd).catch((error) => error);
+    expect(unknown).toMatchObject({
+      exit: 2,
+      faults: [{ path: "runtime", message: expect.stringContaining("process or docker") }],
+    });
+    projectFile("runtime: process\n");
+    const misplaced = await resolveConfig({}, env, cwd).catch((error) => error);
+    expect(misplaced.faults).toEqual([
+      expect.objectContaining({ path: expect.stringMatching(/appctl\.yaml: runtime$/) }),
+    ]);
+  });
+
   it("takes key and endpoint from APPCTL_API_KEY, from a file it names, and from the configuration", async () => {
     projectFile("apiKeyFile: ../key\n");
     writeFileSync(join(cwd, "..", "..", "key"), `${key("https://c.example")}\n`);

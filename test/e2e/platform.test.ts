@@ -148,6 +148,21 @@ describe("the local platform", () => {
     await expect(get(`${endpoint}/`)).rejects.toThrow();
   });
 
+  it("says so when its runtime is unknown, or has no engine to reach", async () => {
+    const start = (runtime: string, host: string) =>
+      world.run(["platform", "start", "--runtime", runtime], { env: { DOCKER_HOST: host } });
+    const unknown = await start("lxc", "");
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("process or docker")]);
+    const away = await start("docker", `unix://${join(world.home, "none.sock")}`);
+    expect([away.code, away.stderr]).toEqual([
+      6,
+      expect.stringMatching(/none\.sock \(ENOENT\)[\s\S]*--runtime process/),
+    ]);
+    const elsewhere = await start("docker", "tcp://192.0.2.1:2375");
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([2, expect.stringContaining("DOCKER_HOST names tcp://")]);
+    expect((await world.run(["platform", "status"])).code).toBe(6);
+  });
+
   it("says so when the state directory cannot be written", async () => {
     const file = join(world.home, "not-a-directory");
     writeFileSync(file, "");

@@ -3,16 +3,16 @@ import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { AppSpec, FailureCause } from "../../src/contract/types.ts";
 import type { PinnedSecret } from "../../src/engine/engine.ts";
-import type { LocalEngineOptions } from "../../src/engine/local/engine.ts";
 import { Cgroups } from "../../src/engine/local/process/cgroup.ts";
 import { call, fetchApp, type ImageSource, ref, startEngine } from "./helpers.ts";
+import type { ProcessEngineOptions } from "./process-engine.ts";
 
 interface Case {
   source?: ImageSource;
   spec?: Partial<AppSpec>;
   env?: Record<string, string>;
   secrets?: PinnedSecret[];
-  engine?: Partial<LocalEngineOptions>;
+  engine?: Partial<ProcessEngineOptions>;
 }
 
 async function causeOf({ source = {}, spec, env, secrets, engine }: Case): Promise<FailureCause> {

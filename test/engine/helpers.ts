@@ -10,9 +10,9 @@ import { REPLICA_TOKEN_HEADER } from "../../src/contract/headers.ts";
 import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Condition, Engine, Lease, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../../src/engine/local/engine.ts";
 import { register } from "../support/canary.ts";
 import { expectNoSecrets } from "../support/secret-search.ts";
+import { createProcessEngine, type ProcessEngineOptions } from "./process-engine.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 
@@ -144,7 +144,9 @@ export interface Harness {
 }
 
 /** The engine's options on directories of the test's own. */
-export function engineOptions(base: string): LocalEngineOptions & { secrets: Map<string, Buffer>; messages: string[] } {
+export function engineOptions(
+  base: string,
+): ProcessEngineOptions & { secrets: Map<string, Buffer>; messages: string[] } {
   const secrets = new Map<string, Buffer>();
   const messages: string[] = [];
   return {
@@ -166,11 +168,11 @@ export function engineOptions(base: string): LocalEngineOptions & { secrets: Map
 }
 
 /** Starts an engine that is closed after the test. */
-export async function startEngine(changes: Partial<LocalEngineOptions> = {}): Promise<Harness> {
+export async function startEngine(changes: Partial<ProcessEngineOptions> = {}): Promise<Harness> {
   const base = temporaryDirectory();
   const options = { ...engineOptions(base), ...changes };
   mkdirSync(join(base, "state"));
-  const engine = await createLocalEngine(options);
+  const engine = await createProcessEngine(options);
   onTestFinished(async () => {
     await engine.close();
     for (const [id, value] of options.secrets) register(`secret ${id}`, value);

@@ -7,7 +7,6 @@ import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Clock, systemClock } from "../../src/engine/local/clock.ts";
-import { createLocalEngine } from "../../src/engine/local/engine.ts";
 import { bootId, groupIsAlive, startTimeOf } from "../../src/engine/local/process/proc.ts";
 import { waitUntilReady } from "../../src/engine/local/readiness.ts";
 import type { RunningReplica } from "../../src/engine/local/runtime.ts";
@@ -23,6 +22,7 @@ import {
   until,
   writeContent,
 } from "./helpers.ts";
+import { createProcessEngine } from "./process-engine.ts";
 
 const never = new AbortController().signal;
 
@@ -208,13 +208,13 @@ describe("a platform that starts again", () => {
     });
     const revision = revisionOf("web-00001", "d1");
     const wanted = { ref, revisions: [revision], traffic: revision.name };
-    const first = await createLocalEngine(engineOptions(base));
+    const first = await createProcessEngine(engineOptions(base));
     await first.apply(wanted);
     expect((await collect(first.observe(ref, revision.name, never))).at(-1)?.ready).toBe("True");
     await first.close();
 
     rmSync(join(base, "content", "d1", "database"));
-    const second = await createLocalEngine(engineOptions(base));
+    const second = await createProcessEngine(engineOptions(base));
     await second.apply(wanted);
     expect((await collect(second.observe(ref, revision.name, never))).at(-1)).toMatchObject({
       ready: "False",
@@ -245,10 +245,10 @@ require("node:http").createServer((req, res) => res.end(String(child.pid))).list
     await build({
       stdin: {
         contents: `
-import { createLocalEngine } from "./src/engine/local/engine.ts";
+import { createProcessEngine } from "./test/engine/process-engine.ts";
 import { call, engineOptions } from "./test/engine/platform-process.ts";
 const options = engineOptions(${JSON.stringify(base)});
-const engine = await createLocalEngine(options);
+const engine = await createProcessEngine(options);
 const revision = ${JSON.stringify(revision)};
 const ref = ${JSON.stringify(ref)};
 await engine.apply({ ref, revisions: [revision], traffic: revision.name });
@@ -276,7 +276,7 @@ console.log(JSON.stringify({ pid: engine.replicas(ref)[0].pid, child: Number(awa
     expect(startTimeOf(child)).toBeTypeOf("number");
 
     const options = engineOptions(base);
-    const engine = await createLocalEngine(options);
+    const engine = await createProcessEngine(options);
     expect(startTimeOf(pid)).toBeUndefined();
     // a session of its own did not help it: it carries the replica's mark
     expect(startTimeOf(child)).toBeUndefined();
@@ -292,7 +292,7 @@ console.log(JSON.stringify({ pid: engine.replicas(ref)[0].pid, child: Number(awa
     mkdirSync(join(base, "state", "replicas"), { recursive: true });
     const record = { id: "0badcafe", pid: stranger.pid, startTime: 1, boot: bootId(), dirs: [], cgroups: [] };
     writeFileSync(join(base, "state", "replicas", "0badcafe.json"), JSON.stringify(record));
-    const engine = await createLocalEngine(engineOptions(base));
+    const engine = await createProcessEngine(engineOptions(base));
     expect(startTimeOf(stranger.pid ?? 0)).toBeTypeOf("number");
     expect(existsSync(join(base, "state", "replicas", "0badcafe.json"))).toBe(false);
     stranger.kill("SIGKILL");

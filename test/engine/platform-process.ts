@@ -3,12 +3,12 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Lease } from "../../src/engine/engine.ts";
-import type { LocalEngineOptions } from "../../src/engine/local/engine.ts";
 import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
 import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
+import type { ProcessEngineOptions } from "./process-engine.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */
-export function engineOptions(base: string): LocalEngineOptions {
+export function engineOptions(base: string): ProcessEngineOptions {
   return {
     stateDir: join(base, "state"),
     runtimeDir: join(base, "run"),
@@ -30,11 +30,15 @@ export function usersOfTheirOwn(base: string): Isolation {
   });
 }
 
-/** The body of `GET /`. */
-export function call(lease: Lease): Promise<string> {
+/** The body of an answer. */
+export function call(lease: Lease, path = "/"): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ ...lease.address, agent: false }, (response) => {
-      response.setEncoding("utf8").on("data", resolve).on("error", reject);
+    request({ ...lease.address, path, agent: false }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text) => {
+        body += text;
+      });
+      response.on("end", () => resolve(body)).on("error", reject);
     })
       .on("error", reject)
       .end();

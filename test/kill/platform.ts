@@ -36,6 +36,7 @@ await runPlatform({
   host: "127.0.0.1",
   baseDomain: undefined,
   url: undefined,
+  runtime: "process",
   env: process.env,
   signal: stop.signal,
   notify: (message) => process.send?.(message),

@@ -6,18 +6,18 @@ import { Client } from "../../src/client/client.ts";
 import type { AppRef, AppSpec, ImageReference } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../../src/engine/local/engine.ts";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/platform.ts";
+import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
 import { register } from "./canary.ts";
 import { expectNoSecrets } from "./secret-search.ts";
 
 /** What {@link startPlatform} may be told. */
 export interface PlatformSetup {
   /** Options of the local engine; ignored with `makeEngine`. */
-  engine?: Partial<LocalEngineOptions>;
+  engine?: Partial<ProcessEngineOptions>;
   makeEngine?: (context: EngineContext) => Promise<Engine>;
   /** A state directory to go on with. */
   dir?: string;
@@ -52,7 +52,7 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
     engine:
       setup.makeEngine ??
       (({ stateDir, images, readSecret, report }) =>
-        createLocalEngine({
+        createProcessEngine({
           stateDir,
           runtimeDir: join(dir, "run"),
           node: process.execPath,

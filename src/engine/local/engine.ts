@@ -8,34 +8,17 @@ import { type Clock, systemClock } from "./clock.ts";
 import { EstablishedRevisions } from "./established.ts";
 import { AppLog, type LogLimits } from "./logs/app-log.ts";
 import { readLog } from "./logs/read-log.ts";
-import type { Cgroups } from "./process/cgroup.ts";
-import type { Isolation } from "./process/isolation/isolation.ts";
-import { createProcessRuntime, type ImageUnpacker } from "./process/process-runtime.ts";
-import type { SecretReader } from "./process/secret-values.ts";
 import type { Gate } from "./revision-run.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkSpec } from "./spec-check.ts";
 
 /** What the engine needs. Directories are absolute; times are in milliseconds. */
 export interface LocalEngineOptions {
-  /** What outlives the platform: logs and the ledger of replicas. */
+  /** What outlives the platform: logs, and which revisions have served. */
   stateDir: string;
-  /** For sockets and the replicas' own directories: a short path. */
-  runtimeDir: string;
-  /** Path of the Node binary that runs apps. */
-  node: string;
-  /** How apps are kept apart. Default: not at all but for Node's permission model. */
-  isolation?: Isolation;
-  /** Unpacks an image. */
-  prepare: ImageUnpacker;
-  readSecret: SecretReader;
-  /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
-  platformUrl?: string;
   /** Gets messages for the platform's own log: one line each, never a secret. */
   log(message: string): void;
   clock?: Clock;
-  /** The platform's environment. Only the language and the time zone get from it into apps. */
-  env?: NodeJS.ProcessEnv;
   /** How long requests under way may take when a replica is to end. Default 30 s. */
   drainMs?: number;
   /** How long a replica may take to end after SIGTERM. Default 10 s. */
@@ -43,15 +26,12 @@ export interface LocalEngineOptions {
   /** How long a starting replica may listen on another port only. Default 15 s. */
   otherPortMs?: number;
   logLimits?: LogLimits;
-  /** Control groups. Default: what this machine has. */
-  cgroups?: Cgroups;
   /** Holds a revision at a step, for tests that look at what is true there. */
   gate?: Gate;
 }
 
-/** Makes the engine with the runtime `process`. What a killed platform left running has ended when it resolves. */
-export async function createLocalEngine(options: LocalEngineOptions): Promise<Engine> {
-  const runtime = createProcessRuntime(options);
+/** Makes the engine that runs replicas with `runtime`. What a killed platform left running has ended when it resolves. */
+export async function createLocalEngine(options: LocalEngineOptions, runtime: Runtime): Promise<Engine> {
   await runtime.recover();
   return new LocalEngine(options, runtime);
 }

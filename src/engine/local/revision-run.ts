@@ -200,7 +200,7 @@ export class RevisionRun {
           ? { exit }
           : {}),
         ...(outcome.type === "otherPort" ? { otherPorts: outcome.ports } : {}),
-        ...("port" in address ? { port: address.port } : {}),
+        ...("port" in address ? { port: running.port ?? address.port } : {}),
         wasReady: wasAnswering,
         output: this.#output.lines(),
         roots: content.roots,

@@ -54,6 +54,8 @@ export interface StartRequest {
 export interface RunningReplica {
   readonly pid: number | null;
   readonly address: ReplicaAddress;
+  /** The port that it was given in `PORT`, when that is another one than its address has, as in a container. */
+  readonly port?: number;
   /** What the replica's server shim demands in `appctl-replica-token`. */
   readonly token: string | undefined;
   /** Settles when the replica itself says that it listens; undefined when nothing in it can say so. */

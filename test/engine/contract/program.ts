@@ -4,7 +4,8 @@
  *
  * `GET /` answers the behaviour's text, `/life` a text that is new for each start, `/env` its environment as JSON,
  * `/file?env=NAME` the bytes of the file whose path stands in NAME. `POST /print?stream=stderr` prints the body, `/echo`
- * answers at once with a head and with the body when it is whole, `/exit?code=3` ends without an answer. A WebSocket echoes.
+ * answers at once with a head and with the body when it is whole, `/exit?code=3` ends without an answer, `/hoard` takes memory
+ * without end. A WebSocket echoes.
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -60,6 +61,12 @@ export function begin(behaviour: Behaviour, machine: Machine): Server | undefine
   return start === "listens" ? serverOf(answer, machine) : undefined;
 }
 
+/** Takes 16 MiB after 16 MiB, in turns with all else, so that who watches it gets a look. */
+function hoard(kept: Buffer[] = []): void {
+  kept.push(Buffer.alloc(16 * 1024 ** 2, kept.length + 1));
+  setImmediate(hoard, kept);
+}
+
 function serverOf(answer: string, machine: Machine): Server {
   const life = randomUUID();
   const sockets = new WebSocketServer({ noServer: true });
@@ -83,7 +90,8 @@ function serverOf(answer: string, machine: Machine): Server {
       } else if (pathname === "/print") {
         machine.print(searchParams.get("stream") === "stderr" ? "stderr" : "stdout", body);
         res.end("printed");
-      } else if (pathname === "/exit") machine.exit(Number(searchParams.get("code")));
+      } else if (pathname === "/hoard") hoard();
+      else if (pathname === "/exit") machine.exit(Number(searchParams.get("code")));
       else res.writeHead(404).end();
     },
     upgrade: (req, socket, head) => {

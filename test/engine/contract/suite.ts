@@ -8,6 +8,7 @@ import { deleting } from "./cases/deleting.ts";
 import { draining } from "./cases/draining.ts";
 import { environment } from "./cases/environment.ts";
 import { failing } from "./cases/failing.ts";
+import { limits } from "./cases/limits.ts";
 import { logs } from "./cases/logs.ts";
 import { restarting } from "./cases/restarting.ts";
 import { secrets } from "./cases/secrets.ts";
@@ -33,6 +34,7 @@ export const contract: Readonly<Record<string, Cases>> = {
   logs,
   secrets,
   environment,
+  limits,
   restarting,
   whole,
 };

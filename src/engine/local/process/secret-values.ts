@@ -45,7 +45,7 @@ export async function giveSecrets(
   user?: AppUser,
 ): Promise<Record<string, string>> {
   const variables: Record<string, string> = {};
-  const values = await Promise.all(secrets.map((secret) => readOne(secret, read)));
+  const values = await Promise.all(secrets.map((secret) => readSecret(secret, read)));
   for (const [at, secret] of secrets.entries()) {
     const bytes = values[at]?.reveal();
     if (bytes === undefined) continue;
@@ -62,12 +62,13 @@ export async function giveSecrets(
         chmodSync(dir, 0o710);
       }
       variables[secret.envVar] = file;
-    } else variables[secret.envVar] = textOf(secret.key, bytes);
+    } else variables[secret.envVar] = secretText(secret.key, bytes);
   }
   return variables;
 }
 
-async function readOne(secret: PinnedSecret, read: SecretReader): Promise<Redacted<Buffer>> {
+/** The bytes of a secret. Rejects with a {@link StartFailure} when they cannot be read. */
+export async function readSecret(secret: PinnedSecret, read: SecretReader): Promise<Redacted<Buffer>> {
   try {
     return await read(secret.id, secret.version);
   } catch (error) {
@@ -75,7 +76,8 @@ async function readOne(secret: PinnedSecret, read: SecretReader): Promise<Redact
   }
 }
 
-function textOf(key: string, bytes: Buffer): string {
+/** The bytes of a secret as text. Throws a {@link StartFailure} for what no variable can carry. */
+export function secretText(key: string, bytes: Buffer): string {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     if (!text.includes("\0")) return text;

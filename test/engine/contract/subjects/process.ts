@@ -11,10 +11,10 @@ import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { afterAll, expect, onTestFinished } from "vitest";
 import type { Lease } from "../../../../src/engine/engine.ts";
-import { createLocalEngine } from "../../../../src/engine/local/engine.ts";
 import { engineOptions, revisionOf, temporaryDirectory, until, writeContent } from "../../helpers.ts";
 import { usersOfTheirOwn } from "../../platform-process.ts";
-import type { Stage, Subject } from "../subject.ts";
+import { createProcessEngine } from "../../process-engine.ts";
+import type { DoomedPlatform, Stage, Subject } from "../subject.ts";
 
 type Kind = "args" | "framework";
 
@@ -37,7 +37,7 @@ async function stageOf(kind: Kind, ownUsers: boolean): Promise<Stage> {
   }
   return {
     async open({ drainMs } = {}) {
-      const engine = await createLocalEngine({ ...options, ...(drainMs === undefined ? {} : { drainMs }) });
+      const engine = await createProcessEngine({ ...options, ...(drainMs === undefined ? {} : { drainMs }) });
       onTestFinished(() => engine.close());
       return engine;
     },
@@ -58,27 +58,29 @@ async function stageOf(kind: Kind, ownUsers: boolean): Promise<Stage> {
       if (value) options.secrets.set(`${id}@${version}`, value);
       else options.secrets.delete(`${id}@${version}`);
     },
-    async doomedPlatform(wanted) {
-      const argument = JSON.stringify({ base, wanted, ownUsers });
-      const platform = spawn(process.execPath, [join(built, "doomed-main.mjs"), argument], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      onTestFinished(() => void platform.kill("SIGKILL"));
-      const ended = once(platform, "exit");
-      const printed: unknown[] = [];
-      createInterface(platform.stdout).on("line", (line) => printed.push(JSON.parse(line)));
-      await Promise.race([
-        until(() => printed.length > 0),
-        ended.then(() => Promise.reject(new Error("the platform ended by itself"))),
-      ]);
-      return {
-        lease: { ...(printed.shift() as Lease), release: () => {} },
-        logged: async (line) => void (await until(() => printed.includes(line))),
-        async kill() {
-          platform.kill("SIGKILL");
-          await ended;
-        },
-      };
+    doomedPlatform: (wanted) => startDoomed(join(built, "doomed-main.mjs"), { base, wanted, ownUsers }),
+  };
+}
+
+/** Starts a platform that is to be killed: a program that prints as `doomed-main.ts` does. */
+export async function startDoomed(program: string, argument: object): Promise<DoomedPlatform> {
+  const platform = spawn(process.execPath, [program, JSON.stringify(argument)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void platform.kill("SIGKILL"));
+  const ended = once(platform, "exit");
+  const printed: unknown[] = [];
+  createInterface(platform.stdout).on("line", (line) => printed.push(JSON.parse(line)));
+  await Promise.race([
+    until(() => printed.length > 0),
+    ended.then(() => Promise.reject(new Error("the platform ended by itself"))),
+  ]);
+  return {
+    lease: { ...(printed.shift() as Lease), release: () => {} },
+    logged: async (line) => void (await until(() => printed.includes(line))),
+    async kill() {
+      platform.kill("SIGKILL");
+      await ended;
     },
   };
 }
@@ -91,11 +93,11 @@ afterAll(() => {
 });
 
 /** Directory of the bundled programs, made once for a test file. */
-function builtPrograms(): Promise<string> {
+export function builtPrograms(): Promise<string> {
   programs ??= (async () => {
     programsDir = mkdtempSync(join(tmpdir(), "ae-programs-"));
     await build({
-      entryPoints: ["process-main", "framework-app", "doomed-main"].map((name) =>
+      entryPoints: ["process-main", "framework-app", "doomed-main", "doomed-docker-main"].map((name) =>
         join(import.meta.dirname, `${name}.ts`),
       ),
       outdir: programsDir,

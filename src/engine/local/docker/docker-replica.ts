@@ -1,0 +1,174 @@
+/** A replica that is a container. */
+import { readFileSync } from "node:fs";
+import type { Duplex, Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { messageOf } from "../../../core/errors.ts";
+import { LineSplitter } from "../process/lines.ts";
+import { listeningPortsOf, processTree, residentBytes } from "../process/proc.ts";
+import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
+import { type ContainerState, endOf } from "./container-exit.ts";
+import { type EngineApi, EngineApiError } from "./engine-api.ts";
+import { framesOf } from "./frames.ts";
+
+/** A container that runs, and what its replica needs. */
+export interface StartedContainer {
+  api: EngineApi;
+  id: string;
+  /** Its first process, as this machine numbers it; null when the engine does not say. */
+  pid: number | null;
+  address: ReplicaAddress;
+  /** The port that it was given in `PORT`, when it is another one than the address's. */
+  port: number;
+  token: string | undefined;
+  limited: boolean;
+  /** What it prints: frames. */
+  output: Duplex | Readable;
+  sink: OutputSink;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  log(message: string): void;
+  /** Called when the container is gone; `exited` waits for it. Never rejects. */
+  ended(): Promise<void>;
+}
+
+/** How long the output of a container that ended is waited for. */
+const LAST_OUTPUT_MS = 1_000;
+/** Pause between two tries to reach an engine that went away. */
+const AWAY_MS = 500;
+
+/** The replica. */
+export class DockerReplica implements RunningReplica {
+  readonly pid: number | null;
+  readonly address: ReplicaAddress;
+  readonly port: number;
+  readonly token: string | undefined;
+  readonly listening = undefined;
+  readonly exited: Promise<ReplicaExit>;
+  hasExited = false;
+  readonly #of: StartedContainer;
+  #stopping = false;
+  #killed = false;
+  #addressTaken = false;
+  /** Aborts to stop waiting for an engine that does not answer. */
+  readonly #givenUp = new AbortController();
+
+  constructor(started: StartedContainer) {
+    this.#of = started;
+    this.pid = started.pid;
+    this.address = started.address;
+    this.port = started.port;
+    this.token = started.token;
+    const output = this.#read();
+    this.exited = this.#end(output);
+  }
+
+  listeningPorts(): number[] | undefined {
+    const { pid, address, port } = this;
+    if (this.hasExited || pid === null || !this.#isHere(pid)) return undefined;
+    const ports = listeningPortsOf(processTree(pid));
+    // Inside it is the port of PORT; who asks knows the one outside.
+    return ports?.map((found) => (found === port && "port" in address ? address.port : found));
+  }
+
+  memory(): number | undefined {
+    const { pid } = this;
+    if (this.hasExited || pid === null || !this.#isHere(pid)) return undefined;
+    return residentBytes(processTree(pid));
+  }
+
+  stop(graceMs: number): Promise<ReplicaExit> {
+    if (!this.#stopping && !this.hasExited) {
+      this.#stopping = true;
+      void this.#signal("SIGTERM");
+      const grace = setTimeout(() => this.kill(), graceMs);
+      void this.exited.then(() => clearTimeout(grace));
+    }
+    return this.exited;
+  }
+
+  kill(): Promise<ReplicaExit> {
+    this.#killed = true;
+    if (!this.hasExited) {
+      void this.#signal("SIGKILL").then((answered) => {
+        // Nobody is there who could end it, or say that it has ended: the next start of a platform removes what is left.
+        if (!answered) this.#givenUp.abort();
+      });
+    }
+    return this.exited;
+  }
+
+  /** False when the engine cannot be reached. That the container has ended already is no failure. */
+  async #signal(signal: string): Promise<boolean> {
+    const { api, id, log } = this.#of;
+    try {
+      await api.json("POST", `/containers/${id}/kill`, { query: { signal } });
+      return true;
+    } catch (error) {
+      if (error instanceof EngineApiError && (error.status === 404 || error.status === 409)) return true;
+      log(`container ${id.slice(0, 12)} could not be sent ${signal}: ${messageOf(error)}`);
+      return error instanceof EngineApiError;
+    }
+  }
+
+  async #end(output: Promise<void>): Promise<ReplicaExit> {
+    const state = await this.#lastState();
+    this.hasExited = true;
+    await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
+    this.#of.output.destroy();
+    await output;
+    await this.#of.ended();
+    const { limited, api } = this.#of;
+    const end = endOf(state, { limited, killed: this.#killed, isPodman: api.isPodman });
+    return { ...end, outOfStorage: false, addressTaken: this.#addressTaken };
+  }
+
+  /** Its state when it has ended. An engine that went away is waited for. */
+  async #lastState(): Promise<Pick<ContainerState, "ExitCode" | "OOMKilled">> {
+    const { api, id } = this.#of;
+    const { signal } = this.#givenUp;
+    while (!signal.aborted) {
+      try {
+        await api.json("POST", `/containers/${id}/wait`, { signal });
+        const { State } = await api.json<{ State: ContainerState }>("GET", `/containers/${id}/json`, { signal });
+        if (!State.Running) return State;
+      } catch (error) {
+        // Somebody removed it.
+        if (error instanceof EngineApiError && error.status === 404) break;
+        await delay(AWAY_MS, undefined, { signal, ref: false }).catch(() => {});
+      }
+    }
+    return { ExitCode: 137, OOMKilled: false };
+  }
+
+  async #read(): Promise<void> {
+    const splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+    const pass = async (stream: "stdout" | "stderr", lines: string[]) => {
+      if (lines.length === 0) return;
+      const time = this.#of.now();
+      if (stream === "stderr" && lines.some((line) => this.#saysTaken(line))) this.#addressTaken = true;
+      await this.#of.sink(lines.map((line) => ({ time, stream, line })));
+    };
+    try {
+      // The loop asks for more only after the lines were taken. The engine then holds what the container writes, up to a
+      // megabyte, and after that the container has to wait.
+      for await (const { stream, bytes } of framesOf(this.#of.output))
+        await pass(stream, splitters[stream].push(bytes));
+    } catch {
+      // destroyed after the container ended, or the engine went away
+    }
+    for (const stream of ["stdout", "stderr"] as const) await pass(stream, splitters[stream].flush());
+  }
+
+  #saysTaken(line: string): boolean {
+    return line.includes("EADDRINUSE") && line.includes(String(this.port));
+  }
+
+  /** Whether that process is the container's, and not one of the same number on another machine. */
+  #isHere(pid: number): boolean {
+    try {
+      return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(this.#of.id);
+    } catch {
+      return false;
+    }
+  }
+}

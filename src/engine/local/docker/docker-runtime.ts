@@ -1,0 +1,336 @@
+/** The runtime `docker`: a replica is a container of an engine on this machine that speaks Docker's API, as Podman does. */
+import { createHash, randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { AppRef, AppSpec } from "../../../contract/types.ts";
+import { type Fault, messageOf } from "../../../core/errors.ts";
+import { imageUnreadable } from "../../causes.ts";
+import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { FreePorts } from "../process/free-port.ts";
+import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
+import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
+import {
+  type ContainerBody,
+  type ContainerNetwork,
+  containerBody,
+  DEFAULT_TMP,
+  Label,
+  MOST_TASKS,
+  USER,
+} from "./container-body.ts";
+import { containerEnv } from "./container-env.ts";
+import type { ContainerState } from "./container-exit.ts";
+import { imageNotLoaded, noBaseImage, noEngine, notStarted } from "./docker-failures.ts";
+import { DockerReplica } from "./docker-replica.ts";
+import { EngineApi, EngineApiError } from "./engine-api.ts";
+import { engineSockets } from "./engine-socket.ts";
+import { ImageLoader, type ImageSource } from "./image-loader.ts";
+import { type Confidence, launchOf } from "./launch.ts";
+import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
+import { type Door, PlatformDoors } from "./platform-door.ts";
+import { ProjectNetworks } from "./project-networks.ts";
+
+/** What the runtime needs. Directories are absolute. */
+export interface DockerRuntimeOptions {
+  /** Names the platform: what its engine runs for it is known by it. */
+  stateDir: string;
+  /** For secrets, where the machine has no place in memory for them. */
+  runtimeDir: string;
+  /** Reads an image of the platform's store. */
+  image: ImageSource;
+  readSecret: SecretReader;
+  /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
+  platformUrl?: string;
+  /** The platform's environment: it names the engine's socket, and the language and the time zone of apps. */
+  env?: NodeJS.ProcessEnv;
+  clock?: Clock;
+  log(message: string): void;
+}
+
+/** Content of an image that the engine has. */
+interface LoadedContent extends Content {
+  reference: string;
+}
+
+interface InspectedContainer {
+  State: ContainerState;
+  NetworkSettings: { Ports?: Record<string, { HostPort: string }[] | null> | null };
+}
+
+/**
+ * Makes the runtime `docker`. Throws an `AppctlError` when no engine answers, with what was tried.
+ */
+export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
+  const tried: { socketPath: string; error: unknown }[] = [];
+  for (const socketPath of engineSockets(options.env ?? {})) {
+    try {
+      const api = await EngineApi.connect(socketPath);
+      return new DockerRuntime(options, api, await ProjectNetworks.possible(api));
+    } catch (error) {
+      tried.push({ socketPath, error });
+    }
+  }
+  throw noEngine(tried);
+}
+
+class DockerRuntime implements Runtime {
+  readonly name = "docker";
+  readonly #options: DockerRuntimeOptions;
+  readonly #api: EngineApi;
+  readonly #hasBridge: boolean;
+  readonly #platform: string;
+  readonly #secrets: string;
+  readonly #images: ImageLoader;
+  readonly #networks: ProjectNetworks;
+  readonly #doors: PlatformDoors;
+  readonly #ports = new FreePorts();
+  /** Turned off by the first engine that has no first process of its own. */
+  #init = true;
+
+  constructor(options: DockerRuntimeOptions, api: EngineApi, hasBridge: boolean) {
+    this.#options = options;
+    this.#api = api;
+    this.#hasBridge = hasBridge;
+    this.#platform = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
+    this.#secrets = secretFilesRoot(this.#platform, options.runtimeDir);
+    this.#images = new ImageLoader(api, this.#platform);
+    this.#networks = new ProjectNetworks(api, this.#platform);
+    this.#doors = new PlatformDoors(api.isPodman);
+  }
+
+  facts() {
+    const engine = this.#api.isPodman ? "Podman" : "Docker";
+    const network = this.#hasBridge
+      ? "a network for each project, with no way in but 127.0.0.1"
+      : `${engine} has no bridge here: the machine's own network, so apps can reach each other`;
+    return {
+      limits: {
+        cpu: `hard: ${engine}`,
+        mem: `hard: ${engine}; no swap`,
+        tasks: `hard: ${engine}, ${MOST_TASKS}`,
+        storage: `hard: only /tmp can be written, memory of ${DEFAULT_TMP} or limits.ephemeralStorage`,
+      },
+      isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,
+    };
+  }
+
+  check(spec: AppSpec): Fault[] {
+    if (spec.accelerator === undefined) return [];
+    return [{ path: "accelerator", message: '"accelerator" is not honoured by the runtime "docker": remove it' }];
+  }
+
+  warnings(spec: AppSpec): string[] {
+    if ((spec.permissions ?? []).length === 0) return [];
+    return [`${spec.name}: "permissions" has no effect in a container, which confines an app by other means`];
+  }
+
+  async recover(): Promise<void> {
+    const query = { all: "1", filters: { label: [`${Label.platform}=${this.#platform}`] } };
+    const left = await this.#api.json<{ Id: string; State: string }[]>("GET", "/containers/json", { query });
+    await Promise.all(left.map(({ Id }) => this.#remove(Id)));
+    await this.#networks.removeAll();
+    await rm(this.#secrets, { recursive: true, force: true });
+    const ran = left.filter(({ State }) => State === "running").length;
+    if (ran > 0) this.#options.log(`ended ${ran} replica(s) that an earlier platform left running`);
+  }
+
+  async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<LoadedContent> {
+    const { digest } = revision;
+    const reference = this.#images.referenceOf(ref, digest);
+    const read = async () => {
+      const image = await this.#options.image(digest).catch((error: unknown) => {
+        throw new StartFailure(imageUnreadable(digest, error), { cause: error });
+      });
+      if (!image.hasBase) throw new StartFailure(noBaseImage());
+      return image;
+    };
+    try {
+      await this.#images.load(reference, read, signal);
+    } catch (error) {
+      if (error instanceof StartFailure) throw error;
+      throw new StartFailure(imageNotLoaded(digest, error), { cause: error });
+    }
+    return { dir: "/app", packagesDir: undefined, roots: ["/app"], reference };
+  }
+
+  async start(request: StartRequest): Promise<RunningReplica> {
+    const { spec } = request.revision;
+    const id = randomBytes(4).toString("hex");
+    const ownPort = this.#hasBridge ? undefined : await this.#ports.take();
+    const ended = async () => {
+      if (ownPort !== undefined) this.#ports.release(ownPort);
+      await rm(join(this.#secrets, id), { recursive: true, force: true }).catch((error: unknown) => {
+        this.#options.log(`what replica ${id} had could not be removed: ${messageOf(error)}`);
+      });
+    };
+    try {
+      return await this.#start(request, id, ownPort, ended);
+    } catch (error) {
+      await ended();
+      if (error instanceof StartFailure) throw error;
+      throw new StartFailure(notStarted(spec, error), { cause: error });
+    }
+  }
+
+  async forget(ref: AppRef): Promise<void> {
+    await this.#images.forget(ref);
+  }
+
+  async close(): Promise<void> {
+    await this.#doors.close();
+    await this.#networks.removeAll().catch((error: unknown) => {
+      this.#options.log(`networks could not be removed: ${messageOf(error)}`);
+    });
+    await rm(this.#secrets, { recursive: true, force: true });
+    this.#api.close();
+  }
+
+  async #start(
+    request: StartRequest,
+    id: string,
+    ownPort: number | undefined,
+    ended: () => Promise<void>,
+  ): Promise<RunningReplica> {
+    const { ref, revision } = request;
+    const { spec } = revision;
+    const token = spec.kind === "framework" ? randomBytes(32).toString("hex") : undefined;
+    const { variables, files } = await this.#readSecrets(revision.secrets);
+    const launch = launchOf(spec, { variables, token });
+    const { network, endpoint, afterStart } = await this.#networkOf(request, ownPort);
+    const port = ownPort ?? spec.port;
+    const body = containerBody({
+      platform: this.#platform,
+      ref,
+      revision: revision.name,
+      replica: request.replica,
+      image: (request.content as LoadedContent).reference,
+      spec,
+      program: launch.program,
+      env: containerEnv({
+        host: this.#options.env ?? {},
+        endpoint,
+        revision: revision.env,
+        port,
+        listen: network.mode === "bridge" ? "0.0.0.0" : "127.0.0.1",
+        files: filePaths(files.keys()),
+        signalsGroup: spec.kind === "command",
+      }),
+      launchDir:
+        launch.file || files.size > 0 ? writeLaunchDirectory(this.#secrets, id, launch.file, files) : undefined,
+      network,
+      tmpOwner: !this.#api.isPodman,
+      init: this.#init,
+    });
+    const name = `${this.#platform}-${request.replica}-${id}`;
+    const container = await this.#create(name, body);
+    try {
+      const query = { stream: "1", stdout: "1", stderr: "1" };
+      const output = await this.#api.hijack(`/containers/${container.Id}/attach`, query);
+      try {
+        await this.#api.json("POST", `/containers/${container.Id}/start`);
+      } catch (error) {
+        output.destroy();
+        throw error;
+      }
+      await afterStart?.();
+      const { State, NetworkSettings } = await this.#api.json<InspectedContainer>(
+        "GET",
+        `/containers/${container.Id}/json`,
+      );
+      // Without a port it has ended already: nobody answers at 0.
+      const published = Number(NetworkSettings.Ports?.[`${port}/tcp`]?.[0]?.HostPort ?? 0);
+      return new DockerReplica({
+        api: this.#api,
+        id: container.Id,
+        pid: State.Pid > 0 ? State.Pid : null,
+        address: { host: "127.0.0.1", port: ownPort ?? published },
+        port,
+        token,
+        limited: spec.limits.mem !== undefined,
+        output,
+        sink: request.output,
+        now: () => (this.#options.clock ?? systemClock).now(),
+        log: this.#options.log,
+        ended: async () => {
+          await this.#remove(container.Id).catch((error: unknown) => {
+            // The next start of the platform tries again.
+            this.#options.log(`container ${container.Id.slice(0, 12)} could not be removed: ${messageOf(error)}`);
+          });
+          await ended();
+        },
+      });
+    } catch (error) {
+      await this.#remove(container.Id).catch(() => {
+        // the next start of the platform tries again
+      });
+      if (this.#learnsOfNoInit(error)) {
+        await rm(join(this.#secrets, id), { recursive: true, force: true });
+        return this.#start(request, id, ownPort, ended);
+      }
+      throw error;
+    }
+  }
+
+  async #create(name: string, body: ContainerBody): Promise<{ Id: string }> {
+    const create = () => this.#api.json<{ Id: string }>("POST", "/containers/create", { query: { name }, body });
+    try {
+      return await create();
+    } catch (error) {
+      if (!this.#learnsOfNoInit(error)) throw error;
+      body.HostConfig["Init"] = false;
+      return create();
+    }
+  }
+
+  /** True once: for the first error that says that the engine has no init program. */
+  #learnsOfNoInit(error: unknown): boolean {
+    if (!this.#init || !isWithoutInit(error)) return false;
+    this.#init = false;
+    this.#options.log("the container engine has no init program: apps are the first process of their container");
+    return true;
+  }
+
+  async #networkOf(
+    { ref, revision }: StartRequest,
+    ownPort: number | undefined,
+  ): Promise<{ network: ContainerNetwork; endpoint: string | undefined; afterStart?: Door["afterStart"] }> {
+    const wanted = revision.env["APPCTL_ENDPOINT"] ?? this.#options.platformUrl;
+    if (ownPort !== undefined) return { network: { mode: "host" }, endpoint: wanted };
+    const { name, gateway } = await this.#networks.of(ref.project);
+    const door = wanted === undefined ? undefined : await this.#doors.open(wanted, gateway);
+    return {
+      network: { mode: "bridge", name, port: revision.spec.port, hosts: door?.hosts ?? [] },
+      endpoint: door?.endpoint,
+      afterStart: door?.afterStart,
+    };
+  }
+
+  async #readSecrets(
+    secrets: readonly PinnedSecret[],
+  ): Promise<{ variables: Confidence["variables"]; files: Map<string, Uint8Array> }> {
+    const variables: Record<string, string> = {};
+    const files = new Map<string, Uint8Array>();
+    const values = await Promise.all(secrets.map((secret) => readSecret(secret, this.#options.readSecret)));
+    for (const [at, { key, envVar, mount }] of secrets.entries()) {
+      const bytes = values[at]?.reveal();
+      if (bytes === undefined) continue;
+      if (mount === "file") files.set(envVar, bytes);
+      else variables[envVar] = secretText(key, bytes);
+    }
+    return { variables, files };
+  }
+
+  async #remove(container: string): Promise<void> {
+    try {
+      await this.#api.json("DELETE", `/containers/${container}`, { query: { force: "1", v: "1" } });
+    } catch (error) {
+      if (!(error instanceof EngineApiError && (error.status === 404 || error.status === 409))) throw error;
+    }
+  }
+}
+
+/** Docker calls it docker-init, Podman catatonit. */
+function isWithoutInit(error: unknown): boolean {
+  return /docker-init|catatonit|init binary|container-init/i.test(messageOf(error));
+}

@@ -1,0 +1,170 @@
+/**
+ * A thin client of the Docker Engine API (docs.docker.com/engine/api), which Podman's service speaks, too: HTTP over a unix
+ * socket. Only what the runtime needs; a client library would bring SSH and gRPC along for the same few calls.
+ */
+import { Agent, type IncomingMessage, request } from "node:http";
+import type { Duplex, Readable } from "node:stream";
+
+/** The engine answered with an error. */
+export class EngineApiError extends Error {
+  /** HTTP status; 404: no such thing, 409: not in this state. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = "EngineApiError";
+    this.status = status;
+  }
+}
+
+/** What a call carries. `query` values are sent as they are; objects in it as JSON, as filters are. */
+export interface CallOptions {
+  query?: Record<string, string | number | object>;
+  body?: object;
+  signal?: AbortSignal | undefined;
+}
+
+/** The newest version of the API that this client was written for. An older engine is spoken to in its own. */
+const NEWEST = [1, 47] as const;
+
+/** One engine. */
+export class EngineApi {
+  readonly socketPath: string;
+  /** The engine is Podman, which differs in a few places. */
+  readonly isPodman: boolean;
+  readonly #prefix: string;
+  readonly #agent: Agent;
+
+  private constructor(socketPath: string, prefix: string, isPodman: boolean, agent: Agent) {
+    this.socketPath = socketPath;
+    this.isPodman = isPodman;
+    this.#prefix = prefix;
+    this.#agent = agent;
+  }
+
+  /** Asks the engine at `socketPath` who it is. Rejects with the system's error when nobody answers there. */
+  static async connect(socketPath: string): Promise<EngineApi> {
+    const agent = new Agent({ keepAlive: true });
+    const unversioned = new EngineApi(socketPath, "", false, agent);
+    const { ApiVersion, Components = [] } = await unversioned.json<{
+      ApiVersion: string;
+      Components?: { Name: string }[];
+    }>("GET", "/version");
+    const isPodman = Components.some(({ Name }) => Name.startsWith("Podman"));
+    return new EngineApi(socketPath, `/v${versionFor(ApiVersion)}`, isPodman, agent);
+  }
+
+  /** Calls and gives the answer's JSON; undefined for an answer without a body. */
+  async json<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
+    const { body } = options;
+    const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const response = await this.#call(method, path, options, (send) => send.end(bytes), {
+      ...(bytes ? { "content-type": "application/json", "content-length": String(bytes.length) } : {}),
+    });
+    const text = await textOf(response);
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** Sends a tar archive, and gives the text of the answer: one JSON object a line. */
+  async upload(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<string> {
+    const { Readable } = await import("node:stream");
+    const source = Readable.from(archive, { objectMode: false });
+    const response = await this.#call(
+      "POST",
+      path,
+      options,
+      (send) => {
+        source.once("error", (error) => send.destroy(error));
+        source.pipe(send);
+      },
+      { "content-type": "application/x-tar" },
+    ).finally(() => source.destroy());
+    return textOf(response);
+  }
+
+  /** Takes over the connection of a call, as attach does. What comes is {@link framesOf}'s to read. */
+  async hijack(path: string, query: CallOptions["query"]): Promise<Duplex | Readable> {
+    return new Promise((resolve, reject) => {
+      const send = request({
+        socketPath: this.socketPath,
+        agent: false,
+        method: "POST",
+        path: this.#path(path, query),
+        headers: { host: "engine", connection: "Upgrade", upgrade: "tcp", "content-length": "0" },
+      });
+      send.once("upgrade", (_, socket, head) => {
+        if (head.length > 0) socket.unshift(head);
+        resolve(socket);
+      });
+      send.once("response", (response) => {
+        if ((response.statusCode ?? 500) < 300) resolve(response);
+        else failureOf(response).then(reject, reject);
+      });
+      send.once("error", reject);
+      send.end();
+    });
+  }
+
+  /** Closes idle connections. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #call(
+    method: string,
+    path: string,
+    { query, signal }: CallOptions,
+    write: (send: ReturnType<typeof request>) => void,
+    headers: Record<string, string>,
+  ): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const send = request({
+        socketPath: this.socketPath,
+        agent: this.#agent,
+        method,
+        path: this.#path(path, query),
+        headers: { host: "engine", ...headers },
+        ...(signal ? { signal } : {}),
+      });
+      send.once("response", (response) => {
+        if ((response.statusCode ?? 500) < 300 || response.statusCode === 304) resolve(response);
+        else failureOf(response).then(reject, reject);
+      });
+      send.once("error", reject);
+      write(send);
+    });
+  }
+
+  #path(path: string, query: CallOptions["query"] = {}): string {
+    const pairs = Object.entries(query).map(([name, value]): [string, string] => [
+      name,
+      typeof value === "object" ? JSON.stringify(value) : String(value),
+    ]);
+    return `${this.#prefix}${path}${pairs.length > 0 ? `?${new URLSearchParams(pairs)}` : ""}`;
+  }
+}
+
+/** The version to speak with an engine whose newest is `engine`: `1.41`. */
+export function versionFor(engine: string): string {
+  const [major = 0, minor = 0] = engine.split(".").map(Number);
+  const isOlder = major < NEWEST[0] || (major === NEWEST[0] && minor < NEWEST[1]);
+  return isOlder ? `${major}.${minor}` : NEWEST.join(".");
+}
+
+async function failureOf(response: IncomingMessage): Promise<EngineApiError> {
+  const text = await textOf(response);
+  let message = text.trim();
+  try {
+    const parsed: { message?: unknown; cause?: unknown } = JSON.parse(text);
+    if (typeof parsed.message === "string") message = parsed.message;
+  } catch {
+    // a proxy's or an old engine's plain text
+  }
+  return new EngineApiError(response.statusCode ?? 500, message || `status ${response.statusCode}`);
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8")) text += chunk;
+  return text;
+}

@@ -1,0 +1,34 @@
+/** Where container engines listen. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { usageError } from "../../../core/errors.ts";
+
+/**
+ * Sockets to try, in order: the one that `DOCKER_HOST` names, else Docker's and Podman's usual ones. Throws a usage error for
+ * an engine on another machine: secrets and ports are handed over on this one.
+ */
+export function engineSockets(env: NodeJS.ProcessEnv): string[] {
+  const named = env["DOCKER_HOST"];
+  if (named) {
+    if (named.startsWith("unix://")) return [named.slice("unix://".length)];
+    throw usageError(`DOCKER_HOST names ${named}, and the runtime "docker" works only with an engine of this machine`, {
+      code: "ENGINE_ELSEWHERE",
+      hint: "name a unix socket, such as unix:///var/run/docker.sock",
+    });
+  }
+  const own = env["XDG_RUNTIME_DIR"];
+  return [
+    "/var/run/docker.sock",
+    ...(own ? [join(own, "docker.sock"), join(own, "podman", "podman.sock")] : []),
+    "/run/podman/podman.sock",
+  ];
+}
+
+/** The first of them that is there. */
+export function presentSocket(env: NodeJS.ProcessEnv): string | undefined {
+  try {
+    return engineSockets(env).find((path) => existsSync(path));
+  } catch {
+    return undefined; // an engine elsewhere
+  }
+}

@@ -1,0 +1,134 @@
+/** Brings the images of revisions into the engine, from the platform's own store: no registry is asked. */
+import type { AppRef } from "../../../contract/types.ts";
+import { type EngineApi, EngineApiError } from "./engine-api.ts";
+
+/** An image to load. See `image/docker-archive.ts`, which makes it. */
+export interface ImageToLoad {
+  diffIds: string[];
+  hasBase: boolean;
+  archive(reference: string, present: number): AsyncIterable<Uint8Array>;
+}
+
+/** Reads an image of the platform's store. */
+export type ImageSource = (digest: string) => Promise<ImageToLoad>;
+
+interface InspectedImage {
+  RootFS?: { Layers?: string[] | null };
+}
+
+/** How many images are looked through for layers that the engine has. */
+const MOST_LOOKED_AT = 32;
+
+/** Loads images. */
+export class ImageLoader {
+  readonly #api: EngineApi;
+  readonly #prefix: string;
+  readonly #loading = new Map<string, Promise<void>>();
+  /** Layers of images that the engine has: each a whole stack, lowest first. */
+  #stacks: Promise<string[][]> | undefined;
+
+  /** `platform` names the platform, so that two on one engine do not take each other's images away. */
+  constructor(api: EngineApi, platform: string) {
+    this.#api = api;
+    // With a host in front: Podman takes a bare name for one of its registries.
+    this.#prefix = `localhost/${platform}`;
+  }
+
+  /** Reference under which the engine knows an app's image. */
+  referenceOf(ref: AppRef, digest: string): string {
+    return `${this.#repositoryOf(ref)}:${digest.replace(/^sha256:/, "").slice(0, 32)}`;
+  }
+
+  /** Makes sure that the engine has the image. Two who ask at once load it once. */
+  async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<void> {
+    if (await this.#layersOf(reference)) return;
+    const under = this.#loading.get(reference);
+    if (under) return under;
+    const loading = this.#load(reference, await read(), signal).finally(() => this.#loading.delete(reference));
+    this.#loading.set(reference, loading);
+    return loading;
+  }
+
+  /** Removes every image of an app. One that a container still uses stays. */
+  async forget(ref: AppRef): Promise<void> {
+    const repository = this.#repositoryOf(ref);
+    const tags = (await this.#tags()).filter((tag) => tag.startsWith(`${repository}:`));
+    for (const tag of tags) {
+      await this.#api.json("DELETE", `/images/${tag}`).catch((error: unknown) => {
+        if (!(error instanceof EngineApiError && (error.status === 404 || error.status === 409))) throw error;
+      });
+    }
+  }
+
+  async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<void> {
+    this.#stacks ??= this.#readStacks();
+    const stacks = await this.#stacks;
+    const present = Math.max(0, ...stacks.map((stack) => commonLayers(stack, image.diffIds)));
+    try {
+      await this.#send(reference, image, present, signal);
+    } catch (error) {
+      if (present === 0 || signal.aborted) throw error;
+      // What it had is gone meanwhile, or it wants to see every layer.
+      await this.#send(reference, image, 0, signal);
+    }
+    stacks.push(image.diffIds);
+  }
+
+  async #send(reference: string, image: ImageToLoad, present: number, signal: AbortSignal): Promise<void> {
+    const answer = await this.#api.upload("/images/load", image.archive(reference, present), {
+      query: { quiet: "1" },
+      signal,
+    });
+    const fault = faultIn(answer);
+    if (fault !== undefined) throw new Error(fault);
+    const layers = await this.#layersOf(reference);
+    if (!layers) throw new Error(`the engine took it and does not have it: ${answer.trim().slice(0, 500)}`);
+    if (layers.join() !== image.diffIds.join()) throw new Error("the engine has other layers than were sent");
+  }
+
+  async #layersOf(reference: string): Promise<string[] | undefined> {
+    try {
+      const { RootFS } = await this.#api.json<InspectedImage>("GET", `/images/${reference}/json`);
+      return RootFS?.Layers ?? [];
+    } catch (error) {
+      if (error instanceof EngineApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async #readStacks(): Promise<string[][]> {
+    const tags = (await this.#tags()).filter((tag) => tag.startsWith("localhost/appctl-"));
+    const stacks = await Promise.all(tags.slice(0, MOST_LOOKED_AT).map((tag) => this.#layersOf(tag)));
+    return stacks.filter((stack) => stack !== undefined);
+  }
+
+  async #tags(): Promise<string[]> {
+    const images = await this.#api.json<{ RepoTags?: string[] | null }[]>("GET", "/images/json");
+    return images.flatMap(({ RepoTags }) => RepoTags ?? []);
+  }
+
+  #repositoryOf({ project, domain, name }: AppRef): string {
+    return `${this.#prefix}/${project}/${domain}/${name}`;
+  }
+}
+
+/** How many of the lowest layers two stacks share. */
+export function commonLayers(one: readonly string[], other: readonly string[]): number {
+  const at = one.findIndex((layer, index) => layer !== other[index]);
+  return at === -1 ? one.length : at;
+}
+
+/** The error that an engine reports in the midst of an answer that began well: a line of JSON. */
+export function faultIn(answer: string): string | undefined {
+  for (const line of answer.split("\n")) {
+    if (!line.includes('"error')) continue;
+    try {
+      const { error, errorDetail }: { error?: string; errorDetail?: { message?: string } } = JSON.parse(line);
+      const fault = errorDetail?.message ?? error;
+      if (fault) return fault;
+    } catch {
+      // no JSON: progress of some other kind
+    }
+  }
+  return undefined;
+}

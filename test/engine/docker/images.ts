@@ -1,0 +1,33 @@
+/** Images of programs for a container engine: a base, and an app layer on top. */
+import { writeImage } from "../../../src/image/environment.ts";
+import { writeLayer } from "../../../src/image/layer.ts";
+import type { OciLayout } from "../../../src/image/layout.ts";
+import { EPOCH, goPlatform, hostPlatform } from "../../../src/image/oci.ts";
+import type { BaseLayer } from "./base-layer.ts";
+
+/** Writes an image with these files in its app folder; gives its digest. Without a base nothing in it can run. */
+export async function writeProgramImage(
+  layout: OciLayout,
+  base: BaseLayer | undefined,
+  files: Record<string, string | Uint8Array>,
+): Promise<string> {
+  const entries = Object.entries(files).map(([name, content]) => ({
+    type: "file" as const,
+    path: `app/${name}`,
+    content: Buffer.from(content as string),
+  }));
+  const app = await writeLayer(layout, entries, { role: "app", level: 1 });
+  const layers = base ? [base, app] : [app];
+  const { descriptor } = await writeImage(
+    layout,
+    {
+      created: EPOCH,
+      ...goPlatform(hostPlatform()),
+      config: { Env: [], WorkingDir: "/app" },
+      rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+      history: layers.map(() => ({ created: EPOCH, created_by: "test" })),
+    },
+    layers.map((layer) => layer.descriptor),
+  );
+  return descriptor.digest;
+}

@@ -1,0 +1,61 @@
+/** Podman's service, on directories of a test's own. */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Dockerd } from "./dockerd.ts";
+
+/** Why this machine cannot have one; undefined when it can. */
+export function noPodman(): string | undefined {
+  if (process.getuid?.() !== 0) return "only root can start it with networks";
+  return spawnSync("podman", ["--version"]).error ? "podman is not installed" : undefined;
+}
+
+/** Starts it, and waits until it listens. Its networks change the machine: to be called in a network namespace of one's own. */
+export async function startPodman(): Promise<Dockerd> {
+  const dir = mkdtempSync(join(tmpdir(), "ae-podman-"));
+  const at = (name: string) => join(dir, name);
+  mkdirSync(at("cni"));
+  writeFileSync(
+    at("containers.conf"),
+    // Limits that root need not raise, and no systemd.
+    `[containers]
+log_driver = "k8s-file"
+default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+[network]
+network_backend = "cni"
+network_config_dir = "${at("cni")}"
+`,
+  );
+  writeFileSync(
+    at("storage.conf"),
+    `[storage]\ndriver = "overlay"\ngraphroot = "${at("graph")}"\nrunroot = "${at("run")}"\n`,
+  );
+  const log = openSync(at("log"), "a");
+  const socketPath = at("podman.sock");
+  const service = spawn("podman", ["system", "service", "--time=0", `unix://${socketPath}`], {
+    cwd: dir,
+    env: { ...process.env, CONTAINERS_CONF: at("containers.conf"), CONTAINERS_STORAGE_CONF: at("storage.conf") },
+    stdio: ["ignore", log, log],
+  });
+  const ended = new Promise<void>((resolve) => service.once("exit", () => resolve()));
+  while (!existsSync(socketPath)) {
+    if (service.exitCode !== null) throw new Error(`podman ended:\n${readFileSync(at("log"), "utf8")}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return {
+    socketPath,
+    env: { DOCKER_HOST: `unix://${socketPath}` },
+    async stop() {
+      service.kill("SIGTERM");
+      await ended;
+      // Podman mounts its storage onto itself.
+      spawnSync("umount", ["-l", at("graph/overlay")]);
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    },
+  };
+}
