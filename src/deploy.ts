@@ -15,7 +15,14 @@ import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
-import { installedPackages, makeImage, type RegistryChoice, type StartedImage, startImage } from "./make-image.ts";
+import {
+  installedPackages,
+  makeImage,
+  type RegistryChoice,
+  requireBase,
+  type StartedImage,
+  startImage,
+} from "./make-image.ts";
 
 export { buildImage } from "./make-image.ts";
 
@@ -92,8 +99,10 @@ async function* deployAll(
     for (const message of warnings) yield { type: "warning", message };
     await createMissing(missingSecrets, app, options);
   }
-  for (const [app, { registry }] of checks) {
-    yield* deployOne(app, { root: loaded.bundle.root, image: images.get(app) as StartedImage, registry }, options);
+  for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options);
+  for (const [app, { registry, needsBase }] of checks) {
+    const image = images.get(app) as StartedImage;
+    yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase }, options);
   }
 }
 
@@ -126,14 +135,20 @@ async function check(app: LoadedApp, options: DeployOptions): Promise<CheckResul
   });
 }
 
+/** What {@link deployOne} goes on with. */
+interface Started extends Pick<CheckResult, "registry" | "needsBase"> {
+  root: string;
+  image: StartedImage;
+}
+
 async function* deployOne(
   app: LoadedApp,
-  { root, image: started, registry }: { root: string; image: StartedImage; registry: string },
+  { root, image: started, registry, needsBase }: Started,
   options: DeployOptions,
 ): AsyncGenerator<DeployEvent> {
   const { client, scope, signal, trace } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
-  const image = yield* makeImage(started, { ...options, registry });
+  const image = yield* makeImage(started, { ...options, registry, needsBase });
   const apply = () => client.applyApp(ref, app.spec, image, randomUUID());
   const deployment = await trace.time("hand it to the platform", apply);
   yield {

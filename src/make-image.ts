@@ -29,8 +29,10 @@ import type { Layer } from "./image/layer.ts";
 import { OciLayout } from "./image/layout.ts";
 import { type Descriptor, type ImageConfig, jsonBytes, LAYER_ROLE, type Manifest } from "./image/oci.ts";
 import { attachReferrer, type Referrer } from "./image/referrer.ts";
+import { BaseImage, onBase } from "./image/registry/base-image.ts";
 import { parseImageName } from "./image/registry/image-name.ts";
 import { ImageRegistry } from "./image/registry/image-registry.ts";
+import { fetchBlob } from "./image/registry/pull-image.ts";
 import { unpackPackages } from "./image/unpack.ts";
 
 /** What {@link startImage} needs. */
@@ -51,6 +53,8 @@ export interface MakeImageOptions extends StartImageOptions {
   client: Client;
   /** Host and port of the platform, as they stand in image references. */
   registry: string;
+  /** The platform takes an image only with its base. */
+  needsBase: boolean;
   pushTo: RegistryChoice;
 }
 
@@ -110,6 +114,18 @@ export function registryOf(
   return text === undefined ? undefined : new ImageRegistry(text, options.env, options.signal, baseOf(app, options));
 }
 
+/** Throws when an app has no base, for platforms that need one. */
+export function requireBase(app: LoadedApp, options: Pick<StartImageOptions, "baseImage">): void {
+  if (baseOf(app, options) !== undefined) return;
+  throw usageError(
+    `the platform runs apps in containers, and the image of ${app.spec.name} has no base with Node in it`,
+    {
+      code: "NO_BASE_IMAGE",
+      hint: 'name one: new ImageSpec({ …, baseImage: "node:24-slim" }), or APPCTL_BASE_IMAGE=node:24-slim for all images without',
+    },
+  );
+}
+
 /** The base of an app's image, as written. */
 function baseOf(app: LoadedApp, { baseImage }: Pick<StartImageOptions, "baseImage">): string | undefined {
   return app.image.baseImage ?? baseImage;
@@ -129,20 +145,43 @@ export async function* makeImage(
   const layout = imageCache(options.cacheDir);
   const report = (step: BuildProgress) => progress.push(step);
   const registry = registryOf(started.app, options.pushTo, options);
+  const written = options.needsBase ? baseOf(started.app, options) : undefined;
+  const base = written === undefined ? undefined : new BaseImage(written, options.env, options.signal);
   try {
     const text = registry?.text ?? options.registry;
     const find = (plan: EnvironmentPlan) =>
       registry ? inRegistry(registry, plan, layout) : onPlatform(plan, layout, options);
     const composed = yield* composeImage(started, { text, find, layout, trace });
-    const { image, unnamed } = composed;
+    const { unnamed } = composed;
     if (registry) yield* pushComposed(registry, composed, started, { layout, trace });
-    const bring = async (blob: Descriptor) => registry?.fetch(blob, image.reference, layout);
+    const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
+    const based = base && (yield* progress.during(trace.time("put the image on its base", putOn)));
+    const image = based?.image ?? composed.image;
+    const bring = async (blob: Descriptor) => {
+      if (base && based?.ofBase.has(blob.digest)) await fetchBlob(base.repository, blob, layout);
+      else await registry?.fetch(blob, image.reference, layout);
+    };
     const send = () => upload(image, registry ? undefined : unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
     return { reference: `${text}/${image.reference}`, digest: image.digest };
   } finally {
     await registry?.close();
+    await base?.close();
   }
+}
+
+/** The app image as a container needs it, and the digests of the layers that are still where the base is. */
+async function onItsBase(
+  { environment, plan }: ComposedImage,
+  base: BaseImage,
+  { app, layer, context }: StartedImage,
+  layout: OciLayout,
+): Promise<{ image: AppImage; ofBase: Set<string> }> {
+  const { signal } = context;
+  const fetched = await base.fetch(layout, plan.platform);
+  const based = await onBase(environment, fetched, plan.reference, layout);
+  const image = await buildAppImage({ environment: based, layer: await layer, config: runConfig(app), layout, signal });
+  return { image, ofBase: new Set(fetched.manifest.layers.map(({ digest }) => digest)) };
 }
 
 /** Where {@link composeImage} looks for the environment image. */
@@ -191,7 +230,8 @@ export async function* composeImage(
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
   await trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
-  return { image, plan, unnamed: unnamed && { ...base, descriptor: unnamed }, there: found?.there };
+  const named = unnamed && { ...base, descriptor: unnamed };
+  return { image, environment: base, plan, unnamed: named, there: found?.there };
 }
 
 /**
@@ -440,6 +480,7 @@ interface Unnamed extends EnvironmentImage {
 /** What {@link composeImage} gives. */
 export interface ComposedImage {
   image: AppImage;
+  environment: EnvironmentImage;
   plan: EnvironmentPlan;
   unnamed: Unnamed | undefined;
   there: EnvironmentImage | undefined;

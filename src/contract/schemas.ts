@@ -35,6 +35,8 @@ export const CheckResult = z.object({
   warnings: z.array(z.string()),
   /** Host and port that stand before the names of images that the platform stores. */
   registry: z.string(),
+  /** An image has to stand on a base with Node, since a container gets nothing from the machine. */
+  needsBase: z.boolean(),
 });
 
 export const ImageReference = z.strictObject({ reference: z.string().min(1).max(512), digest });

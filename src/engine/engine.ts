@@ -100,6 +100,8 @@ export interface EngineFacts {
   runtime: string;
   limits: { cpu: string; mem: string; tasks: string; storage: string };
   isolation: string;
+  /** An app's image has to bring the system that it runs on, with Node, and not only what stands above it. */
+  needsBase: boolean;
 }
 
 /**

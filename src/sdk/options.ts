@@ -53,7 +53,7 @@ export interface ImageSpecOptions {
   requirements?: string;
   /**
    * Name of the base image, such as `"node:22-slim"` or with a digest: it is put below the image where that is pushed to a
-   * registry, for container engines. Default: none.
+   * registry or runs in containers. Default: none.
    */
   baseImage?: string;
   /** Registry and prefix that the image goes to, such as `"ghcr.io/my-org"`. Default: the platform itself. */

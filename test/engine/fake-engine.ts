@@ -99,6 +99,7 @@ export class FakeEngine implements Engine {
       runtime: "none",
       limits: { cpu: "none", mem: "none", tasks: "none", storage: "none" },
       isolation: "none",
+      needsBase: false,
     };
   }
 

@@ -37,6 +37,7 @@ export async function checkApp(request: ApiRequest) {
     missingSecrets: missing,
     warnings: engine.warnings(spec),
     registry: addresses.registry,
+    needsBase: engine.facts().needsBase,
   };
 }
 

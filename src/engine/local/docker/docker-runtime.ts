@@ -112,6 +112,7 @@ class DockerRuntime implements Runtime {
         storage: `hard: only /tmp can be written, memory of ${DEFAULT_TMP} or limits.ephemeralStorage`,
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,
+      needsBase: true,
     };
   }
 

@@ -119,6 +119,7 @@ class ProcessRuntime implements Runtime {
         storage: `soft: files are added up, at most every ${STORAGE_LOOK_MS} ms`,
       },
       isolation: this.#isolation.words,
+      needsBase: false,
     };
   }
 

@@ -26,6 +26,7 @@ export const whole: Cases = {
       runtime: text,
       limits: { cpu: text, mem: text, tasks: text, storage: text },
       isolation: text,
+      needsBase: expect.any(Boolean),
     });
   },
 

@@ -1,0 +1,89 @@
+/** The runtime `docker` as a user has it: a real engine, a base image in a real registry, and the CLI's own deploy. */
+import { Buffer } from "node:buffer";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeImage } from "../../src/image/environment.ts";
+import { OciLayout } from "../../src/image/layout.ts";
+import { EPOCH, goPlatform, hostPlatform } from "../../src/image/oci.ts";
+import { pushImage } from "../../src/image/registry/push-image.ts";
+import { writeBaseLayer } from "../engine/docker/base-layer.ts";
+import { type Dockerd, noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
+import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { repositoryAt } from "../registry/support.ts";
+import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
+import { get, World } from "./harness.ts";
+
+const reason = noDockerd() ?? (hasDockerRegistry() ? undefined : "there is no docker-registry");
+if (reason !== undefined) console.warn(`SKIPPED deploys into containers: ${reason}`);
+
+describe.skipIf(reason !== undefined)("a deploy into containers", () => {
+  let world: World;
+  let dockerd: Dockerd;
+  let registry: DockerRegistry;
+  let npm: TestRegistry;
+  let base: string;
+
+  beforeAll(async () => {
+    world = await World.create();
+    dockerd = await startDockerd();
+    registry = await startDockerRegistry({ dir: world.folder("registry") });
+    npm = await startRegistry([{ name: "greeting", version: "1.0.0" }]);
+    base = await putBase();
+  });
+  afterAll(async () => {
+    await world?.close();
+    await npm?.close();
+    await registry?.close();
+    await dockerd?.stop();
+  });
+
+  async function putBase(): Promise<string> {
+    const layout = new OciLayout(world.folder("bases"));
+    const layer = await writeBaseLayer(layout);
+    const { descriptor } = await writeImage(
+      layout,
+      {
+        created: EPOCH,
+        ...goPlatform(hostPlatform()),
+        config: { Env: ["PATH=/bin", "OF_BASE=yes"], WorkingDir: "/" },
+        rootfs: { type: "layers", diff_ids: [layer.diffId] },
+        history: [{ created: EPOCH, created_by: "the base" }],
+      },
+      [layer.descriptor],
+    );
+    const repository = repositoryAt(registry.host, { repository: "bases/node" });
+    await pushImage({ repository, layout, image: descriptor, tag: "1" });
+    await repository.close();
+    return `${registry.host}/bases/node:1`;
+  }
+
+  const options = (text: string, more: Record<string, string> = {}) => ({
+    cwd: world.folder(text, {
+      "app.ts": `import { readdirSync } from "node:fs";
+        import { App, ImageSpec } from "appctl";
+        import greeting from "greeting";
+        export default new App({ name: "web", requiresAuth: false,
+          containerImage: new ImageSpec({ packages: ["greeting@1.0.0"] }),
+          frameworkApp: { fetch: () => new Response(
+            ["${text}", greeting, process.env.OF_BASE, readdirSync("/").includes("work")].join(" ")) } });`,
+    }),
+    env: { ...dockerd.env, npm_config_registry: npm.url, APPCTL_RUNTIME: "docker", ...more },
+  });
+  const deploy = ["deploy", "apps", "app.ts", "web"];
+
+  it("is refused before anything is built when the image has no base", async () => {
+    const { code, stderr, stdout } = await world.run(deploy, options("none"));
+    expect([code, stderr, stdout]).toEqual([2, expect.stringContaining("has no base with Node in it"), ""]);
+    expect(stderr).toContain('baseImage: "node:24-slim"');
+    expect(Buffer.from(await world.ok(["get", "apps"], options("none"))).includes("web")).toBe(false);
+  });
+
+  it("puts the base below the platform's copy of the image, and the app serves on it", async () => {
+    const based = { APPCTL_BASE_IMAGE: base };
+    const { endpoint } = await world.json<{ endpoint: string }>(deploy, options("one", based));
+    expect((await get(`${endpoint}/`)).body).toBe("one 1.0.0 yes false");
+    const again = await world.ok(deploy, options("two", based));
+    expect(again).toContain("found. Skip building.");
+    expect((await get(`${endpoint}/`)).body).toBe("two 1.0.0 yes false");
+    expect((await world.run(["delete", "app", "web", "--yes"], options("two"))).code).toBe(0);
+  });
+});
