@@ -3,23 +3,26 @@ import { request } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AppStatus } from "../../src/contract/types.ts";
 import { processesWithEnv } from "../../src/engine/local/process/proc.ts";
-import { World } from "./harness.ts";
+import { get, World } from "./harness.ts";
 
 const neighbour = `
 import { App } from "appctl";
 export default new App({ name: "neighbour", requiresAuth: false, frameworkApp: { fetch: () => new Response("steady") } });
 `;
 
-/** A program that listens first, as a good app does, and then does `after`. */
-const program = (after: string, options = "") => ({
+/** A program that serves as a good app does, and does `then` when it is asked for `/now`: not before its deploy has its verdict. */
+const program = (then: string, options = "") => ({
   "app.ts": `import { App } from "appctl";
 export default new App({ name: "noisy", args: ["node", "noisy.mjs"], include: ["noisy.mjs"], requiresAuth: false, ${options} });`,
   "noisy.mjs": `import { createServer } from "node:http";
-const server = createServer((request, response) => response.end("listening"));
-server.listen(process.env.PORT, "127.0.0.1", async () => {
-  await fetch("http://127.0.0.1:" + process.env.PORT).then((response) => response.text());
-  ${after}
-});`,
+const server = createServer((request, response) => {
+  response.end("listening");
+  if (request.url === "/now") response.on("close", misbehave);
+});
+server.listen(process.env.PORT, "127.0.0.1");
+async function misbehave() {
+  ${then}
+}`,
 });
 
 /** Requests for the neighbour, one after the other on a few connections, until it is told to stop. */
@@ -93,6 +96,8 @@ const noisy = () => world.json<AppStatus>(["get", "apps", "noisy"]);
 async function deployed(files: Record<string, string>): Promise<void> {
   const folder = world.folder(`noisy-${Math.random().toString(36).slice(2)}`, files);
   await world.ok(["deploy", "apps", "app.ts", "noisy"], { cwd: folder });
+  const { endpoint } = await noisy();
+  expect((await get(`${endpoint}/now`)).status).toBe(200);
 }
 
 /** Waits until the noisy app shows what is expected of it, while the neighbour goes on answering. */
