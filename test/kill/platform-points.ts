@@ -32,6 +32,8 @@ const becomes = (reason: string) => (condition: Condition) => condition.reason =
 const serves = (condition: Condition) => condition.ready === "True";
 const logs = (reason: string) => (_: unknown, event: NewEvent) => event.type === "status" && event.reason === reason;
 const isVerdict = (_: unknown, event: NewEvent) => event.type === "succeeded";
+/** The folder of an unpacked image: below the state, or where the apps of a platform of root are. */
+const UNPACKED = /\/(?:content|apps\/[^/]+)\/[0-9a-f]{64}$/;
 const hasPid = (record: { pid?: number }) => record.pid !== undefined;
 const hasNoPid = (record: { pid?: number }) => record.pid === undefined;
 const saysThatItServes = following(after(EstablishedRevisions, "add"), after(ConditionBoard, "set", serves));
@@ -66,8 +68,8 @@ export const platformPoints: Record<string, Trap> = {
   "the engine is about to be told": before(AppSupervisor, "apply", isUpdate),
   "the engine is told": after(AppSupervisor, "apply", isUpdate),
   "the status TrafficNotMigrated is written": after(AppStore, "appendEvent", logs("TrafficNotMigrated")),
-  "the image is unpacked, but has no name yet": beforeFilePromise("rename", /\/content\/[0-9a-f]{64}$/),
-  "the image is unpacked": afterFilePromise("rename", /\/content\/[0-9a-f]{64}$/),
+  "the image is unpacked, but has no name yet": beforeFilePromise("rename", UNPACKED),
+  "the image is unpacked": afterFilePromise("rename", UNPACKED),
   "the replica's record is about to be written": before(ReplicaLedger, "write", hasNoPid),
   "the replica's record is written": after(ReplicaLedger, "write", hasNoPid),
   "the replica's process is about to start": spawning("before"),
