@@ -65,7 +65,8 @@ export class PlatformServer {
         // Without it node:http takes every request with an Upgrade field for one, and its body is lost (Node 24 and later).
         shouldUpgradeCallback: (req) => {
           if (opensTunnel(req)) return true;
-          this.#declined.set(req.socket, req);
+          // The first one counts: a second one is what must not follow it.
+          if (!this.#declined.has(req.socket)) this.#declined.set(req.socket, req);
           return false;
         },
       },

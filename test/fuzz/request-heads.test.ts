@@ -391,6 +391,23 @@ describe("malformed requests on the listener", () => {
     expect(arrived.map(({ method, target }) => `${method} ${target}`)).toEqual(["GET /"]);
     expect(answersIn(client.received)[0]).toEqual({ status: 200, code: undefined });
   });
+
+  it.each([
+    ["a plain one", ""],
+    ["one that asks for another protocol, too", "Connection: upgrade\r\nUpgrade: h2c\r\n"],
+  ])("serve nothing behind a declined change of protocols: %s", async (_, fields) => {
+    arrived = [];
+    before.engine.admitted = 0;
+    const head = "POST / HTTP/1.1\r\nHost: HOST\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\n";
+    const client = new RawClient(before.port).send(addressed(head));
+    while (before.engine.admitted === 0) await turn(); // its head is read by itself
+    client.send("x");
+    await turn(); // what is read together with the end of its body is dropped
+    client.send(addressed(`GET /behind HTTP/1.1\r\nHost: HOST\r\n${fields}\r\n`));
+    await client.untilEnd();
+    expect(before.engine.admitted).toBe(1);
+    expect(arrived.map(({ method, target }) => `${method} ${target}`)).toEqual(["POST /"]);
+  });
 });
 
 expectShare("request-heads", tally);
