@@ -22,9 +22,9 @@ import {
   requireBase,
   type StartedImage,
   startImage,
-} from "./make-image.ts";
+} from "./make-image/make-image.ts";
 
-export { buildImage } from "./make-image.ts";
+export { buildImage } from "./make-image/build-image.ts";
 
 /** A secret that the app asks for and that does not exist yet. */
 export interface MissingSecret {

@@ -1,21 +1,15 @@
 /** The deploy pipeline's middle: an app's environment image, found or built, and the app image on top of it, uploaded. */
-import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { readDockerIgnore } from "./app/docker-ignore.ts";
-import { collectIncluded } from "./app/include.ts";
-import { type LoadedFile, packagesFor } from "./app/load.ts";
-import { selectApp } from "./app/select.ts";
-import type { LoadedApp } from "./app/validate.ts";
-import { BUNDLE_FILE, type Bundle } from "./bundle/bundle.ts";
-import type { Client } from "./client/client.ts";
-import type { ImageReference } from "./contract/types.ts";
-import { builtFile } from "./core/assets.ts";
-import { type AppctlError, isAppctlError, usageError } from "./core/errors.ts";
-import type { BuildProgress, DeployEvent } from "./core/events.ts";
-import type { Trace } from "./core/trace.ts";
-import { type AppFile, type AppImage, buildAppImage, packApp } from "./image/app-image.ts";
-import { BOM_TYPE, billOfMaterials } from "./image/bill-of-materials.ts";
-import { type CopiedFile, readCopied } from "./image/copied-files.ts";
+import { type LoadedFile, packagesFor } from "../app/load.ts";
+import type { LoadedApp } from "../app/validate.ts";
+import type { Bundle } from "../bundle/bundle.ts";
+import type { Client } from "../client/client.ts";
+import type { ImageReference } from "../contract/types.ts";
+import { usageError } from "../core/errors.ts";
+import type { BuildProgress, DeployEvent } from "../core/events.ts";
+import type { Trace } from "../core/trace.ts";
+import { type AppImage, buildAppImage, packApp } from "../image/app-image.ts";
+import { BOM_TYPE, billOfMaterials } from "../image/bill-of-materials.ts";
 import {
   buildEnvironment,
   type EnvironmentContext,
@@ -24,16 +18,19 @@ import {
   isWhole,
   loadEnvironment,
   planEnvironment,
-} from "./image/environment.ts";
-import type { Layer } from "./image/layer.ts";
-import { OciLayout } from "./image/layout.ts";
-import { type Descriptor, type ImageConfig, jsonBytes, LAYER_ROLE, type Manifest } from "./image/oci.ts";
-import { attachReferrer, type Referrer } from "./image/referrer.ts";
-import { BaseImage, onBase } from "./image/registry/base-image.ts";
-import { parseImageName } from "./image/registry/image-name.ts";
-import { ImageRegistry } from "./image/registry/image-registry.ts";
-import { fetchBlob } from "./image/registry/pull-image.ts";
-import { unpackPackages } from "./image/unpack.ts";
+} from "../image/environment.ts";
+import type { Layer } from "../image/layer.ts";
+import { OciLayout } from "../image/layout.ts";
+import { type Descriptor, type ImageConfig, jsonBytes, type Manifest } from "../image/oci.ts";
+import { attachReferrer, type Referrer } from "../image/referrer.ts";
+import { BaseImage, onBase } from "../image/registry/base-image.ts";
+import { parseImageName } from "../image/registry/image-name.ts";
+import { ImageRegistry } from "../image/registry/image-registry.ts";
+import { fetchBlob } from "../image/registry/pull-image.ts";
+import { unpackPackages } from "../image/unpack.ts";
+import { appFiles, copiedFiles, runConfig } from "./app-files.ts";
+import { ProgressQueue } from "./progress-queue.ts";
+import { upload } from "./upload.ts";
 
 /** What {@link startImage} needs. */
 export interface StartImageOptions {
@@ -194,7 +191,7 @@ export interface ImagePlace {
 }
 
 /** An environment image that need not be built. `unnamed`: the place that was asked does not have it under its name. */
-interface FoundEnvironment {
+export interface FoundEnvironment {
   image: EnvironmentImage;
   unnamed?: Descriptor | undefined;
   /** What a registry has under that name: the same image, or the same on its base. */
@@ -275,84 +272,6 @@ export async function inRegistry(
   return found && { ...found, unnamed: found.there ? undefined : found.image.descriptor };
 }
 
-/** The environment image, when this machine has all of it. */
-export async function onThisMachine(plan: EnvironmentPlan, layout: OciLayout): Promise<FoundEnvironment | undefined> {
-  const here = await loadEnvironment(layout, plan.reference);
-  return here && (await isWhole(layout, here.manifest)) ? { image: here } : undefined;
-}
-
-/** What {@link buildImage} needs besides. */
-export interface BuildImageOptions extends StartImageOptions {
-  /** Name of the App; may be left out when the file has one. */
-  name: string | undefined;
-  pushTo: RegistryChoice;
-  push: boolean;
-}
-
-/** An app image that was built, as `build -o json` shows it. */
-export interface BuiltImage {
-  reference: string;
-  tag: string;
-  /** Of the manifest. */
-  digest: string;
-  /** Bytes of everything that it is made of. */
-  size: number;
-  /** Lowest first. `role` is `packages` or `app`. */
-  layers: { digest: string; size: number; mediaType: string; role?: string }[];
-  pushed: boolean;
-}
-
-/** Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked. */
-export async function* buildImage(
-  loaded: LoadedFile,
-  options: BuildImageOptions,
-): AsyncGenerator<DeployEvent, BuiltImage> {
-  try {
-    return yield* buildLoaded(loaded, options);
-  } finally {
-    await loaded.tidied;
-  }
-}
-
-async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): AsyncGenerator<DeployEvent, BuiltImage> {
-  const { trace } = options;
-  for (const message of loaded.bundle.warnings) yield { type: "warning", message };
-  const app = selectApp(loaded, options.name, "build");
-  const registry = registryOf(app, options.pushTo, options);
-  if (options.push && !registry) throw noRegistryError(app);
-  const started = startImage(app, loaded, options);
-  const layout = imageCache(options.cacheDir);
-  const pushed = options.push && registry !== undefined;
-  try {
-    const find = (plan: EnvironmentPlan) => (pushed ? inRegistry(registry, plan, layout) : onThisMachine(plan, layout));
-    const place = { text: registry?.text ?? "", find, layout, trace };
-    const composed = yield* composeImage(started, place);
-    const image = pushed ? yield* pushComposed(registry, composed, started, { layout, trace }) : composed.image;
-    const { tag, digest, size, layers } = image;
-    const { reference } = composed.image;
-    return {
-      reference: place.text === "" ? reference : `${place.text}/${reference}`,
-      tag,
-      digest,
-      size,
-      layers: layers.map(({ digest, size, mediaType, annotations }) => {
-        const role = annotations?.[LAYER_ROLE];
-        return { digest, size, mediaType, ...(role === undefined ? {} : { role }) };
-      }),
-      pushed,
-    };
-  } finally {
-    await registry?.close();
-  }
-}
-
-function noRegistryError(app: LoadedApp): AppctlError {
-  return usageError(`there is no registry to push the image of ${app.spec.name} to`, {
-    code: "NO_REGISTRY",
-    hint: "name one with --registry, APPCTL_REGISTRY, registry in a configuration file, or ImageSpec.registry",
-  });
-}
-
 /** Says what ships in the image, in a document that stands beside it on this machine. */
 function attachBill(
   image: AppImage,
@@ -423,57 +342,8 @@ async function onPlatform(
   return { image: { reference: plan.reference, manifest, config } };
 }
 
-/** The files that the ImageSpec copies. */
-async function copiedFiles({ image }: LoadedApp, { bundle }: LoadedFile): Promise<CopiedFile[]> {
-  if (!image.copy?.length) return [];
-  const ignored = await readDockerIgnore(bundle.root);
-  const field = "containerImage.copy";
-  return readCopied(await collectIncluded(bundle.root, image.copy, { field, code: "INVALID_COPY", ignored }));
-}
-
-/**
- * The bundle, the server shim that serves it, what the shim has to know, and the files that the app asked for, without those
- * that the environment image has already.
- */
-async function appFiles(
-  app: LoadedApp,
-  { bundle, apps }: LoadedFile,
-  copied: readonly CopiedFile[],
-): Promise<AppFile[]> {
-  const below = new Set(copied.map(({ path }) => path));
-  const included = (await collectIncluded(bundle.root, app.include)).filter(({ path }) => !below.has(path));
-  const known = apps.flatMap(({ app: other }) => (other ? [other.spec] : []));
-  const facts = {
-    apps: Object.fromEntries(
-      known.map(({ name, secrets }) => [name, { secrets: secrets.map(({ key, envVar }) => ({ key, envVar })) }]),
-    ),
-  };
-  const own: AppFile[] = [
-    { path: BUNDLE_FILE, bytes: bundle.code },
-    { path: `${BUNDLE_FILE}.map`, bytes: bundle.map },
-    { path: "serve.mjs", bytes: await readFile(builtFile("serve.js")) },
-    { path: "app.json", bytes: Buffer.from(`${JSON.stringify(facts)}\n`) },
-  ];
-  const theirs = included.map(
-    async ({ path, absolute, mode }): Promise<AppFile> => ({
-      path,
-      bytes: await readFile(absolute),
-      executable: mode === 0o755,
-    }),
-  );
-  return [...own, ...(await Promise.all(theirs))];
-}
-
-/** How a container engine starts the image; the process runtime does the same by itself. */
-function runConfig({ spec }: LoadedApp) {
-  const port = spec.port;
-  if (spec.kind === "args") return { cmd: spec.args, port };
-  if (spec.kind === "command") return { cmd: ["/bin/sh", "-c", spec.command ?? ""], port };
-  return { entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"], port };
-}
-
 /** An environment image that the place it was looked for in does not know by its name. */
-interface Unnamed extends EnvironmentImage {
+export interface Unnamed extends EnvironmentImage {
   descriptor: Descriptor;
 }
 
@@ -484,73 +354,4 @@ export interface ComposedImage {
   plan: EnvironmentPlan;
   unnamed: Unnamed | undefined;
   there: EnvironmentImage | undefined;
-}
-
-const PARALLEL_UPLOADS = 4;
-
-/** Sends what the platform lacks, then the names: a name never stands for half an image. */
-async function upload(
-  image: AppImage,
-  environment: Unnamed | undefined,
-  { layout, bring }: { layout: OciLayout; bring(blob: Descriptor): Promise<void> },
-  { client, signal }: MakeImageOptions,
-  onProgress: (step: BuildProgress) => void,
-): Promise<void> {
-  const parts = [...image.blobs, ...(environment ? [environment.manifest.config, environment.descriptor] : [])];
-  const blobs = new Map(parts.map((blob) => [blob.digest, blob]));
-  // A name stands for a whole image: one that is known already has everything.
-  const named = await client.resolveImage(image.reference, signal);
-  if (named?.digest === image.digest && !environment) return;
-  const missing = await client.missingBlobs([...blobs.keys()], signal);
-  let done = 0;
-  const waiting = [...missing];
-  const send = async () => {
-    for (let digest = waiting.shift(); digest !== undefined; digest = waiting.shift()) {
-      onProgress({ step: "upload", message: "uploading the image", done, total: missing.length });
-      const blob = blobs.get(digest) as Descriptor;
-      if (!(await layout.hasBlob(digest))) await bring(blob);
-      try {
-        await client.putBlob(digest, layout.blobPath(digest), blob.size, signal);
-      } catch (error) {
-        // The cache's own bytes are wrong: out of the way with them, so that they are made anew.
-        throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? await layout.setAside(digest) : error;
-      }
-      done++;
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL_UPLOADS }, send));
-  if (environment) await client.tagImage(environment.reference, environment.descriptor.digest, signal);
-  if (named?.digest !== image.digest) await client.tagImage(image.reference, image.digest, signal);
-}
-
-/** Turns progress callbacks into events of the generator that waits for the work. */
-export class ProgressQueue {
-  #steps: BuildProgress[] = [];
-  #wake: () => void = () => undefined;
-
-  push(step: BuildProgress): void {
-    this.#steps.push(step);
-    this.#wake();
-  }
-
-  async *during<T>(work: Promise<T>): AsyncGenerator<DeployEvent, T> {
-    let settled = false;
-    const end = () => {
-      settled = true;
-      this.#wake();
-    };
-    work.then(end, end);
-    for (;;) {
-      const steps = this.#steps;
-      this.#steps = [];
-      for (const step of steps) yield { type: "build", ...step };
-      if (settled && this.#steps.length === 0) return work;
-      if (this.#steps.length === 0) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-          if (settled || this.#steps.length > 0) resolve();
-        });
-      }
-    }
-  }
 }

@@ -1,0 +1,33 @@
+import type { BuildProgress, DeployEvent } from "../core/events.ts";
+
+/** Turns progress callbacks into events of the generator that waits for the work. */
+export class ProgressQueue {
+  #steps: BuildProgress[] = [];
+  #wake: () => void = () => undefined;
+
+  push(step: BuildProgress): void {
+    this.#steps.push(step);
+    this.#wake();
+  }
+
+  async *during<T>(work: Promise<T>): AsyncGenerator<DeployEvent, T> {
+    let settled = false;
+    const end = () => {
+      settled = true;
+      this.#wake();
+    };
+    work.then(end, end);
+    for (;;) {
+      const steps = this.#steps;
+      this.#steps = [];
+      for (const step of steps) yield { type: "build", ...step };
+      if (settled && this.#steps.length === 0) return work;
+      if (this.#steps.length === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          if (settled || this.#steps.length > 0) resolve();
+        });
+      }
+    }
+  }
+}
