@@ -81,14 +81,7 @@ export async function collectIncluded(
       if (fault) faults.push({ path, message: fault });
     }
   }
-  if (faults.length > 0) {
-    const [first] = faults;
-    throw usageError(faults.length === 1 && first ? `${first.path}: ${first.message}` : `${field} is not valid`, {
-      code,
-      ...(faults.length === 1 && first?.hint ? { hint: first.hint } : {}),
-      faults,
-    });
-  }
+  if (faults.length > 0) throw usageError(`${field} is not valid`, { code, faults });
   return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
