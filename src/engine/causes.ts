@@ -241,10 +241,12 @@ export function superseded(revision: string): FailureCause {
 
 /** The engine itself failed. */
 export function engineError(error: unknown, output: readonly LogLine[] = []): FailureCause {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
   return {
     code: "ENGINE_ERROR",
-    message: `the platform could not run it: ${messageOf(error)}`,
-    hint: "see appctl platform logs",
+    message: `the platform could not run it: ${isFull ? "there is no space left on its disk: " : ""}${messageOf(error)}`,
+    hint: isFull ? "free some space there, then deploy again" : "see appctl platform logs",
     ...(output.length > 0 ? { logs: lastLines(output) } : {}),
   };
 }

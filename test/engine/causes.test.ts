@@ -2,6 +2,7 @@
 import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { AppSpec, FailureCause } from "../../src/contract/types.ts";
+import { engineError } from "../../src/engine/causes.ts";
 import type { PinnedSecret } from "../../src/engine/engine.ts";
 import { Cgroups } from "../../src/engine/local/process/cgroup.ts";
 import { call, fetchApp, type ImageSource, ref, startEngine } from "./helpers.ts";
@@ -285,6 +286,21 @@ export default new App({ name: "web", frameworkApp: { fetch: () => new Response(
     harness.secrets.set("s1@3", Buffer.from([0x61, 0xff]));
     const last = (await harness.deploy(await harness.revision("web-00001", {}, { spec, secrets }))).at(-1);
     expect(last?.cause?.code).toBe("SECRET_NOT_TEXT");
+  });
+});
+
+it("ENGINE_ERROR: the platform's own failure; a full disk is named, with what to do", () => {
+  expect(engineError(new Error("else"))).toEqual({
+    code: "ENGINE_ERROR",
+    message: "the platform could not run it: else",
+    hint: "see appctl platform logs",
+  });
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  expect(engineError(full)).toEqual({
+    code: "ENGINE_ERROR",
+    message:
+      "the platform could not run it: there is no space left on its disk: ENOSPC: no space left on device, write",
+    hint: "free some space there, then deploy again",
   });
 });
 

@@ -134,7 +134,7 @@ describe.skipIf(!mounts)("a full disk", () => {
       export default new App({ name: "held", requiresAuth: false, frameworkApp: { fetch: () => new Response("held") } });`,
     );
     const command = world.start(["deploy", "apps", "held/app.ts", "held"]);
-    await command.until("RevisionMissing");
+    await gate.asked; // the replica runs: all that its start has to write is written
     const free = fill(state);
     // The log of the database has room left over from what was written before: it is used up, too.
     for (let full = false; !full; ) {
