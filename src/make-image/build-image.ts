@@ -66,6 +66,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     const place = { text: registry?.text ?? "", find, layout, trace };
     const composed = yield* composeImage(started, place);
     const image = pushed ? yield* pushComposed(registry, composed, started, { layout, trace }) : composed.image;
+    await composed.bill;
     const { tag, digest, size, layers } = image;
     const { reference } = composed.image;
     return {

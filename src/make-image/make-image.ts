@@ -160,6 +160,7 @@ export async function* makeImage(
     };
     const send = () => upload(image, registry ? undefined : unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
+    await composed.bill;
     return { reference: `${text}/${image.reference}`, digest: image.digest };
   } finally {
     await registry?.close();
@@ -226,9 +227,10 @@ export async function* composeImage(
   const put = async () =>
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
-  await trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
+  const bill = trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
+  bill.catch(() => undefined); // awaited by those who go on with the image
   const named = unnamed && { ...base, descriptor: unnamed };
-  return { image, environment: base, plan, unnamed: named, there: found?.there };
+  return { image, environment: base, plan, unnamed: named, there: found?.there, bill };
 }
 
 /**
@@ -354,4 +356,6 @@ export interface ComposedImage {
   plan: EnvironmentPlan;
   unnamed: Unnamed | undefined;
   there: EnvironmentImage | undefined;
+  /** Resolves when the bill of materials stands beside the image; nothing else has to wait for it. */
+  bill: Promise<Referrer>;
 }
