@@ -15,11 +15,11 @@ import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
+import { requireBase } from "./make-image/base-of.ts";
 import {
   installedPackages,
   makeImage,
   type RegistryChoice,
-  requireBase,
   type StartedImage,
   startImage,
 } from "./make-image/make-image.ts";
@@ -99,7 +99,7 @@ async function* deployAll(
     for (const message of warnings) yield { type: "warning", message };
     await createMissing(missingSecrets, app, options);
   }
-  for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options);
+  for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options.baseImage);
   for (const [app, { registry, needsBase }] of checks) {
     const image = images.get(app) as StartedImage;
     yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase }, options);

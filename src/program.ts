@@ -77,7 +77,7 @@ Environment:
   APPCTL_API_KEY       key of a platform, with its address in it; without one, the local platform is used
   APPCTL_API_KEY_FILE  file with such a key
   APPCTL_PROJECT, APPCTL_DOMAIN, APPCTL_ENDPOINT, APPCTL_PORT, APPCTL_CONFIG, APPCTL_REGISTRY, APPCTL_RUNTIME  as the flags
-  APPCTL_BASE_IMAGE    image that is put below images where they are pushed to a registry
+  APPCTL_BASE_IMAGE    base of images that name none, where they are pushed or run in containers
 
 Exit codes:
   0 ok, 1 the deploy failed, 2 usage, 3 not allowed, 4 not found, 5 conflict, 6 unavailable, 7 build failed,

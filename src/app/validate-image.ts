@@ -29,6 +29,8 @@ export interface ImageOptions {
   registry?: string;
   /** Name of the base image, as written. */
   baseImage?: string;
+  /** Version of Node in the base, where that is not named. */
+  nodeVersion?: string;
 }
 
 const SUPPORTED = {
@@ -39,6 +41,7 @@ const SUPPORTED = {
   requirements: true,
   registry: true,
   baseImage: true,
+  nodeVersion: true,
   copy: true,
   entrypoint: true,
   force: true,
@@ -85,7 +88,8 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, requirements, env, copy, entrypoint, force, registry, baseImage } = options;
+  const { name, builder, packages, requirements, env, copy, entrypoint, force, registry, baseImage, nodeVersion } =
+    options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -134,6 +138,14 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
       faults.push({ path: `${path}.baseImage`, message });
     }
   }
+  if (nodeVersion !== undefined) {
+    const version = checkNodeVersion(nodeVersion, `${path}.nodeVersion`, faults);
+    if (version !== undefined) image.nodeVersion = version;
+    if (baseImage !== undefined) {
+      const message = "cannot stand beside baseImage, which brings its own Node";
+      faults.push({ path: `${path}.nodeVersion`, message, hint: "Remove one of them." });
+    }
+  }
   return image;
 }
 
@@ -146,6 +158,23 @@ export function entrypointFaults({ entrypoint }: ImageOptions, kind: AppSpec["ki
     message: `cannot stand beside ${field}, which is what runs`,
     hint: "Remove it, or give the App args: the entry point is what they are handed to.",
   });
+}
+
+/** The oldest Node that bundles run on. */
+const OLDEST_NODE = [22, 19] as const;
+
+function checkNodeVersion(raw: Raw, path: string, faults: Fault[]): string | undefined {
+  const [, major, minor] = (typeof raw === "string" && /^(\d+)(?:\.(\d+)(?:\.\d+)?)?$/.exec(raw)) || [];
+  if (typeof raw !== "string" || major === undefined) {
+    faults.push({ path, message: `must be text such as "24" or "24.11.1", not ${describeValue(raw)}` });
+    return undefined;
+  }
+  const [oldest, least] = OLDEST_NODE;
+  if (Number(major) < oldest || (Number(major) === oldest && minor !== undefined && Number(minor) < least)) {
+    faults.push({ path, message: `must be ${oldest}.${least} or newer, which apps need to run, not ${raw}` });
+    return undefined;
+  }
+  return raw;
 }
 
 function checkRequirements(raw: Raw, path: string, faults: Fault[]): string | undefined {

@@ -5,7 +5,6 @@ import type { LoadedApp } from "../app/validate.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Client } from "../client/client.ts";
 import type { ImageReference } from "../contract/types.ts";
-import { usageError } from "../core/errors.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
 import { type AppImage, buildAppImage, packApp } from "../image/app-image.ts";
@@ -29,6 +28,7 @@ import { ImageRegistry } from "../image/registry/image-registry.ts";
 import { fetchBlob } from "../image/registry/pull-image.ts";
 import { unpackPackages } from "../image/unpack.ts";
 import { appFiles, copiedFiles, runConfig } from "./app-files.ts";
+import { baseOf } from "./base-of.ts";
 import { ProgressQueue } from "./progress-queue.ts";
 import { upload } from "./upload.ts";
 
@@ -39,7 +39,7 @@ export interface StartImageOptions {
   env: NodeJS.ProcessEnv;
   /** Let packages run their install scripts. */
   allowScripts?: boolean | undefined;
-  /** Base for images that name none. */
+  /** Base for images that name none, as configured: see `baseOf`. */
   baseImage?: string | undefined;
   signal: AbortSignal;
   trace: Trace;
@@ -86,7 +86,7 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const packages = packagesFor(app.image, loaded.bundle);
   const { name, env, entrypoint, force, requirements: written } = app.image;
   const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
-  const baseImage = baseOf(app, options);
+  const baseImage = baseOf(app, options.baseImage);
   if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
@@ -108,24 +108,9 @@ export function registryOf(
   options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
 ): ImageRegistry | undefined {
   const text = flag ?? app.image.registry ?? fallback;
-  return text === undefined ? undefined : new ImageRegistry(text, options.env, options.signal, baseOf(app, options));
-}
-
-/** Throws when an app has no base, for platforms that need one. */
-export function requireBase(app: LoadedApp, options: Pick<StartImageOptions, "baseImage">): void {
-  if (baseOf(app, options) !== undefined) return;
-  throw usageError(
-    `the platform runs apps in containers, and the image of ${app.spec.name} has no base with Node in it`,
-    {
-      code: "NO_BASE_IMAGE",
-      hint: 'name one: new ImageSpec({ …, baseImage: "node:24-slim" }), or APPCTL_BASE_IMAGE=node:24-slim for all images without',
-    },
-  );
-}
-
-/** The base of an app's image, as written. */
-function baseOf(app: LoadedApp, { baseImage }: Pick<StartImageOptions, "baseImage">): string | undefined {
-  return app.image.baseImage ?? baseImage;
+  return text === undefined
+    ? undefined
+    : new ImageRegistry(text, options.env, options.signal, baseOf(app, options.baseImage));
 }
 
 /**
@@ -142,7 +127,7 @@ export async function* makeImage(
   const layout = imageCache(options.cacheDir);
   const report = (step: BuildProgress) => progress.push(step);
   const registry = registryOf(started.app, options.pushTo, options);
-  const written = options.needsBase ? baseOf(started.app, options) : undefined;
+  const written = options.needsBase ? baseOf(started.app, options.baseImage) : undefined;
   const base = written === undefined ? undefined : new BaseImage(written, options.env, options.signal);
   try {
     const text = registry?.text ?? options.registry;

@@ -43,6 +43,11 @@ export class ImageSpec {
     return this.#with({ baseImage });
   }
 
+  /** With another version of Node in its base image. */
+  withNodeVersion(nodeVersion: string): ImageSpec {
+    return this.#with({ nodeVersion });
+  }
+
   /** Kept in another registry. */
   withRegistry(registry: string): ImageSpec {
     return this.#with({ registry });

@@ -53,9 +53,14 @@ export interface ImageSpecOptions {
   requirements?: string;
   /**
    * Name of the base image, such as `"node:22-slim"` or with a digest: it is put below the image where that is pushed to a
-   * registry or runs in containers. Default: none.
+   * registry or runs in containers. `"scratch"` is none. Default: Debian with Node, `"node:24-slim"`.
    */
   baseImage?: string;
+  /**
+   * Version of Node in the default base image, such as `"24"` or `"24.11.1"`; 22.19 or newer. Apps that run as processes get
+   * the platform's Node. Not beside `baseImage`. Default: `"24"`.
+   */
+  nodeVersion?: string;
   /** Registry and prefix that the image goes to, such as `"ghcr.io/my-org"`. Default: the platform itself. */
   registry?: string;
   /** Environment of every app that runs in the image. */

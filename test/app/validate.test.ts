@@ -227,6 +227,16 @@ describe("faults", () => {
       { containerImage: { commands: ["make"] } },
       'containerImage.commands needs a builder that runs programs, and the default one runs none | That is builder: "docker"',
     ],
+    [
+      { containerImage: { nodeVersion: 24 } },
+      'containerImage.nodeVersion must be text such as "24" or "24.11.1", not 24',
+    ],
+    [{ containerImage: { nodeVersion: "22.18" } }, "containerImage.nodeVersion must be 22.19 or newer"],
+    [{ containerImage: { nodeVersion: "lts" } }, "containerImage.nodeVersion must be text"],
+    [
+      { containerImage: { nodeVersion: "24", baseImage: "x" } },
+      "containerImage.nodeVersion cannot stand beside baseImage, which brings its own Node",
+    ],
     [{ containerImage: { aptPackages: ["curl"] } }, "containerImage.aptPackages needs a builder that runs programs"],
     [
       { containerImage: { requirements: "requirements.txt" } },

@@ -82,12 +82,12 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     return { mediaType: MediaType.index, digest: digestOf(index), size: index.length };
   }
 
-  const app = (text: string) =>
+  const app = (text: string, more = "") =>
     world.folder(text, {
       "app.ts": `import { App, ImageSpec } from "appctl";
         import greeting from "greeting";
         export default new App({ name: "web", requiresAuth: false,
-          containerImage: new ImageSpec({ packages: ["greeting@1.0.0"], env: { OWN: "own" } }),
+          containerImage: new ImageSpec({ packages: ["greeting@1.0.0"], env: { OWN: "own" }, ${more} }),
           frameworkApp: { fetch: () => new Response(
             ["${text}", greeting, process.env.OWN, process.env.OF_BASE ?? "no base"].join(" ")) } });`,
     });
@@ -167,6 +167,31 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     const pinned = await push(app("moving"), `${elsewhere.host}/bases/node@${first.digest}`);
     expect(await baseOf(pinned.reference)).toBe("first for linux");
     expect(pinned.reference).not.toBe(built.reference);
+  });
+
+  it("has the version of Node that the image asks for, where its configured name has a place for it", async () => {
+    const built = await push(
+      app("pinned", `nodeVersion: "24.1.0"`),
+      `${elsewhere.host}/bases/node:{nodeVersion}`,
+    ).catch((error: Error) => error);
+    expect(String(built)).toContain(`${elsewhere.host}/bases/node:24.1.0 is the base of the image`);
+    await putBase("24.1.0", "pinned");
+    const { reference } = await push(
+      app("pinned", `nodeVersion: "24.1.0"`),
+      `${elsewhere.host}/bases/node:{nodeVersion}`,
+    );
+    expect(await baseOf(reference)).toBe("pinned for linux");
+  });
+
+  it("counts in the tag of an image that nobody pushes, and need not be reached for it", async () => {
+    /** Of the environment image. */
+    const tagOf = async (more: string) => {
+      const { cwd, env } = options(app("unpushed", more), "nowhere.invalid/node:{nodeVersion}");
+      return (await world.json<{ tag: string }>(["build", "app.ts"], { cwd, env })).tag.slice(0, 22);
+    };
+    expect(await tagOf(`nodeVersion: "24"`)).toBe(await tagOf(""));
+    expect(await tagOf(`nodeVersion: "26"`)).not.toBe(await tagOf(""));
+    expect(await tagOf(`baseImage: "nowhere.invalid/node:24"`)).toBe(await tagOf(""));
   });
 
   it("that is none is told by its name", async () => {

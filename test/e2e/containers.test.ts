@@ -71,7 +71,7 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
   const deploy = ["deploy", "apps", "app.ts", "web"];
 
   it("is refused before anything is built when the image has no base", async () => {
-    const { code, stderr, stdout } = await world.run(deploy, options("none"));
+    const { code, stderr, stdout } = await world.run(deploy, options("none", { APPCTL_BASE_IMAGE: "scratch" }));
     expect([code, stderr, stdout]).toEqual([2, expect.stringContaining("has no base with Node in it"), ""]);
     expect(stderr).toContain('baseImage: "node:24-slim"');
     expect(Buffer.from(await world.ok(["get", "apps"], options("none"))).includes("web")).toBe(false);

@@ -1,4 +1,4 @@
-import { AppctlError, ExitCode } from "../../core/errors.ts";
+import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
 import { type EnvironmentImage, envList, writeImage } from "../environment.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, EPOCH, goPlatform, type ImageConfig, MediaType, type Platform } from "../oci.ts";
@@ -17,10 +17,15 @@ export class BaseImage {
     this.repository = new Repository({ name: this.name, access: "pull", env, signal });
   }
 
-  /** Manifest and configuration of the image for `platform`, by the digest when one is written. */
+  /**
+   * Manifest and configuration of the image for `platform`, by the digest when one is written. What a tag names is asked for
+   * without its content first: what is known already is not fetched again, which registries count and limit.
+   */
   async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
     const { digest, tag = "latest" } = this.name;
-    const image = await fetchImage(this.repository, digest ?? tag, layout, platform);
+    const image = await this.#fetch(digest, tag, layout, platform).catch((error: unknown) => {
+      throw isAppctlError(error) ? this.#advised(error) : error;
+    });
     const { os, architecture } = goPlatform(platform);
     if (image.config.os === os && image.config.architecture === architecture) return image;
     throw new AppctlError({
@@ -28,6 +33,26 @@ export class BaseImage {
       exit: ExitCode.usage,
       message: `the base image ${imageNameText(this.name)} is for ${image.config.os}/${image.config.architecture}, not for ${os}/${architecture}`,
       hint: "name another base image, or one that has several platforms",
+    });
+  }
+
+  async #fetch(digest: string | undefined, tag: string, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    const named = digest ?? (await this.repository.resolve(tag))?.digest;
+    return fetchImage(this.repository, named ?? tag, layout, platform);
+  }
+
+  /** Not everybody knows that there is a base, or can reach the registry that has it. */
+  #advised(error: AppctlError): AppctlError {
+    const advice = `${imageNameText(this.name)} is the base of the image; ImageSpec.baseImage or APPCTL_BASE_IMAGE names another one, such as a mirror's`;
+    const { code, exit, message, hint, next, faults, cause } = error;
+    return new AppctlError({
+      code,
+      exit,
+      message,
+      hint: hint === undefined ? advice : `${hint}; ${advice}`,
+      next,
+      faults,
+      cause,
     });
   }
 
