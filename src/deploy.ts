@@ -82,7 +82,7 @@ async function* deployLoaded(loaded: LoadedFile, options: DeployOptions): AsyncG
   } finally {
     // What a fault has left without use ends here, and not with the process: npm has processes of its own.
     early.abort(new Error("the deploy has ended"));
-    await Promise.allSettled([...images.values()].flatMap(({ plan, layer }) => [plan, layer]));
+    await Promise.allSettled([...images.values()].flatMap(({ resolved, layer }) => [resolved, layer]));
   }
 }
 
@@ -100,9 +100,9 @@ async function* deployAll(
     await createMissing(missingSecrets, app, options);
   }
   for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options.baseImage);
-  for (const [app, { registry, needsBase }] of checks) {
+  for (const [app, { registry, needsBase, platform }] of checks) {
     const image = images.get(app) as StartedImage;
-    yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase }, options);
+    yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase, platform }, options);
   }
 }
 
@@ -136,19 +136,19 @@ async function check(app: LoadedApp, options: DeployOptions): Promise<CheckResul
 }
 
 /** What {@link deployOne} goes on with. */
-interface Started extends Pick<CheckResult, "registry" | "needsBase"> {
+interface Started extends Pick<CheckResult, "registry" | "needsBase" | "platform"> {
   root: string;
   image: StartedImage;
 }
 
 async function* deployOne(
   app: LoadedApp,
-  { root, image: started, registry, needsBase }: Started,
+  { root, image: started, registry, needsBase, platform }: Started,
   options: DeployOptions,
 ): AsyncGenerator<DeployEvent> {
   const { client, scope, signal, trace } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
-  const image = yield* makeImage(started, { ...options, registry, needsBase });
+  const image = yield* makeImage(started, { ...options, registry, needsBase, platform });
   const apply = () => client.applyApp(ref, app.spec, image, randomUUID());
   const deployment = await trace.time("hand it to the platform", apply);
   yield {

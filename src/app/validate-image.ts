@@ -3,6 +3,7 @@ import { LOCK_NAMES } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import type { AppSpec } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
+import { PLATFORM_NAMES, parsePlatformName, platformText } from "../core/platform-name.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
@@ -29,6 +30,8 @@ export interface ImageOptions {
   registry?: string;
   /** Name of the base image, as written. */
   baseImage?: string;
+  /** What it is for, each once: `linux/amd64`. */
+  platform?: string[];
   /** Version of Node in the base, where that is not named. */
   nodeVersion?: string;
 }
@@ -42,20 +45,14 @@ const SUPPORTED = {
   registry: true,
   baseImage: true,
   nodeVersion: true,
+  platform: true,
   copy: true,
   entrypoint: true,
   force: true,
 } as const;
 /** Options that run programs while the image is built, which the default builder never does. */
 const NEEDS_BUILDER = { commands: true, aptPackages: true } as const;
-/** Options of ImageSpec that no builder honours in this version. */
-const UNSUPPORTED = {
-  platform: true,
-} as const;
-const OPTIONS = Object.keys({ ...SUPPORTED, ...NEEDS_BUILDER, ...UNSUPPORTED } satisfies Record<
-  keyof ImageSpecOptions,
-  true
->);
+const OPTIONS = Object.keys({ ...SUPPORTED, ...NEEDS_BUILDER } satisfies Record<keyof ImageSpecOptions, true>);
 
 /** A repository name after the OCI distribution specification, without a registry. */
 const IMAGE_NAME = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
@@ -84,12 +81,24 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
       faults.push({ path: `${path}.${key}`, message, hint });
       continue;
     }
-    const message = key in UNSUPPORTED ? "is not supported by this version yet" : "is not an option of ImageSpec";
-    const near = key in UNSUPPORTED ? undefined : nearest(key, OPTIONS);
+    const message = "is not an option of ImageSpec";
+    const near = nearest(key, OPTIONS);
     faults.push({ path: `${path}.${key}`, message, ...(near ? { hint: `Did you mean "${near}"?` } : {}) });
   }
-  const { name, builder, packages, requirements, env, copy, entrypoint, force, registry, baseImage, nodeVersion } =
-    options;
+  const {
+    name,
+    builder,
+    packages,
+    requirements,
+    env,
+    copy,
+    entrypoint,
+    force,
+    registry,
+    baseImage,
+    nodeVersion,
+    platform,
+  } = options;
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
@@ -146,6 +155,10 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
       faults.push({ path: `${path}.nodeVersion`, message, hint: "Remove one of them." });
     }
   }
+  if (platform !== undefined) {
+    const platforms = checkPlatforms(platform, `${path}.platform`, faults);
+    if (platforms.length > 0) image.platform = platforms;
+  }
   return image;
 }
 
@@ -158,6 +171,24 @@ export function entrypointFaults({ entrypoint }: ImageOptions, kind: AppSpec["ki
     message: `cannot stand beside ${field}, which is what runs`,
     hint: "Remove it, or give the App args: the entry point is what they are handed to.",
   });
+}
+
+function checkPlatforms(raw: Raw, path: string, faults: Fault[]): string[] {
+  const list = Array.isArray(raw) ? raw : [raw];
+  if (list.length === 0) faults.push({ path, message: "must not be empty", hint: "Leave it out." });
+  const known: string[] = [];
+  list.forEach((item, index) => {
+    const at = Array.isArray(raw) ? `${path}[${index}]` : path;
+    const parsed = typeof item === "string" ? parsePlatformName(item) : undefined;
+    if (!parsed) {
+      faults.push({ path: at, message: `must be one of ${PLATFORM_NAMES.join(", ")}, not ${describeValue(item)}` });
+      return;
+    }
+    const name = platformText(parsed);
+    if (known.includes(name)) faults.push({ path: at, message: `has ${name} again` });
+    else known.push(name);
+  });
+  return known;
 }
 
 /** The oldest Node that bundles run on. */

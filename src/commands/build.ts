@@ -30,8 +30,9 @@ export async function build(io: Io, file: string, name: string | undefined, flag
     let step = await events.next();
     for (; !step.done; step = await events.next()) renderer.event(step.value);
     renderer.progress.stop();
-    const { reference, digest, pushed } = step.value;
-    printResult(io, flags, step.value, `${pushed ? "Pushed" : "Built"} ${reference}@${digest}`);
+    const { reference, digest, pushed, platforms } = step.value;
+    const meant = platforms ? ` (${platforms.map(({ platform }) => platform).join(", ")})` : "";
+    printResult(io, flags, step.value, `${pushed ? "Pushed" : "Built"} ${reference}@${digest}${meant}`);
   } finally {
     renderer.progress.stop();
     if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);

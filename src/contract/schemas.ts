@@ -37,6 +37,8 @@ export const CheckResult = z.object({
   registry: z.string(),
   /** An image has to stand on a base with Node, since a container gets nothing from the machine. */
   needsBase: z.boolean(),
+  /** What images have to be for: `linux/amd64`. Absent when they can be for several. */
+  platform: z.string().optional(),
 });
 
 export const ImageReference = z.strictObject({ reference: z.string().min(1).max(512), digest });

@@ -102,6 +102,8 @@ export interface EngineFacts {
   isolation: string;
   /** An app's image has to bring the system that it runs on, with Node, and not only what stands above it. */
   needsBase: boolean;
+  /** What images have to be for, in OCI's words: `linux/amd64`. */
+  platform: string;
 }
 
 /**

@@ -87,6 +87,15 @@ export interface BuiltEnvironment extends EnvironmentImage {
   built: boolean;
 }
 
+/** What an environment image will be on any platform: every package at one version, for all of them. */
+export interface ResolvedEnvironment {
+  spec: EnvironmentSpec;
+  lock: ResolvedLock;
+  /** Packages whose install scripts will run. */
+  scripts: string[];
+  warnings: string[];
+}
+
 /**
  * Says which image `spec` describes. Nothing is installed; npm is asked only when the lock is not in the cache, or when
  * `refresh` says so (ImageSpec.force). Throws as `resolvePackages` and `readRequirements`.
@@ -95,10 +104,21 @@ export async function planEnvironment(
   spec: EnvironmentSpec,
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<EnvironmentPlan> {
-  const platform = context.platform ?? hostPlatform();
-  const { lock, warnings } = await resolve(spec, { ...context, platform });
+  return planFor(await resolveEnvironment(spec, context), context.platform ?? hostPlatform());
+}
+
+/** The part of {@link planEnvironment} that takes time; it is the same for every platform. */
+export async function resolveEnvironment(
+  spec: EnvironmentSpec,
+  context: EnvironmentContext & { refresh?: boolean | undefined },
+): Promise<ResolvedEnvironment> {
+  const { lock, warnings } = await resolve(spec, { ...context, platform: context.platform ?? hostPlatform() });
+  return { spec, lock, warnings, scripts: context.allowScripts ? packagesWithScripts(lock.lock) : [] };
+}
+
+/** The image for one platform. */
+export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, platform: Platform): EnvironmentPlan {
   const env = { ...spec.env };
-  const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
   const copy = [...(spec.copy ?? [])];
   const entrypoint = spec.entrypoint && [...spec.entrypoint];
   const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts, copy, entrypoint });
@@ -146,6 +166,11 @@ export function environmentTag(content: {
     ...(copy.length > 0 ? { copy: copiedIdentity(copy) } : {}),
     ...(entrypoint ? { entrypoint } : {}),
   });
+  return tagOf(identity);
+}
+
+/** 22 characters of base64url that stand for `identity`. */
+export function tagOf(identity: string): string {
   for (let counter = 0; ; counter++) {
     const hash = createHash("sha256").update(`${identity}\n${counter}`);
     const tag = hash.digest("base64url").slice(0, 22);

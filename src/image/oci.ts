@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { arch, endianness, platform } from "node:os";
 import { AppctlError, ExitCode } from "../core/errors.ts";
+import { type PlatformName, platformText } from "../core/platform-name.ts";
 
 /** Media types of what an image is made of. */
 export const MediaType = {
@@ -25,6 +26,8 @@ export interface Descriptor {
   size: number;
   /** Of an artifact's manifest, in a list of referrers. */
   artifactType?: string;
+  /** Of an image, in an index of several. */
+  platform?: PlatformName;
   annotations?: Record<string, string>;
 }
 
@@ -37,6 +40,13 @@ export interface Manifest {
   artifactType?: string;
   subject?: Descriptor;
   annotations?: Record<string, string>;
+}
+
+/** An image index: one image for each of several platforms. */
+export interface ImageIndex {
+  schemaVersion: 2;
+  mediaType: typeof MediaType.index;
+  manifests: Descriptor[];
 }
 
 /** An image configuration: what a container engine runs. `Env` holds `NAME=value`; `ExposedPorts` keys are `8080/tcp`. */
@@ -88,12 +98,23 @@ const GO_ARCH: Record<string, string> = {
 };
 
 /** The same platform in Go's words, which OCI uses: `{ os: "linux", architecture: "amd64" }`. */
-export function goPlatform(of: Platform): { os: string; architecture: string; variant?: string } {
+export function goPlatform(of: Platform): PlatformName {
   const os = of.os === "win32" ? "windows" : of.os;
   if (of.cpu === "ppc64" && endianness() === "BE") return { os, architecture: "ppc64" };
   // Node has no builds for less than ARMv7; OCI's default for arm64 is v8, which is left out.
   if (of.cpu === "arm") return { os, architecture: "arm", variant: "v7" };
   return { os, architecture: GO_ARCH[of.cpu] ?? of.cpu };
+}
+
+/** `linux/amd64`: a platform in OCI's words. */
+export function platformName(of: Platform): string {
+  return platformText(goPlatform(of));
+}
+
+/** A platform of OCI in npm's words, with the libc that its images have. */
+export function npmPlatform({ os, architecture }: PlatformName, libc: "glibc" | "musl"): Platform {
+  const cpu = Object.entries(GO_ARCH).find(([, name]) => name === architecture)?.[0] ?? architecture;
+  return os === "linux" ? { os, cpu, libc } : { os: os === "windows" ? "win32" : os, cpu };
 }
 
 /** `sha256:` and the hex digest of `bytes`. */

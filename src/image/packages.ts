@@ -1,6 +1,6 @@
 import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Fault } from "../core/errors.ts";
+import { type AppctlError, type Fault, usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
 import {
   emptyLock,
@@ -14,7 +14,7 @@ import {
 import { type NpmResult, runNpm } from "./npm.ts";
 import { type NpmConfig, npmConfig } from "./npm-config.ts";
 import { isNotFound, npmFailure, packagesNotFound } from "./npm-failure.ts";
-import { hostPlatform, type Platform } from "./oci.ts";
+import { hostPlatform, type Platform, platformName } from "./oci.ts";
 import { exactVersion, PACKAGES_FIELD, type PackageSpec, parsePackages } from "./package-spec.ts";
 import { findNpmProject, type NpmProject } from "./project.ts";
 import { makeWorkDir } from "./work-dir.ts";
@@ -181,6 +181,8 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
   const project = await findNpmProject(context.appDir);
   const config = await npmConfig(context.env, context.cwd, project.npmrc);
   const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
+  if (scripts.length > 0 && platformFlags(context.platform).length > 0)
+    throw scriptsElsewhere(scripts, context.platform);
   const manifest = {
     ...lock.lock.packages[""],
     // npm from version 12 on runs only the scripts that the project has approved.
@@ -215,6 +217,18 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
     await dispose();
     throw error;
   }
+}
+
+/** What install scripts make of a package is for the machine that they run on. */
+function scriptsElsewhere(names: readonly string[], platform: Platform): AppctlError {
+  const here = platformName(hostPlatform());
+  return usageError(
+    `install scripts cannot be run for ${platformName(platform)} on this machine, which is ${here}: ${names.join(", ")}`,
+    {
+      code: "SCRIPTS_ELSEWHERE",
+      hint: `leave --allow-scripts out, or build each platform on a machine of its kind: new ImageSpec({ …, platform: "${here}" })`,
+    },
+  );
 }
 
 /** npm installs for the machine that it runs on unless it is told otherwise. */

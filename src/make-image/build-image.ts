@@ -4,20 +4,23 @@ import { selectApp } from "../app/select.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import { type AppctlError, usageError } from "../core/errors.ts";
 import type { DeployEvent } from "../core/events.ts";
-import { type EnvironmentPlan, isWhole, loadEnvironment } from "../image/environment.ts";
+import type { AppImage } from "../image/app-image.ts";
+import { type EnvironmentPlan, isWhole, loadEnvironment, planFor } from "../image/environment.ts";
+import { writeIndex } from "../image/image-index.ts";
 import type { OciLayout } from "../image/layout.ts";
-import { LAYER_ROLE } from "../image/oci.ts";
+import { hostPlatform, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
 import {
   composeImage,
   type FoundEnvironment,
   imageCache,
-  inRegistry,
-  pushComposed,
+  pushAll,
   type RegistryChoice,
   registryOf,
+  resolvedOf,
   type StartImageOptions,
   startImage,
 } from "./make-image.ts";
+import { pushedPlatforms } from "./platforms.ts";
 
 /** What {@link buildImage} needs besides. */
 export interface BuildImageOptions extends StartImageOptions {
@@ -38,6 +41,8 @@ export interface BuiltImage {
   /** Lowest first. `role` is `packages` or `app`. */
   layers: { digest: string; size: number; mediaType: string; role?: string }[];
   pushed: boolean;
+  /** The image for each platform, when there are several; what stands above is then about the index, and all of them. */
+  platforms?: ({ platform: string } & Omit<BuiltImage, "pushed" | "platforms">)[];
 }
 
 /** Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked. */
@@ -60,29 +65,70 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
   if (options.push && !registry) throw noRegistryError(app);
   const started = startImage(app, loaded, options);
   const layout = imageCache(options.cacheDir);
-  const pushed = options.push && registry !== undefined;
+  const text = registry?.text ?? "";
   try {
-    const find = (plan: EnvironmentPlan) => (pushed ? inRegistry(registry, plan, layout) : onThisMachine(plan, layout));
-    const place = { text: registry?.text ?? "", find, layout, trace };
-    const composed = yield* composeImage(started, place);
-    const image = pushed ? yield* pushComposed(registry, composed, started, { layout, trace }) : composed.image;
-    await composed.bill;
-    const { tag, digest, size, layers } = image;
-    const { reference } = composed.image;
+    const resolved = yield* resolvedOf(started);
+    const platforms = pushedPlatforms(started, hostPlatform());
+    const images: PlatformImage[] = [];
+    if (options.push && registry) {
+      images.push(...(yield* pushAll(registry, started, resolved, platforms, options)));
+    } else {
+      const find = (plan: EnvironmentPlan) => onThisMachine(plan, layout);
+      for (const platform of platforms) {
+        const composed = yield* composeImage(started, planFor(resolved, platform), { text, find, layout, trace });
+        await composed.bill;
+        images.push({ platform, image: composed.image });
+      }
+    }
+    const built = images.map(({ platform, image }) => ({
+      platform: platformName(platform),
+      ...described(image, text),
+    }));
+    const pushed = options.push && registry !== undefined;
+    const [only] = built;
+    if (only && built.length === 1) {
+      const { platform: _, ...image } = only;
+      return { ...image, pushed };
+    }
+    const { reference, tag, descriptor } = await writeIndex(images, layout);
+    if (!pushed) await layout.tag(reference, descriptor); // what was pushed has parts that this machine does not have
+    const layers = new Map(built.flatMap((image) => image.layers.map((layer) => [layer.digest, layer])));
+    const blobs = new Map(images.flatMap(({ image }) => image.blobs.map(({ digest, size }) => [digest, size])));
+    const size = [...blobs.values()].reduce((sum, bytes) => sum + bytes, descriptor.size);
+    const { digest } = descriptor;
     return {
-      reference: place.text === "" ? reference : `${place.text}/${reference}`,
+      reference: named(text, reference),
       tag,
       digest,
       size,
-      layers: layers.map(({ digest, size, mediaType, annotations }) => {
-        const role = annotations?.[LAYER_ROLE];
-        return { digest, size, mediaType, ...(role === undefined ? {} : { role }) };
-      }),
+      layers: [...layers.values()],
       pushed,
+      platforms: built,
     };
   } finally {
     await registry?.close();
   }
+}
+
+const named = (registry: string, reference: string) => (registry === "" ? reference : `${registry}/${reference}`);
+
+function described({ reference, tag, digest, size, layers }: AppImage, registry: string): Omit<BuiltImage, "pushed"> {
+  return {
+    reference: named(registry, reference),
+    tag,
+    digest,
+    size,
+    layers: layers.map(({ digest, size, mediaType, annotations }) => {
+      const role = annotations?.[LAYER_ROLE];
+      return { digest, size, mediaType, ...(role === undefined ? {} : { role }) };
+    }),
+  };
+}
+
+/** An image for a platform, as it is on this machine or in the registry. */
+interface PlatformImage {
+  platform: Platform;
+  image: AppImage;
 }
 
 function noRegistryError(app: LoadedApp): AppctlError {

@@ -17,10 +17,14 @@ import {
   isWhole,
   loadEnvironment,
   planEnvironment,
+  planFor,
+  type ResolvedEnvironment,
+  resolveEnvironment,
 } from "../image/environment.ts";
+import { writeIndex } from "../image/image-index.ts";
 import type { Layer } from "../image/layer.ts";
 import { OciLayout } from "../image/layout.ts";
-import { type Descriptor, type ImageConfig, jsonBytes, type Manifest } from "../image/oci.ts";
+import { type Descriptor, type ImageConfig, jsonBytes, type Manifest, type Platform } from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
 import { BaseImage, onBase } from "../image/registry/base-image.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
@@ -29,6 +33,7 @@ import { fetchBlob } from "../image/registry/pull-image.ts";
 import { unpackPackages } from "../image/unpack.ts";
 import { appFiles, copiedFiles, runConfig } from "./app-files.ts";
 import { baseOf } from "./base-of.ts";
+import { platformOf, pushedPlatforms, samePlatform, writtenPlatforms } from "./platforms.ts";
 import { ProgressQueue } from "./progress-queue.ts";
 import { upload } from "./upload.ts";
 
@@ -52,6 +57,8 @@ export interface MakeImageOptions extends StartImageOptions {
   registry: string;
   /** The platform takes an image only with its base. */
   needsBase: boolean;
+  /** What it runs: `linux/amd64`. Absent when it has not said so: then it is what this machine is. */
+  platform: string | undefined;
   pushTo: RegistryChoice;
 }
 
@@ -73,7 +80,10 @@ export interface StartedImage {
   contents: Bundle["contents"];
   /** The app's files in their layer. */
   layer: Promise<Layer>;
-  plan: Promise<EnvironmentPlan>;
+  /** What the environment image is on any platform. */
+  resolved: Promise<ResolvedEnvironment>;
+  /** What the ImageSpec says it is for, if it says so. */
+  platforms: Platform[] | undefined;
   context: EnvironmentContext;
   progress: ProgressQueue;
 }
@@ -91,14 +101,15 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
     const wanted = { name, packages, requirements, env, entrypoint, baseImage, copy: await copied };
-    return planEnvironment(wanted, { ...context, refresh: force });
+    return resolveEnvironment(wanted, { ...context, refresh: force });
   };
-  const plan = trace.time("resolve the image's packages", resolvePackages);
+  const resolved = trace.time("resolve the image's packages", resolvePackages);
   const pack = async () => packApp(await appFiles(app, loaded, await copied), imageCache(cacheDir), signal);
   const layer = trace.time("pack the app", pack);
   // Each is awaited when it is needed; until then a failure is nobody's yet.
-  for (const work of [copied, plan, layer]) work.catch(() => undefined);
-  return { app, contents: loaded.bundle.contents, layer, plan, context, progress };
+  for (const work of [copied, resolved, layer]) work.catch(() => undefined);
+  const platforms = writtenPlatforms(app.image.platform, baseImage);
+  return { app, contents: loaded.bundle.contents, layer, resolved, platforms, context, progress };
 }
 
 /** The registry that an app's image goes to, if it is not the platform alone. */
@@ -114,9 +125,9 @@ export function registryOf(
 }
 
 /**
- * Makes the app's image and sees to it that the platform has all of it, and its registry before, when it has one. The
- * environment image is not built when the registry, or without one the platform, or this machine has it; the app image is
- * packed each time, which takes milliseconds.
+ * Makes the app's image and sees to it that the platform has all of it, and its registry before, when it has one: there it is
+ * for every platform that it is meant for. The environment image is not built when the registry, or without one the platform,
+ * or this machine has it; the app image is packed each time, which takes milliseconds.
  */
 export async function* makeImage(
   started: StartedImage,
@@ -130,12 +141,12 @@ export async function* makeImage(
   const written = options.needsBase ? baseOf(started.app, options.baseImage) : undefined;
   const base = written === undefined ? undefined : new BaseImage(written, options.env, options.signal);
   try {
-    const text = registry?.text ?? options.registry;
-    const find = (plan: EnvironmentPlan) =>
-      registry ? inRegistry(registry, plan, layout) : onPlatform(plan, layout, options);
-    const composed = yield* composeImage(started, { text, find, layout, trace });
-    const { unnamed } = composed;
-    if (registry) yield* pushComposed(registry, composed, started, { layout, trace });
+    const own = platformOf(options.platform, started, options.needsBase);
+    const resolved = yield* resolvedOf(started);
+    const pushed = registry && (yield* pushAll(registry, started, resolved, pushedPlatforms(started, own), options));
+    const there = pushed?.find(({ platform }) => samePlatform(platform, own))?.composed;
+    const place = { text: options.registry, find: onPlatform(layout, options), layout, trace };
+    const composed = there ?? (yield* composeImage(started, planFor(resolved, own), place));
     const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
     const based = base && (yield* progress.during(trace.time("put the image on its base", putOn)));
     const image = based?.image ?? composed.image;
@@ -143,14 +154,61 @@ export async function* makeImage(
       if (base && based?.ofBase.has(blob.digest)) await fetchBlob(base.repository, blob, layout);
       else await registry?.fetch(blob, image.reference, layout);
     };
-    const send = () => upload(image, registry ? undefined : unnamed, { layout, bring }, options, report);
+    const send = () => upload(image, there ? undefined : composed.unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
     await composed.bill;
+    const text = there && registry ? registry.text : options.registry;
     return { reference: `${text}/${image.reference}`, digest: image.digest };
   } finally {
     await registry?.close();
     await base?.close();
   }
+}
+
+/** What the environment image will be, with its warnings said. */
+export async function* resolvedOf({
+  resolved,
+  progress,
+}: StartedImage): AsyncGenerator<DeployEvent, ResolvedEnvironment> {
+  const found = yield* progress.during(resolved);
+  for (const message of found.warnings) yield { type: "warning", message };
+  return found;
+}
+
+/** An image in a registry for a platform: as it is there, and as it is on this machine. */
+export interface PushedImage {
+  platform: Platform;
+  image: AppImage;
+  composed: ComposedImage;
+}
+
+/** Makes the image for each of `platforms` and brings it to the registry; several get an index over them. */
+export async function* pushAll(
+  registry: ImageRegistry,
+  started: StartedImage,
+  resolved: ResolvedEnvironment,
+  platforms: readonly Platform[],
+  { cacheDir, trace }: Pick<StartImageOptions, "cacheDir" | "trace">,
+): AsyncGenerator<DeployEvent, PushedImage[]> {
+  const layout = imageCache(cacheDir);
+  const find = (plan: EnvironmentPlan) => inRegistry(registry, plan, layout);
+  const pushed: PushedImage[] = [];
+  for (const platform of platforms) {
+    const composed = yield* composeImage(started, planFor(resolved, platform), {
+      text: registry.text,
+      find,
+      layout,
+      trace,
+    });
+    const image = yield* pushComposed(registry, composed, started, { layout, trace });
+    pushed.push({ platform, image, composed });
+  }
+  if (pushed.length > 1) {
+    const index = await writeIndex(pushed, layout);
+    const push = () => registry.pushIndex(index.reference, index.descriptor, layout);
+    yield* started.progress.during(trace.time("push the index of the platforms", push));
+  }
+  return pushed;
 }
 
 /** The app image as a container needs it, and the digests of the layers that are still where the base is. */
@@ -187,13 +245,11 @@ export interface FoundEnvironment {
 /** The app's image in the layout, on top of an environment image that was found or is built. */
 export async function* composeImage(
   started: StartedImage,
+  plan: EnvironmentPlan,
   { text, find, layout, trace }: ImagePlace,
 ): AsyncGenerator<DeployEvent, ComposedImage> {
   const { app, context, progress } = started;
   const { signal } = context;
-  const plan = yield* progress.during(started.plan);
-  for (const message of plan.warnings) yield { type: "warning", message };
-
   const reference = text === "" ? plan.reference : `${text}/${plan.reference}`;
   const { force = false } = started.app.image;
   const found = force ? undefined : await trace.time("look for the environment image", () => find(plan));
@@ -244,7 +300,7 @@ export async function* pushComposed(
         ? image
         : await buildAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
     await registry.push(image.reference, pushed.descriptor, layout, report);
-    return pushed;
+    return { ...pushed, reference: image.reference };
   };
   return yield* progress.during(trace.time("push what the registry lacks", push));
 }
@@ -303,8 +359,12 @@ function environmentContext(
   return { appDir, cacheDir, cwd, env, allowScripts, signal, onProgress };
 }
 
-/** The environment image, when the platform has it, or this machine has all of it and can upload it. */
-async function onPlatform(
+/** Finds the environment image where the platform has it, or this machine has all of it and can upload it. */
+function onPlatform(layout: OciLayout, options: MakeImageOptions): ImagePlace["find"] {
+  return (plan) => findOnPlatform(plan, layout, options);
+}
+
+async function findOnPlatform(
   plan: EnvironmentPlan,
   layout: OciLayout,
   { client, signal }: MakeImageOptions,

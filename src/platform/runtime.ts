@@ -7,6 +7,7 @@ import type { SecretReader } from "../engine/local/process/secret-values.ts";
 import type { Runtime } from "../engine/local/runtime.ts";
 import { loadableImage } from "../image/docker-archive.ts";
 import type { OciLayout } from "../image/layout.ts";
+import { hostPlatform, platformName } from "../image/oci.ts";
 import { unpackApp } from "../image/unpack.ts";
 
 /** What a runtime is made from. */
@@ -32,6 +33,7 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
     runtimeDir: paths.runtime,
     isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log }),
     node: process.execPath,
+    platform: platformName(hostPlatform()),
     prepare: (digest, { contentDir, layersDir }) => unpackApp(images, digest, contentDir, layersDir),
     readSecret,
     log,

@@ -69,7 +69,10 @@ export interface ImageSpecOptions {
   commands?: string[];
   /** Debian packages to install. They need `builder: "docker"`. */
   aptPackages?: string[];
-  /** Platforms such as `"linux/amd64"`. Default: the builder's own. */
+  /**
+   * Platforms that the image is for, such as `["linux/amd64", "linux/arm64"]`: a registry gets an image for each, without
+   * emulation, and an index over them. The platform that runs it gets its own. Default: what that runs.
+   */
   platform?: string | string[];
   /**
    * Files to copy into the environment image, as globs relative to the file that declares the app; they lie beside the app

@@ -1,4 +1,5 @@
 /** What the engine's tests share: images made by hand, an engine on temporary directories, a client for leases. */
+
 import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
@@ -10,6 +11,7 @@ import { REPLICA_TOKEN_HEADER } from "../../src/contract/headers.ts";
 import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Condition, Engine, Lease, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
+import { hostPlatform, platformName } from "../../src/image/oci.ts";
 import { register } from "../support/canary.ts";
 import { expectNoSecrets } from "../support/secret-search.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "./process-engine.ts";
@@ -153,6 +155,7 @@ export function engineOptions(
     stateDir: join(base, "state"),
     runtimeDir: join(base, "run"),
     node: process.execPath,
+    platform: platformName(hostPlatform()),
     prepare: async (digest) => ({ dir: join(base, "content", digest) }),
     readSecret: async (id, version) => {
       const value = secrets.get(`${id}@${version}`);

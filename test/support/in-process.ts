@@ -8,6 +8,7 @@ import { Redacted } from "../../src/core/redacted.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
+import { hostPlatform, platformName } from "../../src/image/oci.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/platform.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
@@ -60,6 +61,7 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
           readSecret,
           log: report,
           ...setup.engine,
+          platform: platformName(hostPlatform()),
         })),
   });
   const apiKey = new Redacted(readFileSync(join(dir, "state", "admin.key"), "utf8").trim());

@@ -77,7 +77,7 @@ export interface RunningReplica {
 /** Runs replicas. */
 export interface Runtime {
   readonly name: string;
-  facts(): Pick<EngineFacts, "limits" | "isolation" | "needsBase">;
+  facts(): Pick<EngineFacts, "limits" | "isolation" | "needsBase" | "platform">;
   /** Faults of a spec that this runtime cannot honour. */
   check(spec: AppSpec): Fault[];
   /** Things that hold less strictly than the spec says, in words. */

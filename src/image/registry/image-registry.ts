@@ -85,6 +85,13 @@ export class ImageRegistry {
     await pushImage({ repository, layout, image, tag, mountFrom, elsewhere: this.#base?.repository, onProgress });
   }
 
+  /** Brings an index to the registry as `<name>:<tag>`; its images are there already. */
+  async pushIndex(reference: string, index: Descriptor, layout: OciLayout): Promise<void> {
+    const { repository, tag } = this.#place(reference);
+    if ((await repository.resolve(tag))?.digest === index.digest) return;
+    await repository.putManifest(tag, await layout.readBlob(index.digest), index.mediaType);
+  }
+
   /** Brings content of the image `reference` into the layout, when it is not there. */
   async fetch(blob: Descriptor, reference: string, layout: OciLayout): Promise<void> {
     await fetchBlob(this.#place(reference).repository, blob, layout);

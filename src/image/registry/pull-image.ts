@@ -1,4 +1,5 @@
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
+import type { PlatformName } from "../../core/platform-name.ts";
 import { isDescriptor, readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, goPlatform, type ImageConfig, type Manifest, MediaType, type Platform } from "../oci.ts";
@@ -78,13 +79,13 @@ async function manifestOf(repository: Repository, reference: string, layout: Oci
 function chooseManifest(entries: unknown[], platform: Platform, subject: string): Descriptor {
   const wanted = goPlatform(platform);
   const offered = entries.filter(isDescriptor).map((entry) => {
-    const own = (entry as Descriptor & { platform?: Record<string, unknown> }).platform ?? {};
+    const own: Partial<PlatformName> = entry.platform ?? {};
     return { entry, own };
   });
-  const fitting = offered.filter(({ own }) => own["os"] === wanted.os && own["architecture"] === wanted.architecture);
-  const chosen = fitting.find(({ own }) => own["variant"] === wanted.variant) ?? fitting[0];
+  const fitting = offered.filter(({ own }) => own.os === wanted.os && own.architecture === wanted.architecture);
+  const chosen = fitting.find(({ own }) => own.variant === wanted.variant) ?? fitting[0];
   if (chosen) return chosen.entry;
-  const names = offered.map(({ own }) => [own["os"], own["architecture"], own["variant"]].filter(Boolean).join("/"));
+  const names = offered.map(({ own }) => [own.os, own.architecture, own.variant].filter(Boolean).join("/"));
   throw new AppctlError({
     code: "NO_SUCH_PLATFORM",
     exit: ExitCode.usage,

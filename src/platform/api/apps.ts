@@ -28,6 +28,7 @@ export async function checkApp(request: ApiRequest) {
   const { store } = request.services;
   const holder = spec.subdomain === undefined ? undefined : store.bySubdomain(spec.subdomain);
   const taken = holder && holder.id !== store.find(refOf(request))?.id;
+  const { needsBase, platform } = engine.facts();
   return {
     faults: [
       ...engine.check(spec),
@@ -37,7 +38,8 @@ export async function checkApp(request: ApiRequest) {
     missingSecrets: missing,
     warnings: engine.warnings(spec),
     registry: addresses.registry,
-    needsBase: engine.facts().needsBase,
+    needsBase,
+    platform,
   };
 }
 

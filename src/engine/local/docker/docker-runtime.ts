@@ -113,6 +113,7 @@ class DockerRuntime implements Runtime {
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,
       needsBase: true,
+      platform: this.#api.platform,
     };
   }
 

@@ -32,12 +32,19 @@ export class EngineApi {
   readonly socketPath: string;
   /** The engine is Podman, which differs in a few places. */
   readonly isPodman: boolean;
+  /** What its containers run, in OCI's words: `linux/amd64`. */
+  readonly platform: string;
   readonly #prefix: string;
   readonly #agent: Agent;
 
-  private constructor(socketPath: string, prefix: string, isPodman: boolean, agent: Agent) {
+  private constructor(
+    socketPath: string,
+    { prefix, isPodman, platform }: { prefix: string; isPodman: boolean; platform: string },
+    agent: Agent,
+  ) {
     this.socketPath = socketPath;
     this.isPodman = isPodman;
+    this.platform = platform;
     this.#prefix = prefix;
     this.#agent = agent;
   }
@@ -45,13 +52,21 @@ export class EngineApi {
   /** Asks the engine at `socketPath` who it is. Rejects with the system's error when nobody answers there. */
   static async connect(socketPath: string): Promise<EngineApi> {
     const agent = new Agent({ keepAlive: true });
-    const unversioned = new EngineApi(socketPath, "", false, agent);
-    const { ApiVersion, Components = [] } = await unversioned.json<{
+    const unversioned = new EngineApi(socketPath, { prefix: "", isPodman: false, platform: "" }, agent);
+    const {
+      ApiVersion,
+      Os,
+      Arch,
+      Components = [],
+    } = await unversioned.json<{
       ApiVersion: string;
+      Os: string;
+      Arch: string;
       Components?: { Name: string }[];
     }>("GET", "/version");
     const isPodman = Components.some(({ Name }) => Name.startsWith("Podman"));
-    return new EngineApi(socketPath, `/v${versionFor(ApiVersion)}`, isPodman, agent);
+    const platform = Arch === "arm" ? "linux/arm/v7" : `${Os}/${Arch}`;
+    return new EngineApi(socketPath, { prefix: `/v${versionFor(ApiVersion)}`, isPodman, platform }, agent);
   }
 
   /** Calls and gives the answer's JSON; undefined for an answer without a body. */

@@ -47,6 +47,8 @@ export interface ProcessRuntimeOptions {
   runtimeDir: string;
   /** Path of the Node binary that runs apps. */
   node: string;
+  /** What that runs, in OCI's words: `linux/amd64`. */
+  platform: string;
   /** How apps are kept apart. Default: {@link sameUser}. */
   isolation?: Isolation;
   prepare: ImageUnpacker;
@@ -120,6 +122,7 @@ class ProcessRuntime implements Runtime {
       },
       isolation: this.#isolation.words,
       needsBase: false,
+      platform: this.#options.platform,
     };
   }
 

@@ -1,5 +1,7 @@
 /** The engine as a whole: what it says of itself, and its end. */
+
 import { expect } from "vitest";
+import { hostPlatform, platformName } from "../../../../src/image/oci.ts";
 import { collect, ref, specOf } from "../../helpers.ts";
 import { lifeAt, never } from "../ground.ts";
 import type { Cases } from "../suite.ts";
@@ -27,6 +29,7 @@ export const whole: Cases = {
       limits: { cpu: text, mem: text, tasks: text, storage: text },
       isolation: text,
       needsBase: expect.any(Boolean),
+      platform: platformName(hostPlatform()),
     });
   },
 
