@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Dockerd } from "./dockerd.ts";
 
 /** What it takes to run it with networks in a network namespace of its own, by program. */
-const PROGRAMS = ["podman", "runc", "iptables", "ip", "unshare"];
+const PROGRAMS = ["podman", "runc", "iptables", "ip", "unshare", "setpriv"];
 const CNI_PLUGINS = ["/usr/lib/cni/bridge", "/opt/cni/bin/bridge"];
 
 /** Why this machine cannot have one; undefined when it can. */

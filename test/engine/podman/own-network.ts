@@ -1,4 +1,4 @@
-/** A run of test files in a network namespace of their own, where an engine's bridges and firewall rules change nothing. */
+/** A run of test files in namespaces of their own, where an engine's bridges and firewall rules change nothing. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -15,6 +15,11 @@ export interface NestedTest {
 }
 
 const VITEST = join(import.meta.dirname, "..", "..", "..", "node_modules", "vitest", "vitest.mjs");
+
+/** Processes and mounts are the run's own, too: when it ends, or who started it is killed, its containers end with it. */
+const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+/** The first process there: it stays, since it has to bury what its containers leave. */
+const FIRST = 'ip link set lo up && "$@"; exit $?';
 
 interface Report {
   testResults: {
@@ -33,8 +38,8 @@ export async function runInOwnNetwork(config: string): Promise<NestedTest[]> {
     const report = join(dir, "report.json");
     const args = ["run", "--config", config, "--reporter=json", `--outputFile.json=${report}`];
     const run = spawn(
-      "unshare",
-      ["--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", process.execPath, VITEST, ...args],
+      "setpriv",
+      ["--pdeathsig", "KILL", "unshare", ...NAMESPACES, "sh", "-c", FIRST, "sh", process.execPath, VITEST, ...args],
       // The runner around it tells its workers by these who they are.
       { stdio: ["ignore", "pipe", "pipe"], env: withoutVitest(process.env) },
     );
