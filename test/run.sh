@@ -12,6 +12,11 @@ for tool in skopeo umoci docker-registry openssl chromium curl git faketime podm
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
 command -v dockerd >/dev/null 2>&1 || need="$need docker.io"
+# What Podman needs to run containers in networks, which its package does not bring.
+for tool in runc iptables; do
+  command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
+done
+[ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || need="$need containernetworking-plugins"
 command -v ip >/dev/null 2>&1 || need="$need iproute2"
 if [ -n "$need" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -3,7 +3,7 @@
  * it does at its start and at SIGTERM is its behaviour; all else it is asked for by requests.
  *
  * `GET /` answers the behaviour's text, `/life` a text that is new for each start, `/env` its environment as JSON,
- * `/file?env=NAME` the bytes of the file whose path stands in NAME. `POST /print?stream=stderr` prints the body, `/echo`
+ * `/file?env=NAME` the bytes of the file whose path stands in NAME, `/in-memory?env=NAME` whether it lies in memory. `POST /print?stream=stderr` prints the body, `/echo`
  * answers at once with a head and with the body when it is whole, `/exit?code=3` ends without an answer, `/hoard` takes memory
  * without end. A WebSocket echoes.
  */
@@ -18,8 +18,8 @@ export interface Behaviour {
   answer?: string;
   /** What it prints before it listens. */
   prints?: { stream: "stdout" | "stderr"; base64: string }[];
-  /** Default: it listens. A number is the code with which it ends instead. */
-  start?: "listens" | "never listens" | number;
+  /** Default: it listens. `hoards` takes memory without end instead; a number is the code with which it ends instead. */
+  start?: "listens" | "never listens" | "hoards" | number;
   /** Default: it ends. `slowly` prints `ending` at once and `ended` a moment later, then ends. */
   atTerm?: "ends" | "slowly" | "ignores it";
 }
@@ -28,6 +28,8 @@ export interface Behaviour {
 export interface Machine {
   env: Readonly<Record<string, string | undefined>>;
   readFile(path: string): Buffer;
+  /** Whether a file lies on a file system in memory. */
+  isInMemory(path: string): boolean;
   print(stream: "stdout" | "stderr", bytes: Buffer): void;
   exit(code: number): void;
   /** Replaces what SIGTERM does. */
@@ -58,6 +60,7 @@ export function begin(behaviour: Behaviour, machine: Machine): Server | undefine
   }
   for (const { stream, base64 } of prints) machine.print(stream, Buffer.from(base64, "base64"));
   if (typeof start === "number") machine.exit(start);
+  if (start === "hoards") hoard();
   return start === "listens" ? serverOf(answer, machine) : undefined;
 }
 
@@ -87,6 +90,8 @@ function serverOf(answer: string, machine: Machine): Server {
       else if (pathname === "/env") res.end(JSON.stringify(machine.env));
       else if (pathname === "/file") {
         res.end(machine.readFile(machine.env[searchParams.get("env") ?? ""] ?? "").toString("base64"));
+      } else if (pathname === "/in-memory") {
+        res.end(String(machine.isInMemory(machine.env[searchParams.get("env") ?? ""] ?? "")));
       } else if (pathname === "/print") {
         machine.print(searchParams.get("stream") === "stderr" ? "stderr" : "stdout", body);
         res.end("printed");

@@ -5,10 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Dockerd } from "./dockerd.ts";
 
+/** What it takes to run it with networks in a network namespace of its own, by program. */
+const PROGRAMS = ["podman", "runc", "iptables", "ip", "unshare"];
+const CNI_PLUGINS = ["/usr/lib/cni/bridge", "/opt/cni/bin/bridge"];
+
 /** Why this machine cannot have one; undefined when it can. */
 export function noPodman(): string | undefined {
   if (process.getuid?.() !== 0) return "only root can start it with networks";
-  return spawnSync("podman", ["--version"]).error ? "podman is not installed" : undefined;
+  const missing = PROGRAMS.filter((program) => spawnSync(program, ["--version"]).error);
+  if (!CNI_PLUGINS.some((plugin) => existsSync(plugin))) missing.push("containernetworking-plugins");
+  return missing.length > 0 ? `not installed: ${missing.join(", ")}` : undefined;
 }
 
 /** Starts it, and waits until it listens. Its networks change the machine: to be called in a network namespace of one's own. */

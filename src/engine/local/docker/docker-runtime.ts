@@ -266,7 +266,7 @@ class DockerRuntime implements Runtime {
       await this.#remove(container.Id).catch(() => {
         // the next start of the platform tries again
       });
-      if (this.#learnsOfNoInit(error)) {
+      if (this.#lacksInit(body, error)) {
         await rm(join(this.#secrets, id), { recursive: true, force: true });
         return this.#start(request, id, ownPort, ended);
       }
@@ -279,17 +279,18 @@ class DockerRuntime implements Runtime {
     try {
       return await create();
     } catch (error) {
-      if (!this.#learnsOfNoInit(error)) throw error;
+      if (!this.#lacksInit(body, error)) throw error;
       body.HostConfig["Init"] = false;
       return create();
     }
   }
 
-  /** True once: for the first error that says that the engine has no init program. */
-  #learnsOfNoInit(error: unknown): boolean {
-    if (!this.#init || !isWithoutInit(error)) return false;
+  /** Whether the engine has no init program for a container that was to have one. Of several that start at once each is told so. */
+  #lacksInit(body: ContainerBody, error: unknown): boolean {
+    if (body.HostConfig["Init"] !== true || !isWithoutInit(error)) return false;
+    if (this.#init)
+      this.#options.log("the container engine has no init program: apps are the first process of their container");
     this.#init = false;
-    this.#options.log("the container engine has no init program: apps are the first process of their container");
     return true;
   }
 

@@ -49,6 +49,17 @@ export const failing: Cases = {
     expect(on.replicas).toEqual([]);
   },
 
+  async "a program that is not there fails the revision, with its name"(on) {
+    const spec = { kind: "args" as const, args: ["no-such-program", "--port"] };
+    const first = await on.revision("web-00001", {}, { spec });
+    expect((await on.deploy(first)).at(-1)?.cause).toMatchObject({
+      code: "NO_SUCH_PROGRAM",
+      message: 'the program "no-such-program" was not found',
+      hint: expect.stringMatching(/./),
+    });
+    expect(on.replicas).toEqual([]);
+  },
+
   async "who asks late still learns the cause"(on) {
     const first = await on.revision("web-00001", { start: 7 });
     const conditions = await on.deploy(first);

@@ -12,6 +12,19 @@ export const limits: Cases = {
     expect(await on.ask()).toBe("ok");
   },
 
+  async "a program that takes too much memory before it listens fails the revision for it"(on) {
+    const first = await on.revision("web-00001", { start: "hoards" }, { spec: { limits: { mem: "200Mi" } } });
+    expect((await on.deploy(first)).at(-1)).toMatchObject({
+      ready: "False",
+      cause: {
+        code: "OUT_OF_MEMORY",
+        message: "out of memory: it used more than its limit of 200Mi",
+        hint: expect.stringContaining("limits.mem"),
+      },
+    });
+    expect(on.replicas).toEqual([]);
+  },
+
   async "limits that are not reached change nothing"(on) {
     await on.serveNew("web-00001", {}, { spec: { limits: { mem: "512Mi", cpu: "500m", ephemeralStorage: "64Mi" } } });
     expect(await on.ask()).toBe("ok");

@@ -50,6 +50,11 @@ export const secrets: Cases = {
     expect(String(await fileOf(on, "TOKEN_FILE"))).toBe("both\n");
   },
 
+  async "a file lies in memory, and not on a disk"(on) {
+    await on.serveNew("web-00001", {}, { secrets: [on.secret("TOKEN", "token", { mount: "file" })] });
+    expect(await on.ask("/in-memory?env=TOKEN")).toBe("true");
+  },
+
   async "a file is there again after a restart"(on) {
     await on.serveNew("web-00001", {}, { secrets: [on.secret("TOKEN", "again", { mount: "file" })] });
     await on.crashAndRestart(3);

@@ -13,6 +13,11 @@ import type { Stage, Subject, Wishes } from "../subject.ts";
 export const fakeSubject: Subject = {
   name: "fake",
   exceptions: {
+    "failing: a program that is not there fails the revision, with its name":
+      "it runs programs of the test's own process, which are always there",
+    "secrets: a file lies in memory, and not on a disk": "it has no files: a path is only a name there",
+    "limits: a program that takes too much memory before it listens fails the revision for it":
+      "its programs share the memory of the test's own process",
     "limits: a program that takes more memory than its limit is ended for it, and started again":
       "its programs share the memory of the test's own process",
     "limits: an image that is not there fails the revision, with its digest in words":
@@ -77,6 +82,7 @@ function runProgram(behaviour: Behaviour, life: FakeLife): void {
   const program = begin(behaviour, {
     env: life.env,
     readFile: (path) => life.readFile(path),
+    isInMemory: () => false,
     print: (stream, bytes) => life.print(stream, bytes),
     exit: (code) => life.exit(code),
     onTerm: (handler) => life.onTerm(handler),
