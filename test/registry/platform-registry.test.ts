@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
-import { digestOf, hostPlatform, MediaType } from "../../src/image/oci.ts";
+import { digestOf, hostPlatform, type Manifest, MediaType } from "../../src/image/oci.ts";
 import { attachReferrer } from "../../src/image/referrer.ts";
 import { pullImage } from "../../src/image/registry/pull-image.ts";
 import { pushImage } from "../../src/image/registry/push-image.ts";
@@ -324,7 +324,16 @@ describe("appctl's own push and pull", () => {
     expect(events.at(-1)).toMatchObject({ type: "succeeded" });
     const answer = await call("DELETE", `/v2/program-image/manifests/${image.digest}`);
     expect(await codesOf(answer)).toEqual([409, ["DENIED"]]);
-    expect(await test.client.listApps(scope)).toMatchObject([{ name: "pushed" }]);
+    const use = { ...scope, app: "pushed", revision: "pushed-00001", active: true };
+    const listed = (await test.client.listImages()).find(({ digest }) => digest === image.digest);
+    const { config, layers } = await test.platform.services.images.readJson<Manifest>(image.digest);
+    const size = [stored, config, ...layers].reduce((sum: number, part: { size: number }) => sum + part.size, 0);
+    const createdAt = expect.stringMatching(/^20.*Z$/);
+    expect(listed).toEqual({
+      ...{ repository: "program-image", tag, size, createdAt },
+      digest: image.digest,
+      revisions: [use],
+    });
   });
 
   it("take a broken upload up where it stood, and fetch what was sent", async () => {
@@ -345,6 +354,35 @@ describe("appctl's own push and pull", () => {
     for (const { digest } of image.blobs) expect(await back.readBlob(digest)).toEqual(await layout.readBlob(digest));
     await Promise.all([from.close(), repository.close()]);
     await proxy.close();
+  });
+});
+
+describe("the list of images", () => {
+  const listed = async (name: string) =>
+    (await test.client.listImages()).filter(({ repository }) => repository === name);
+
+  it("has what no revision runs, each part of an index once, and no list of referrers", async () => {
+    const { digest, manifest, config, layer } = await putImage("listed", "v1");
+    const whole = config.size + layer.size + manifest.length;
+    const child = { mediaType: MediaType.manifest, digest, size: manifest.length };
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: MediaType.index, manifests: [child, child] });
+    await call("PUT", "/v2/listed/manifests/all", index, { "content-type": MediaType.index });
+    const about = JSON.stringify({ ...JSON.parse(manifest), artifactType: "a/a", subject: child });
+    await call("PUT", `/v2/listed/manifests/${digestOf(about)}`, about, { "content-type": MediaType.manifest });
+    expect((await call("GET", "/v2/listed/tags/list")).status).toBe(200);
+    expect(await listed("listed")).toMatchObject([
+      { tag: "all", digest: digestOf(index), size: whole + index.length, revisions: [] },
+      { tag: "v1", digest, size: whole, revisions: [] },
+    ]);
+  });
+
+  it("says that an image is damaged, and lists the others", async () => {
+    const { digest } = await putImage("damaged", "v1");
+    writeFileSync(test.platform.services.images.blobPath(digest), "{}");
+    expect(await listed("damaged")).toMatchObject([{ tag: "v1", digest, size: null }]);
+    expect((await call("GET", `/v2/damaged/manifests/v1`)).status).toBe(404);
+    await call("DELETE", "/v2/damaged/manifests/v1");
+    expect(await listed("damaged")).toEqual([]);
   });
 });
 
