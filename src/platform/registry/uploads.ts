@@ -137,7 +137,10 @@ export class Uploads {
         await file.close();
       }
     } catch (error) {
-      throw diskError(error, this.#layout.dir);
+      const failure = diskError(error, this.#layout.dir);
+      // A full disk is not kept full for the sake of half a blob.
+      if (failure !== error) await this.#remove(id, upload, false);
+      throw failure;
     }
   }
 
