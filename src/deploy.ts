@@ -19,6 +19,7 @@ import {
   installedPackages,
   makeImage,
   type RegistryChoice,
+  refusePrograms,
   requireBase,
   type StartedImage,
   startImage,
@@ -99,7 +100,10 @@ async function* deployAll(
     for (const message of warnings) yield { type: "warning", message };
     await createMissing(missingSecrets, app, options);
   }
-  for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options);
+  for (const [app, { needsBase }] of checks) {
+    if (needsBase) requireBase(app, options);
+    else refusePrograms(app);
+  }
   for (const [app, { registry, needsBase }] of checks) {
     const image = images.get(app) as StartedImage;
     yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase }, options);

@@ -23,7 +23,7 @@ import type { Layer } from "../image/layer.ts";
 import { OciLayout } from "../image/layout.ts";
 import { type Descriptor, type ImageConfig, jsonBytes, type Manifest } from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
-import { BaseImage, onBase } from "../image/registry/base-image.ts";
+import { BaseImage, type BuildBase, onBase } from "../image/registry/base-image.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
 import { ImageRegistry } from "../image/registry/image-registry.ts";
 import { fetchBlob } from "../image/registry/pull-image.ts";
@@ -84,13 +84,19 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const { name, env, entrypoint, force, requirements: written } = app.image;
+  const { name, env, entrypoint, force, programs, requirements: written } = app.image;
   const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
   const baseImage = baseOf(app, options);
   if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
+  if (baseImage === undefined && app.image.programs) {
+    throw usageError(`aptPackages and commands run on a base image, and the image of ${name} has none`, {
+      code: "NO_BASE_IMAGE",
+      hint: 'name one: new ImageSpec({ …, baseImage: "node:24-slim" })',
+    });
+  }
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
-    const wanted = { name, packages, requirements, env, entrypoint, baseImage, copy: await copied };
+    const wanted = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
     return planEnvironment(wanted, { ...context, refresh: force });
   };
   const plan = trace.time("resolve the image's packages", resolvePackages);
@@ -106,9 +112,12 @@ export function registryOf(
   app: LoadedApp,
   { flag, fallback }: RegistryChoice,
   options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
+  report?: (step: BuildProgress) => void,
 ): ImageRegistry | undefined {
   const text = flag ?? app.image.registry ?? fallback;
-  return text === undefined ? undefined : new ImageRegistry(text, options.env, options.signal, baseOf(app, options));
+  return text === undefined
+    ? undefined
+    : new ImageRegistry(text, options.env, options.signal, baseImageOf(app, options, report));
 }
 
 /** Throws when an app has no base, for platforms that need one. */
@@ -121,6 +130,34 @@ export function requireBase(app: LoadedApp, options: Pick<StartImageOptions, "ba
       hint: 'name one: new ImageSpec({ …, baseImage: "node:24-slim" }), or APPCTL_BASE_IMAGE=node:24-slim for all images without',
     },
   );
+}
+
+/** Throws when an app's image has something to run on its base, for platforms that have no base below an app. */
+export function refusePrograms(app: LoadedApp): void {
+  if (!app.image.programs) return;
+  throw usageError("the platform runs apps as processes of this machine; aptPackages and commands need containers", {
+    code: "NEEDS_CONTAINERS",
+    hint: "start a platform that has them: appctl platform start --runtime docker",
+  });
+}
+
+/** The base of an app's image; built when the image has something to run on it. */
+function baseImageOf(
+  app: LoadedApp,
+  options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
+  onProgress?: (step: BuildProgress) => void,
+): BaseImage | undefined {
+  const base = baseOf(app, options);
+  if (base === undefined) return undefined;
+  const { programs, force } = app.image;
+  const { env, signal } = options;
+  const build: BuildBase | undefined =
+    programs &&
+    (async (layout, platform) => {
+      const { builtBase } = await import("../image/builder/docker-builder.ts");
+      return builtBase({ base, programs, platform, layout, env, signal, force, onProgress });
+    });
+  return new BaseImage(base, env, signal, build);
 }
 
 /** The base of an app's image, as written. */
@@ -141,9 +178,8 @@ export async function* makeImage(
   const { trace } = options;
   const layout = imageCache(options.cacheDir);
   const report = (step: BuildProgress) => progress.push(step);
-  const registry = registryOf(started.app, options.pushTo, options);
-  const written = options.needsBase ? baseOf(started.app, options) : undefined;
-  const base = written === undefined ? undefined : new BaseImage(written, options.env, options.signal);
+  const registry = registryOf(started.app, options.pushTo, options, report);
+  const base = options.needsBase ? baseImageOf(started.app, options, report) : undefined;
   try {
     const text = registry?.text ?? options.registry;
     const find = (plan: EnvironmentPlan) =>

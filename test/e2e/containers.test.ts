@@ -86,4 +86,44 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect((await get(`${endpoint}/`)).body).toBe("two 1.0.0 yes false");
     expect((await world.run(["delete", "app", "web", "--yes"], options("two"))).code).toBe(0);
   });
+
+  const withCommands = (folder: string, commands: string[], more: Record<string, string> = {}) => ({
+    cwd: world.folder(folder, {
+      "app.ts": `import { readFileSync } from "node:fs";
+        import { App, ImageSpec } from "appctl";
+        export default new App({ name: "built", requiresAuth: false,
+          containerImage: new ImageSpec({ builder: "docker", baseImage: ${JSON.stringify(base)},
+            commands: ${JSON.stringify(commands)} }),
+          frameworkApp: { fetch: () => new Response("${folder} " + readFileSync("/made", "utf8")) } });`,
+    }),
+    env: { ...dockerd.env, npm_config_registry: npm.url, APPCTL_RUNTIME: "docker", ...more },
+  });
+  const built = ["deploy", "apps", "app.ts", "built"];
+
+  it("runs the image's commands with the engine, quoted as they are written, and only once", async () => {
+    const commands = [`x='a "b" \\ $HOME'; echo "$x" > /made`, "echo line\necho 'second $x' >> /made"];
+    const { endpoint } = await world.json<{ endpoint: string }>(built, withCommands("first", commands));
+    expect((await get(`${endpoint}/`)).body).toBe('first a "b" \\ $HOME\nsecond $x\n');
+    const again = await world.run(built, withCommands("later", commands));
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("found. Skip building.")]);
+    expect(`${again.stdout}${again.stderr}`).not.toContain("Step ");
+    expect((await get(`${endpoint}/`)).body).toContain("later a ");
+    expect((await world.run(["delete", "app", "built", "--yes"], withCommands("later", commands))).code).toBe(0);
+  });
+
+  it("says which command failed, with its last lines and exit code, and what the Dockerfile was", async () => {
+    const { code, stderr } = await world.run(built, withCommands("fails", ["echo about to fail; exit 23"]));
+    expect(code).toBe(7);
+    expect(stderr).toContain("a command ended with exit code 23");
+    expect(stderr).toMatch(/^ *about to fail$/m);
+    expect(stderr).toContain(`FROM ${base}`);
+  });
+
+  it("says which sockets it tried when no engine answers", async () => {
+    const gone = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
+    const { code, stderr } = await world.run(built, withCommands("gone", ["echo other > /made"], gone));
+    expect(code).toBe(6);
+    expect(stderr).toContain("/nowhere/docker.sock");
+    expect(stderr).toContain("DOCKER_HOST=");
+  });
 });
