@@ -119,6 +119,29 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(stderr).toContain(`FROM ${base}`);
   });
 
+  it("pushes what the commands made to a registry, as layers of the image", async () => {
+    const set = withCommands("pushed", ["echo pushed > /made"]);
+    const args = ["build", "app.ts", "built", "--push", "--registry", `http://${registry.host}/apps`, "-o", "json"];
+    const { code, stdout, stderr } = await world.run(args, set);
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    const { layers } = JSON.parse(stdout) as { layers: { digest: string; role?: string }[] };
+    // The base's layer, that of the command, and the app's.
+    expect(layers.map(({ role }) => role)).toEqual([undefined, undefined, "app"]);
+  });
+
+  it("refuses commands without a base", async () => {
+    const bare = withCommands("bare", ["echo x > /made"]);
+    const { code, stderr } = await world.run(["build", "app.ts", "none"], {
+      ...bare,
+      cwd: world.folder("baseless", {
+        "app.ts": `import { App, ImageSpec } from "appctl";
+          export default new App({ name: "none", frameworkApp: { fetch: () => new Response("") },
+            containerImage: new ImageSpec({ builder: "docker", commands: ["true"] }) });`,
+      }),
+    });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("run on a base image")]);
+  });
+
   it("says which sockets it tried when no engine answers", async () => {
     const gone = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
     const { code, stderr } = await world.run(built, withCommands("gone", ["echo other > /made"], gone));
