@@ -133,7 +133,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     if (file !== undefined) image.requirements = file;
     if (Array.isArray(packages) && packages.length > 0) {
       const message = "cannot stand beside packages: the lock file says which packages there are";
-      faults.push({ path: `${path}.requirements`, message, hint: "npm install adds a package to it." });
+      faults.push({ path: `${path}.requirements`, message, hint: "Add the package to the project of the lock file." });
     }
   }
   if (copy !== undefined) image.copy = checkTexts(copy, `${path}.copy`, 'globs such as ["assets/**"]', faults);
@@ -234,21 +234,17 @@ function checkPrograms({ aptPackages, commands }: { [key: string]: Raw }, path: 
 
 function checkRequirements(raw: Raw, path: string, faults: Fault[]): string | undefined {
   const name = typeof raw === "string" ? posix.basename(raw) : "";
-  if (typeof raw === "string" && name === "package-lock.json" && !isAbsolute(raw)) return raw;
-  const known = LOCK_NAMES.some((lock) => lock === name);
-  if (known && isAbsolute(String(raw)))
-    faults.push({
-      path,
-      message: "must be relative to the file that has the App",
-      hint: "Other machines have no such path.",
-    });
-  else if (known)
-    faults.push({
-      path,
-      message: `${JSON.stringify(name)} is not supported by this version yet`,
-      hint: "npm install --package-lock-only writes a package-lock.json.",
-    });
-  else faults.push({ path, message: `must be the path of a package-lock.json, not ${describeValue(raw)}` });
+  if (typeof raw === "string" && LOCK_NAMES.some((lock) => lock === name)) {
+    if (!isAbsolute(raw)) return raw;
+    const message = "must be relative to the file that has the App";
+    faults.push({ path, message, hint: "Other machines have no such path." });
+  } else if (name === "bun.lockb") {
+    const message = "names a binary lock file, which only bun can read";
+    faults.push({ path, message, hint: "bun install --save-text-lockfile writes a bun.lock." });
+  } else {
+    const message = `must be the path of a ${LOCK_NAMES.join(", ").replace(/, ([^,]+)$/, " or $1")}, not ${describeValue(raw)}`;
+    faults.push({ path, message });
+  }
   return undefined;
 }
 

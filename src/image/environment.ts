@@ -116,7 +116,7 @@ export async function resolveEnvironment(
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<ResolvedEnvironment> {
   const { lock, warnings } = await resolve(spec, { ...context, platform: context.platform ?? hostPlatform() });
-  return { spec, lock, warnings, scripts: context.allowScripts ? packagesWithScripts(lock.lock) : [] };
+  return { spec, lock, warnings, scripts: context.allowScripts ? packagesWithScripts(lock) : [] };
 }
 
 /** The image for one platform. */

@@ -47,8 +47,9 @@ export interface ImageSpecOptions {
   /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
   packages?: string[];
   /**
-   * A package-lock.json to install from, as a path relative to the file that declares the app: the packages layer then has
-   * exactly what is locked for running the project beside it, and the bundle nothing of it. Instead of `packages`.
+   * A lock file to install from (package-lock.json, pnpm-lock.yaml, yarn.lock or bun.lock), as a path relative to the file
+   * that declares the app: the packages layer then has exactly what is locked for running the project beside it, and the
+   * bundle nothing of it. Instead of `packages`.
    */
   requirements?: string;
   /**
