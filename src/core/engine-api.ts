@@ -76,7 +76,7 @@ export class EngineApi {
     const response = await this.#call(method, path, options, (send) => send.end(bytes), {
       ...(bytes ? { "content-type": "application/json", "content-length": String(bytes.length) } : {}),
     });
-    const text = await textOf(response);
+    const text = (await textOf(response)).trim(); // Podman ends an empty answer with a line end
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 

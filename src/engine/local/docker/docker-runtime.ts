@@ -175,6 +175,10 @@ class DockerRuntime implements Runtime {
     }
   }
 
+  async retain(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void> {
+    await this.#images.retain(ref, needed);
+  }
+
   async forget(ref: AppRef): Promise<void> {
     await this.#images.forget(ref);
   }
