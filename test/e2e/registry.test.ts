@@ -23,6 +23,7 @@ interface Built {
   size: number;
   layers: { digest: string; role?: string }[];
   pushed: boolean;
+  referrers: { digest: string; artifactType: string }[];
 }
 
 describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
@@ -69,8 +70,9 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
     const first = await deploy(app("one"));
     expect(first.image).toMatch(new RegExp(`^${proxy.host}/team/web-image:[\\w-]{22}-[0-9a-f]{12}$`));
     expect((await get(`${first.endpoint}/`)).body).toBe("one 1.0.0");
-    // Packages, its configuration and manifest; app, its configuration and manifest.
-    expect(sent()).toHaveLength(6);
+    // Packages, its configuration and manifest; app, its configuration and manifest; the bill of materials, its configuration,
+    // its manifest and the list with it.
+    expect(sent()).toHaveLength(10);
     const { stdout } = await run("skopeo", ["inspect", "--tls-verify=false", `docker://${first.image}`]);
     expect(JSON.parse(stdout).Digest).toBe(first.digest);
 
@@ -83,7 +85,8 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
 
     const changed = await deploy(app("two"));
     expect((await get(`${changed.endpoint}/`)).body).toBe("two 1.0.0");
-    expect(sent()).toHaveLength(3);
+    // Of the bill, which says the same, the manifest with the new subject, and the list with it.
+    expect(sent()).toHaveLength(5);
   });
 
   it("that were built on another machine are found, and what the platform lacks of them comes from there", async () => {
@@ -127,6 +130,11 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
     expect(JSON.parse(stdout).layers.map(({ digest }: { digest: string }) => digest)).toEqual(
       here.layers.map(({ digest }) => digest),
     );
+    const [bill] = pushed.referrers;
+    expect(bill?.artifactType).toBe("application/vnd.cyclonedx+json");
+    const list = `${proxy.host}/web-image:${pushed.digest.replace(":", "-")}`;
+    const listed = await run("skopeo", ["inspect", "--raw", "--tls-verify=false", `docker://${list}`]);
+    expect(JSON.parse(listed.stdout).manifests).toEqual([expect.objectContaining({ ...bill })]);
     const text = await world.ok(["build", "app.ts", "--registry", proxy.host, "--push"], {
       cwd: app("built"),
       env: env(),

@@ -145,8 +145,11 @@ export class Repository {
     }
   }
 
-  /** Stores a manifest under a tag or its digest. Everything that it names has to be there already. */
-  async putManifest(reference: string, bytes: Buffer, mediaType: string): Promise<void> {
+  /**
+   * Stores a manifest under a tag or its digest. Everything that it names has to be there already, but the subject. Gives the
+   * digest of the subject that the registry has taken note of; a registry without the referrers API takes none.
+   */
+  async putManifest(reference: string, bytes: Buffer, mediaType: string): Promise<string | undefined> {
     const about = this.purpose("pushed", reference);
     const request = {
       method: "PUT" as const,
@@ -161,6 +164,8 @@ export class Repository {
     const said = answer.headers["docker-content-digest"];
     const digest = digestOf(bytes);
     if (isDigest(said) && said !== digest) throw damagedError(`${digest} was sent, and ${said} was stored`, about);
+    const subject = answer.headers["oci-subject"];
+    return isDigest(subject) ? subject : undefined;
   }
 
   close(): Promise<void> {
