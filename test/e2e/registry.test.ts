@@ -6,6 +6,7 @@ import { startRegistry, type TestRegistry } from "../image/registry.ts";
 import { run } from "../image/support.ts";
 import { type DockerRegistry, HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { forwardProxy } from "../support/forward-proxy.ts";
 import { get, World } from "./harness.ts";
 
 /** What `-o json` of a deploy has of its image. */
@@ -173,6 +174,30 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
     expect(JSON.parse(refused.stdout).error).toMatchObject({ code: "REGISTRY_REFUSED" });
     const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "web"]);
     expect((await get(`${endpoint}/`)).body).not.toContain("never");
+  });
+
+  it("go through the proxy that the environment names, whose password nobody sees", async () => {
+    const through = await forwardProxy({ "registry.test:80": registry.port }, { user: "ann:open sesame" });
+    const push = (user: string, more: string[] = []) =>
+      world.run(["build", "app.ts", "--registry", "http://registry.test/far", "--push", "-o", "json", ...more], {
+        cwd: app("built"),
+        env: env({ HTTP_PROXY: `http://${user}@127.0.0.1:${through.port}`, NO_PROXY: "127.0.0.1" }),
+      });
+    try {
+      const pushed = await push("ann:open%20sesame");
+      expect([pushed.code, pushed.stderr]).toEqual([0, expect.not.stringContaining("sesame")]);
+      expect(through.seen.length).toBeGreaterThan(0);
+      const { reference, digest } = JSON.parse(pushed.stdout);
+      const name = `docker://${reference.replace("registry.test", registry.host)}`;
+      const { stdout } = await run("skopeo", ["inspect", "--tls-verify=false", name]);
+      expect(JSON.parse(stdout).Digest).toBe(digest);
+      const refused = await push("ann:closed%20sesame", ["--verbose"]);
+      expect(refused.code).toBe(3);
+      expect(JSON.parse(refused.stdout).error.code).toBe("PROXY_REFUSED");
+      expect(refused.stdout + refused.stderr).not.toMatch(/sesame|YW5u/);
+    } finally {
+      await through.close();
+    }
   });
 
   it("need a password where the registry does, which docker login keeps", async () => {

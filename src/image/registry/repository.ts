@@ -46,7 +46,7 @@ export class Repository {
     const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
     const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
     const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
-    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, signal, wait });
+    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, env, signal, wait });
   }
 
   /** The address of a part of the API: `manifests/latest`. */
