@@ -180,6 +180,8 @@ export async function* resolvedOf({
 export interface PushedImage {
   platform: Platform;
   image: AppImage;
+  /** Its bill of materials there; absent when the registry takes none. */
+  referrer: Descriptor | undefined;
   composed: ComposedImage;
 }
 
@@ -201,8 +203,8 @@ export async function* pushAll(
       layout,
       trace,
     });
-    const image = yield* pushComposed(registry, composed, started, { layout, trace });
-    pushed.push({ platform, image, composed });
+    const { image, referrer } = yield* pushComposed(registry, composed, started, { layout, trace });
+    pushed.push({ platform, image, referrer, composed });
   }
   if (pushed.length > 1) {
     const index = await writeIndex(pushed, layout);
@@ -277,14 +279,14 @@ export async function* composeImage(
 
 /**
  * Brings what {@link composeImage} gave to a registry, on its base when it has one: the environment image first, for others to
- * stand on. Gives the app image as it is there.
+ * stand on. Gives the app image as it is there, and its bill of materials.
  */
 export async function* pushComposed(
   registry: ImageRegistry,
-  { image, plan, unnamed, there }: ComposedImage,
+  { image, plan, unnamed, there, bill }: ComposedImage,
   { app, layer, context, progress }: StartedImage,
   { layout, trace }: { layout: OciLayout; trace: Trace },
-): AsyncGenerator<DeployEvent, AppImage> {
+): AsyncGenerator<DeployEvent, Pick<PushedImage, "image" | "referrer">> {
   const { signal } = context;
   const message = `pushing the image to ${registry.text}`;
   const report = (done: number, total: number) =>
@@ -300,10 +302,16 @@ export async function* pushComposed(
       plan.baseImage === undefined || !environment
         ? image
         : await buildAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
-    await registry.push(image.reference, pushed.descriptor, layout, report);
-    return { ...pushed, reference: image.reference };
+    const about = await registry.push(image.reference, pushed.descriptor, layout, report, bill);
+    return { image: { ...pushed, reference: image.reference }, about };
   };
-  return yield* progress.during(trace.time("push what the registry lacks", push));
+  const pushed = yield* progress.during(trace.time("push what the registry lacks", push));
+  const { about } = pushed;
+  if (about && "refused" in about) {
+    const message = `${registry.text} does not take the bill of materials beside the image: ${about.refused.message}`;
+    yield { type: "warning", message };
+  }
+  return { image: pushed.image, referrer: about && "descriptor" in about ? about.descriptor : undefined };
 }
 
 /** The environment image, when the registry has it, or this machine has all of it and can push it. */

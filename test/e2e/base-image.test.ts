@@ -19,6 +19,7 @@ interface Built {
   reference: string;
   digest: string;
   layers: { digest: string; role?: string }[];
+  referrers: { digest: string }[];
 }
 
 describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoci"))("a base image", () => {
@@ -147,7 +148,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     expect(again).toContain("found. Skip building.");
     expect(proxy.seen.splice(0).filter(({ method }) => method !== "HEAD")).toEqual([]);
     await world.ok(arguments_, options(app("two"), `${elsewhere.host}/bases/node:1`));
-    expect(proxy.seen.splice(0).filter(({ method }) => /PATCH|PUT/.test(method))).toHaveLength(3);
+    expect(proxy.seen.splice(0).filter(({ method }) => /PATCH|PUT/.test(method))).toHaveLength(5);
   });
 
   it("is mounted where it is in the same registry", async () => {
@@ -156,6 +157,10 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     const mounts = proxy.seen.filter(({ path, status }) => path.includes("mount=") && status === 201);
     expect(mounts.map(({ path }) => new URL(path, "http://x").searchParams.get("from"))).toEqual(["bases/node"]);
     expect(built.layers.map(({ role }) => role)).toEqual([undefined, "packages", "app"]);
+    // What stands beside it is about the image on its base, not about the one on this machine.
+    const bill = `docker://${built.reference.replace(/:[^:]*$/, "")}@${built.referrers[0]?.digest}`;
+    const { stdout } = await run("skopeo", ["inspect", "--raw", "--tls-verify=false", bill]);
+    expect(JSON.parse(stdout).subject.digest).toBe(built.digest);
     expect(await baseOf(built.reference)).toBe("first for linux");
   });
 
