@@ -73,7 +73,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     const platforms = pushedPlatforms(started, hostPlatform());
     const images: PlatformImage[] = [];
     if (options.push && registry) {
-      images.push(...(yield* pushAll(registry, started, resolved, platforms, options)));
+      images.push(...(yield* pushAll(registry, started, resolved, platforms, options)).images);
     } else {
       const find = (plan: EnvironmentPlan) => onThisMachine(plan, layout);
       for (const platform of platforms) {

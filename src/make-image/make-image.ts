@@ -24,7 +24,14 @@ import {
 import { writeIndex } from "../image/image-index.ts";
 import type { Layer } from "../image/layer.ts";
 import { OciLayout } from "../image/layout.ts";
-import { type Descriptor, type ImageConfig, jsonBytes, type Manifest, type Platform } from "../image/oci.ts";
+import {
+  type Descriptor,
+  type ImageConfig,
+  jsonBytes,
+  LAYER_ROLE,
+  type Manifest,
+  type Platform,
+} from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
 import { type BaseImage, onBase } from "../image/registry/base-image.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
@@ -145,12 +152,17 @@ export async function* makeImage(
     const own = platformOf(options.platform, started, options.needsBase);
     const resolved = yield* resolvedOf(started);
     const pushed = registry && (yield* pushAll(registry, started, resolved, pushedPlatforms(started, own), options));
-    const there = pushed?.find(({ platform }) => samePlatform(platform, own))?.composed;
+    if (pushed) {
+      const { reference, digest } = pushed;
+      yield { type: "pushed", app: started.app.spec.name, reference, digest };
+    }
+    const there = pushed?.images.find(({ platform }) => samePlatform(platform, own));
     const place = { text: options.registry, find: onPlatform(layout, options), layout, trace };
-    const composed = there ?? (yield* composeImage(started, planFor(resolved, own), place));
+    const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
     const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
-    const based = base && (yield* progress.during(trace.time("put the image on its base", putOn)));
-    const image = based?.image ?? composed.image;
+    // What was pushed stands on its base already, and is what others see under its name.
+    const based = base && !there ? yield* progress.during(trace.time("put the image on its base", putOn)) : undefined;
+    const image = based?.image ?? (base && there ? there.image : composed.image);
     const bring = async (blob: Descriptor) => {
       if (base && based?.ofBase.has(blob.digest)) await fetchBlob(base.repository, blob, layout);
       else await registry?.fetch(blob, image.reference, layout);
@@ -158,8 +170,8 @@ export async function* makeImage(
     const send = () => upload(image, there ? undefined : composed.unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
     await composed.bill;
-    const text = there && registry ? registry.text : options.registry;
-    return { reference: `${text}/${image.reference}`, digest: image.digest };
+    const isPushed = registry && image.digest === there?.image.digest;
+    return { reference: `${isPushed ? registry.text : options.registry}/${image.reference}`, digest: image.digest };
   } finally {
     await registry?.close();
     await base?.close();
@@ -185,6 +197,13 @@ export interface PushedImage {
   composed: ComposedImage;
 }
 
+/** What a registry has of an app: an image, or an index over several. */
+export interface Pushed {
+  images: PushedImage[];
+  reference: string;
+  digest: string;
+}
+
 /** Makes the image for each of `platforms` and brings it to the registry; several get an index over them. */
 export async function* pushAll(
   registry: ImageRegistry,
@@ -192,7 +211,7 @@ export async function* pushAll(
   resolved: ResolvedEnvironment,
   platforms: readonly Platform[],
   { cacheDir, trace }: Pick<StartImageOptions, "cacheDir" | "trace">,
-): AsyncGenerator<DeployEvent, PushedImage[]> {
+): AsyncGenerator<DeployEvent, Pushed> {
   const layout = imageCache(cacheDir);
   const find = (plan: EnvironmentPlan) => inRegistry(registry, plan, layout);
   const pushed: PushedImage[] = [];
@@ -206,15 +225,21 @@ export async function* pushAll(
     const { image, referrer } = yield* pushComposed(registry, composed, started, { layout, trace });
     pushed.push({ platform, image, referrer, composed });
   }
-  if (pushed.length > 1) {
-    const index = await writeIndex(pushed, layout);
-    const push = () => registry.pushIndex(index.reference, index.descriptor, layout);
-    yield* started.progress.during(trace.time("push the index of the platforms", push));
+  const [only] = pushed;
+  if (only && pushed.length === 1) {
+    const { reference, digest } = only.image;
+    return { images: pushed, reference: `${registry.text}/${reference}`, digest };
   }
-  return pushed;
+  const { reference, descriptor } = await writeIndex(pushed, layout);
+  const push = () => registry.pushIndex(reference, descriptor, layout);
+  yield* started.progress.during(trace.time("push the index of the platforms", push));
+  return { images: pushed, reference: `${registry.text}/${reference}`, digest: descriptor.digest };
 }
 
-/** The app image as a container needs it, and the digests of the layers that are still where the base is. */
+/**
+ * The app image as a container needs it, and the digests of the layers that are still where the base is. The base is asked for
+ * once for each environment image: until that changes, what its tag names elsewhere changes nothing here.
+ */
 async function onItsBase(
   { environment, plan }: ComposedImage,
   base: BaseImage,
@@ -222,10 +247,14 @@ async function onItsBase(
   layout: OciLayout,
 ): Promise<{ image: AppImage; ofBase: Set<string> }> {
   const { signal } = context;
-  const fetched = await base.fetch(layout, plan.platform);
-  const based = await onBase(environment, fetched, plan.reference, layout);
-  const image = await buildAppImage({ environment: based, layer: await layer, config: runConfig(app), layout, signal });
-  return { image, ofBase: new Set(fetched.manifest.layers.map(({ digest }) => digest)) };
+  const name = `based/${plan.reference}`;
+  const known = app.image.force ? undefined : await loadEnvironment(layout, name);
+  const based = known ?? (await onBase(environment, await base.fetch(layout, plan.platform), name, layout));
+  if (!known) await layout.tag(name, based.descriptor);
+  const upper = { environment: { ...based, reference: plan.reference }, layer: await layer };
+  const image = await buildAppImage({ ...upper, config: runConfig(app), layout, signal });
+  const ofBase = based.manifest.layers.filter(({ annotations }) => annotations?.[LAYER_ROLE] === undefined);
+  return { image, ofBase: new Set(ofBase.map(({ digest }) => digest)) };
 }
 
 /** Where {@link composeImage} looks for the environment image. */

@@ -129,13 +129,22 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
 
   it("is put below what a deploy pushes, copied from another registry; the platform's processes do without", async () => {
     const arguments_ = ["deploy", "apps", "app.ts"];
-    const { image, endpoint } = await world.json<{ image: string; endpoint: string }>(
-      arguments_,
-      options(app("one"), `${elsewhere.host}/bases/node:1`),
-    );
+    const { image, digest, endpoint, pushed } = await world.json<{
+      image: string;
+      digest: string;
+      endpoint: string;
+      pushed: { reference: string; digest: string };
+    }>(arguments_, options(app("one"), `${elsewhere.host}/bases/node:1`));
     expect((await get(`${endpoint}/`)).body).toBe("one 1.0.0 own no base");
-    expect(await baseOf(image)).toBe("first for linux");
-    const { stdout } = await run("skopeo", ["inspect", "--config", "--tls-verify=false", `docker://${image}`]);
+    // The platform's copy is another image than that in the registry, and so does not have its name.
+    expect(pushed.reference).toMatch(new RegExp(`^${proxy.host}/team/web-image:`));
+    expect(image).toMatch(new RegExp(`^localhost:${world.port}/web-image:`));
+    expect(digest).not.toBe(pushed.digest);
+    expect(await baseOf(pushed.reference)).toBe("first for linux");
+    const found = await run("skopeo", ["inspect", "--tls-verify=false", `docker://${pushed.reference}`]);
+    expect(JSON.parse(found.stdout).Digest).toBe(pushed.digest);
+    const inspect = ["inspect", "--config", "--tls-verify=false", `docker://${pushed.reference}`];
+    const { stdout } = await run("skopeo", inspect);
     expect(JSON.parse(stdout).config).toEqual({
       Env: ["OF_BASE=yes", "OWN=own", "PATH=/nodejs/bin:/usr/bin:/bin"],
       Entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"],

@@ -36,7 +36,7 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     await dockerd?.stop();
   });
 
-  async function putBase(): Promise<string> {
+  async function putBase(tag = "1", text = "the base"): Promise<string> {
     const layout = new OciLayout(world.folder("bases"));
     const layer = await writeBaseLayer(layout);
     const { descriptor } = await writeImage(
@@ -46,14 +46,14 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
         ...goPlatform(hostPlatform()),
         config: { Env: ["PATH=/bin", "OF_BASE=yes"], WorkingDir: "/" },
         rootfs: { type: "layers", diff_ids: [layer.diffId] },
-        history: [{ created: EPOCH, created_by: "the base" }],
+        history: [{ created: EPOCH, created_by: text }],
       },
       [layer.descriptor],
     );
     const repository = repositoryAt(registry.host, { repository: "bases/node" });
-    await pushImage({ repository, layout, image: descriptor, tag: "1" });
+    await pushImage({ repository, layout, image: descriptor, tag });
     await repository.close();
-    return `${registry.host}/bases/node:1`;
+    return `${registry.host}/bases/node:${tag}`;
   }
 
   const options = (text: string, more: Record<string, string> = {}) => ({
@@ -85,6 +85,39 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(again).toContain("found. Skip building.");
     expect((await get(`${endpoint}/`)).body).toBe("two 1.0.0 yes false");
     expect((await world.run(["delete", "app", "web", "--yes"], options("two"))).code).toBe(0);
+  });
+
+  it("keeps the base that it has when that one's tag moves, or its registry is away", async () => {
+    const moving = `${registry.host}/bases/node:moving`;
+    await putBase("moving", "first");
+    const set = options("kept", { APPCTL_BASE_IMAGE: moving });
+    const { digest } = await world.json<{ digest: string }>(deploy, set);
+    await putBase("moving", "second");
+    const again = await world.json<{ digest: string; unchanged: boolean }>(deploy, set);
+    expect(again).toMatchObject({ digest, unchanged: true });
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
+  });
+
+  it("runs the very image that its registry got", async () => {
+    const set = options("same", { APPCTL_BASE_IMAGE: base, APPCTL_REGISTRY: `http://${registry.host}/apps` });
+    const { image, digest, pushed } = await world.json<{ image: string; digest: string; pushed: object }>(deploy, set);
+    expect(pushed).toEqual({ reference: image, digest });
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
+  });
+
+  it("makes no secret when it is refused for its base", async () => {
+    const cwd = world.folder("secretive", {
+      "app.ts": `import { App, Secret } from "appctl";
+        export default new App({ name: "web", secrets: [new Secret({ key: "NEW_ONE", envVar: "NEW_ONE" })],
+          frameworkApp: { fetch: () => new Response("") } });`,
+    });
+    const env = { ...dockerd.env, APPCTL_RUNTIME: "docker", APPCTL_BASE_IMAGE: "scratch" };
+    const refused = await world.run([...deploy, "--secret", "NEW_ONE=env:GIVEN"], {
+      cwd,
+      env: { ...env, GIVEN: "value" },
+    });
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("has no base with Node in it")]);
+    expect((await world.run(["get", "secret", "NEW_ONE"], { cwd, env })).code).toBe(4);
   });
 
   const withCommands = (folder: string, commands: string[], more: Record<string, string> = {}) => ({

@@ -141,14 +141,14 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     });
 
     it("go to the registry from a deploy, and the platform runs its own", async () => {
-      const deployed = await world.json<{ image: string; digest: string; endpoint: string }>(
+      const deployed = await world.json<{ image: string; digest: string; endpoint: string; pushed: object }>(
         ["deploy", "apps", "app.ts"],
         options("live", BOTH),
       );
       expect((await get(`${deployed.endpoint}/`)).body).toBe(`live for ${process.arch}`);
-      const own = (await push("live", BOTH)).platforms?.find(
-        ({ platform }) => platform === platformName(hostPlatform()),
-      );
+      const index = await push("live", BOTH);
+      expect(deployed.pushed).toEqual({ reference: index.reference, digest: index.digest });
+      const own = index.platforms?.find(({ platform }) => platform === platformName(hostPlatform()));
       expect([deployed.image, deployed.digest]).toEqual([own?.reference, own?.digest]);
       // One that is meant for other machines alone runs here all the same: as a process, which needs none of that.
       const elsewhere = platformName(hostPlatform()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";
