@@ -15,7 +15,7 @@ import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
-import { requireBase } from "./make-image/base-of.ts";
+import { refusePrograms, requireBase } from "./make-image/base-of.ts";
 import {
   installedPackages,
   makeImage,
@@ -99,7 +99,10 @@ async function* deployAll(
     for (const message of warnings) yield { type: "warning", message };
     await createMissing(missingSecrets, app, options);
   }
-  for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options.baseImage);
+  for (const [app, { needsBase }] of checks) {
+    if (needsBase) requireBase(app, options.baseImage);
+    else refusePrograms(app);
+  }
   for (const [app, { registry, needsBase, platform }] of checks) {
     const image = images.get(app) as StartedImage;
     yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase, platform }, options);

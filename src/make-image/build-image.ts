@@ -63,7 +63,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
   const { trace } = options;
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
   const app = selectApp(loaded, options.name, "build");
-  const registry = registryOf(app, options.pushTo, options);
+  const registry = registryOf(app, options.pushTo, options, (step) => started.progress.push(step));
   if (options.push && !registry) throw noRegistryError(app);
   const started = startImage(app, loaded, options);
   const layout = imageCache(options.cacheDir);

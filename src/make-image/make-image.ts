@@ -26,13 +26,13 @@ import type { Layer } from "../image/layer.ts";
 import { OciLayout } from "../image/layout.ts";
 import { type Descriptor, type ImageConfig, jsonBytes, type Manifest, type Platform } from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
-import { BaseImage, onBase } from "../image/registry/base-image.ts";
+import { type BaseImage, onBase } from "../image/registry/base-image.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
 import { ImageRegistry } from "../image/registry/image-registry.ts";
 import { fetchBlob } from "../image/registry/pull-image.ts";
 import { unpackPackages } from "../image/unpack.ts";
 import { appFiles, copiedFiles, runConfig } from "./app-files.ts";
-import { baseOf } from "./base-of.ts";
+import { baseImageOf, baseOf, refuseProgramsOnNothing } from "./base-of.ts";
 import { platformOf, pushedPlatforms, samePlatform, writtenPlatforms } from "./platforms.ts";
 import { ProgressQueue } from "./progress-queue.ts";
 import { upload } from "./upload.ts";
@@ -94,13 +94,14 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const { name, env, entrypoint, force, requirements: written } = app.image;
+  const { name, env, entrypoint, force, programs, requirements: written } = app.image;
   const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
   const baseImage = baseOf(app, options.baseImage);
   if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
+  if (baseImage === undefined) refuseProgramsOnNothing(app);
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
-    const wanted = { name, packages, requirements, env, entrypoint, baseImage, copy: await copied };
+    const wanted = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
     return resolveEnvironment(wanted, { ...context, refresh: force });
   };
   const resolved = trace.time("resolve the image's packages", resolvePackages);
@@ -117,11 +118,12 @@ export function registryOf(
   app: LoadedApp,
   { flag, fallback }: RegistryChoice,
   options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
+  report?: (step: BuildProgress) => void,
 ): ImageRegistry | undefined {
   const text = flag ?? app.image.registry ?? fallback;
   return text === undefined
     ? undefined
-    : new ImageRegistry(text, options.env, options.signal, baseOf(app, options.baseImage));
+    : new ImageRegistry(text, options.env, options.signal, baseImageOf(app, options, report));
 }
 
 /**
@@ -137,9 +139,8 @@ export async function* makeImage(
   const { trace } = options;
   const layout = imageCache(options.cacheDir);
   const report = (step: BuildProgress) => progress.push(step);
-  const registry = registryOf(started.app, options.pushTo, options);
-  const written = options.needsBase ? baseOf(started.app, options.baseImage) : undefined;
-  const base = written === undefined ? undefined : new BaseImage(written, options.env, options.signal);
+  const registry = registryOf(started.app, options.pushTo, options, report);
+  const base = options.needsBase ? baseImageOf(started.app, options, report) : undefined;
   try {
     const own = platformOf(options.platform, started, options.needsBase);
     const resolved = yield* resolvedOf(started);

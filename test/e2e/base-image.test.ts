@@ -115,6 +115,18 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     return readFile(join(dir, "bundle/rootfs/etc/base"), "utf8");
   }
 
+  it("with commands to run on it is refused where apps run as processes, before an engine is asked", async () => {
+    const cwd = world.folder("commands", {
+      "app.ts": `import { App, ImageSpec } from "appctl";
+        export default new App({ name: "runs", frameworkApp: { fetch: () => new Response("") },
+          containerImage: new ImageSpec({ builder: "docker", baseImage: "node:24-slim", aptPackages: ["curl"] }) });`,
+    });
+    const env = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
+    const { code, stderr } = await world.run(["deploy", "apps", "app.ts", "runs"], { cwd, env });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("runs apps as processes of this machine")]);
+    expect(stderr).toContain("appctl platform start --runtime docker");
+  });
+
   it("is put below what a deploy pushes, copied from another registry; the platform's processes do without", async () => {
     const arguments_ = ["deploy", "apps", "app.ts"];
     const { image, endpoint } = await world.json<{ image: string; endpoint: string }>(

@@ -86,4 +86,67 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect((await get(`${endpoint}/`)).body).toBe("two 1.0.0 yes false");
     expect((await world.run(["delete", "app", "web", "--yes"], options("two"))).code).toBe(0);
   });
+
+  const withCommands = (folder: string, commands: string[], more: Record<string, string> = {}) => ({
+    cwd: world.folder(folder, {
+      "app.ts": `import { readFileSync } from "node:fs";
+        import { App, ImageSpec } from "appctl";
+        export default new App({ name: "built", requiresAuth: false,
+          containerImage: new ImageSpec({ builder: "docker", baseImage: ${JSON.stringify(base)},
+            commands: ${JSON.stringify(commands)} }),
+          frameworkApp: { fetch: () => new Response("${folder} " + readFileSync("/made", "utf8")) } });`,
+    }),
+    env: { ...dockerd.env, npm_config_registry: npm.url, APPCTL_RUNTIME: "docker", ...more },
+  });
+  const built = ["deploy", "apps", "app.ts", "built"];
+
+  it("runs the image's commands with the engine, quoted as they are written, and only once", async () => {
+    const commands = [`x='a "b" \\ $HOME'; echo "$x" > /made`, "echo line\necho 'second $x' >> /made"];
+    const { endpoint } = await world.json<{ endpoint: string }>(built, withCommands("first", commands));
+    expect((await get(`${endpoint}/`)).body).toBe('first a "b" \\ $HOME\nsecond $x\n');
+    const again = await world.run(built, withCommands("later", commands));
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("found. Skip building.")]);
+    expect(`${again.stdout}${again.stderr}`).not.toContain("Step ");
+    expect((await get(`${endpoint}/`)).body).toContain("later a ");
+    expect((await world.run(["delete", "app", "built", "--yes"], withCommands("later", commands))).code).toBe(0);
+  });
+
+  it("says which command failed, with its last lines and exit code, and what the Dockerfile was", async () => {
+    const { code, stderr } = await world.run(built, withCommands("fails", ["echo about to fail; exit 23"]));
+    expect(code).toBe(7);
+    expect(stderr).toContain("a command ended with exit code 23");
+    expect(stderr).toMatch(/^ *about to fail$/m);
+    expect(stderr).toContain(`FROM ${base}`);
+  });
+
+  it("pushes what the commands made to a registry, as layers of the image", async () => {
+    const set = withCommands("pushed", ["echo pushed > /made"]);
+    const args = ["build", "app.ts", "built", "--push", "--registry", `http://${registry.host}/apps`, "-o", "json"];
+    const { code, stdout, stderr } = await world.run(args, set);
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    const { layers } = JSON.parse(stdout) as { layers: { digest: string; role?: string }[] };
+    // The base's layer, that of the command, and the app's.
+    expect(layers.map(({ role }) => role)).toEqual([undefined, undefined, "app"]);
+  });
+
+  it("refuses commands without a base", async () => {
+    const bare = withCommands("bare", ["echo x > /made"]);
+    const { code, stderr } = await world.run(["build", "app.ts", "none"], {
+      env: { ...bare.env, APPCTL_BASE_IMAGE: "scratch" },
+      cwd: world.folder("baseless", {
+        "app.ts": `import { App, ImageSpec } from "appctl";
+          export default new App({ name: "none", frameworkApp: { fetch: () => new Response("") },
+            containerImage: new ImageSpec({ builder: "docker", commands: ["true"] }) });`,
+      }),
+    });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("run on a base image")]);
+  });
+
+  it("says which sockets it tried when no engine answers", async () => {
+    const gone = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
+    const { code, stderr } = await world.run(built, withCommands("gone", ["echo other > /made"], gone));
+    expect(code).toBe(6);
+    expect(stderr).toContain("/nowhere/docker.sock");
+    expect(stderr).toContain("DOCKER_HOST=");
+  });
 });

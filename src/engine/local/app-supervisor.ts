@@ -57,6 +57,8 @@ export class AppSupervisor {
       this.#runs.set(revision.name, run);
     }
     this.#reconcile();
+    // Also what a platform before this one has left.
+    this.#releaseImages();
   }
 
   /** The revision that gets the traffic; null before the first was ready and while the app is stopped. */
@@ -150,7 +152,22 @@ export class AppSupervisor {
     run
       .stop()
       .catch((error) => this.#context.log(`replica ${run.replica} could not be ended: ${messageOf(error)}`))
-      .finally(() => this.#leaving.delete(run));
+      .finally(() => {
+        this.#leaving.delete(run);
+        this.#releaseImages();
+      });
+  }
+
+  /** Lets go of the images of revisions that neither run nor are ending. A stopped app keeps what it has for its next start. */
+  #releaseImages(): void {
+    const { runtime, log } = this.#context;
+    const needed = () => {
+      if (!this.#wanted || this.#wanted.revisions.length === 0) return undefined;
+      return new Set([...this.#runs.values(), ...this.#leaving].map(({ revision }) => revision.digest));
+    };
+    runtime.retain?.(this.ref, needed).catch((error) => {
+      log(`images that ${this.ref.name} needs no more could not be removed: ${messageOf(error)}`);
+    });
   }
 
   #publish(): void {

@@ -88,6 +88,11 @@ export interface Runtime {
   prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content>;
   /** Starts a replica. Rejects with a {@link StartFailure} when it cannot. */
   start(request: StartRequest): Promise<RunningReplica>;
+  /**
+   * Removes the images of an app that were made ready and that nothing needs any more, where they lie outside of the
+   * platform. `needed` gives the digests that are needed at the moment of the call; undefined: all of them.
+   */
+  retain?(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void>;
   /** Removes what the runtime keeps for an app that is being deleted; its replicas have ended by then. */
   forget(ref: AppRef): Promise<void>;
   /** Lets go of what the runtime itself holds; every replica has ended by then. */

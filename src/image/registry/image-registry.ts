@@ -10,7 +10,7 @@ import {
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, LAYER_ROLE, parseReference } from "../oci.ts";
 import type { Referrer } from "../referrer.ts";
-import { BaseImage, onBase } from "./base-image.ts";
+import { type BaseImage, onBase } from "./base-image.ts";
 import { type FetchedImage, fetchBlob, fetchImage } from "./pull-image.ts";
 import { pushImage } from "./push-image.ts";
 import { findOrPushReferrer, type PushedReferrer, pushReferrer } from "./push-referrer.ts";
@@ -33,16 +33,16 @@ export class ImageRegistry {
   readonly #repositories = new Map<string, Repository>();
 
   /**
-   * `text` is as `parseRegistryAddress` takes it; throws INVALID_REGISTRY. `env` tells where credentials are. `baseImage` is
-   * the name of the image that is put below what is pushed.
+   * `text` is as `parseRegistryAddress` takes it; throws INVALID_REGISTRY. `env` tells where credentials are. `base` is
+   * the image that is put below what is pushed; it is closed with this.
    */
-  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, baseImage?: string) {
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, base?: BaseImage) {
     const address = parseRegistryAddress(text);
     if (!address) throw usageError(`the registry "${text}" ${REGISTRY_ADDRESS_RULE}`, { code: "INVALID_REGISTRY" });
     this.#address = address;
     this.#env = env;
     this.#signal = signal;
-    this.#base = baseImage === undefined ? undefined : new BaseImage(baseImage, env, signal);
+    this.#base = base;
   }
 
   /** What stands before `/<name>:<tag>`. */

@@ -3,6 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
+import { EngineApi, EngineApiError } from "../../../core/engine-api.ts";
+import { engineSockets } from "../../../core/engine-socket.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
 import { imageUnreadable } from "../../causes.ts";
 import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
@@ -23,8 +25,6 @@ import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
 import { imageNotLoaded, noBaseImage, noEngine, notStarted } from "./docker-failures.ts";
 import { DockerReplica } from "./docker-replica.ts";
-import { EngineApi, EngineApiError } from "./engine-api.ts";
-import { engineSockets } from "./engine-socket.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
@@ -173,6 +173,10 @@ class DockerRuntime implements Runtime {
       if (error instanceof StartFailure) throw error;
       throw new StartFailure(notStarted(spec, error), { cause: error });
     }
+  }
+
+  async retain(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void> {
+    await this.#images.retain(ref, needed);
   }
 
   async forget(ref: AppRef): Promise<void> {

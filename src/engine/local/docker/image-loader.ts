@@ -1,6 +1,6 @@
 /** Brings the images of revisions into the engine, from the platform's own store: no registry is asked. */
 import type { AppRef } from "../../../contract/types.ts";
-import { type EngineApi, EngineApiError } from "./engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 
 /** An image to load. See `image/docker-archive.ts`, which makes it. */
 export interface ImageToLoad {
@@ -24,6 +24,8 @@ export class ImageLoader {
   readonly #api: EngineApi;
   readonly #prefix: string;
   readonly #loading = new Map<string, Promise<void>>();
+  /** Images whose removal is under way: who wants one of them again waits, and loads it anew. */
+  readonly #removing = new Map<string, Promise<void>>();
   /** Layers of images that the engine has: each a whole stack, lowest first. */
   #stacks: Promise<string[][]> | undefined;
 
@@ -41,6 +43,7 @@ export class ImageLoader {
 
   /** Makes sure that the engine has the image. Two who ask at once load it once. */
   async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<void> {
+    await this.#removing.get(reference)?.catch(() => {}); // told to whoever removes it
     if (await this.#layersOf(reference)) return;
     const under = this.#loading.get(reference);
     if (under) return under;
@@ -49,15 +52,41 @@ export class ImageLoader {
     return loading;
   }
 
+  /**
+   * Removes the images of an app that nothing needs any more: `needed` gives the digests that are needed when it is called,
+   * undefined for all. The engine keeps the layers that another image has.
+   */
+  async retain(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void> {
+    if (needed() === undefined) return;
+    for (const tag of await this.#tagsOf(ref)) {
+      // Asked anew before each: a revision that is wanted meanwhile finds its image, or waits for the end of its removal.
+      const kept = needed();
+      if (kept === undefined) return;
+      if ([...kept].some((digest) => this.referenceOf(ref, digest) === tag)) continue;
+      const removing = this.#removing.get(tag) ?? this.#remove(tag).finally(() => this.#removing.delete(tag));
+      this.#removing.set(tag, removing);
+      await removing;
+    }
+  }
+
   /** Removes every image of an app. One that a container still uses stays. */
   async forget(ref: AppRef): Promise<void> {
-    const repository = this.#repositoryOf(ref);
-    const tags = (await this.#tags()).filter((tag) => tag.startsWith(`${repository}:`));
-    for (const tag of tags) {
-      await this.#api.json("DELETE", `/images/${tag}`).catch((error: unknown) => {
-        if (!(error instanceof EngineApiError && (error.status === 404 || error.status === 409))) throw error;
-      });
+    for (const tag of await this.#tagsOf(ref)) await this.#remove(tag);
+  }
+
+  /** Takes the tag away; the engine removes the image and its layers when nothing else has them. */
+  async #remove(tag: string): Promise<void> {
+    try {
+      await this.#api.json("DELETE", `/images/${tag}`);
+    } catch (error) {
+      if (!(error instanceof EngineApiError && (error.status === 404 || error.status === 409))) throw error;
     }
+    this.#stacks = undefined; // the layers that only it had are gone
+  }
+
+  async #tagsOf(ref: AppRef): Promise<string[]> {
+    const repository = this.#repositoryOf(ref);
+    return (await imageTags(this.#api)).filter((tag) => tag.startsWith(`${repository}:`));
   }
 
   async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<void> {
@@ -97,18 +126,29 @@ export class ImageLoader {
   }
 
   async #readStacks(): Promise<string[][]> {
-    const tags = (await this.#tags()).filter((tag) => tag.startsWith("localhost/appctl-"));
+    const tags = (await imageTags(this.#api)).filter((tag) => tag.startsWith("localhost/appctl-"));
     const stacks = await Promise.all(tags.slice(0, MOST_LOOKED_AT).map((tag) => this.#layersOf(tag)));
     return stacks.filter((stack) => stack !== undefined);
   }
 
-  async #tags(): Promise<string[]> {
-    const images = await this.#api.json<{ RepoTags?: string[] | null }[]>("GET", "/images/json");
-    return images.flatMap(({ RepoTags }) => RepoTags ?? []);
-  }
-
   #repositoryOf({ project, domain, name }: AppRef): string {
     return `${this.#prefix}/${project}/${domain}/${name}`;
+  }
+}
+
+/** How often a listing is tried that was taken while an image was being removed. */
+const LISTINGS = 20;
+
+/** References of all images of an engine. */
+export async function imageTags(api: EngineApi): Promise<string[]> {
+  for (let left = LISTINGS; ; left--) {
+    try {
+      const images = await api.json<{ RepoTags?: string[] | null }[]>("GET", "/images/json");
+      return images.flatMap(({ RepoTags }) => RepoTags ?? []);
+    } catch (error) {
+      // Podman lists images, then reads each: it fails as a whole when one is gone by then. The next listing has it no more.
+      if (left === 0 || !(error instanceof EngineApiError && /image not known/.test(error.message))) throw error;
+    }
   }
 }
 
