@@ -15,7 +15,7 @@ import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
-import { requireBase } from "./make-image/base-of.ts";
+import { refusePrograms, requireBase } from "./make-image/base-of.ts";
 import {
   installedPackages,
   makeImage,
@@ -23,6 +23,7 @@ import {
   type StartedImage,
   startImage,
 } from "./make-image/make-image.ts";
+import { platformOf } from "./make-image/platforms.ts";
 
 export { buildImage } from "./make-image/build-image.ts";
 
@@ -95,11 +96,15 @@ async function* deployAll(
   // Everything that can be wrong is looked for in all of them before anything is built or changed.
   const checks = new Map<LoadedApp, CheckResult>();
   for (const app of apps) checks.set(app, await check(app, options));
+  for (const [app, { needsBase, platform }] of checks) {
+    if (needsBase) requireBase(app, options.baseImage);
+    else refusePrograms(app);
+    platformOf(platform, images.get(app) as StartedImage, needsBase);
+  }
   for (const [app, { warnings, missingSecrets }] of checks) {
     for (const message of warnings) yield { type: "warning", message };
     await createMissing(missingSecrets, app, options);
   }
-  for (const [app, { needsBase }] of checks) if (needsBase) requireBase(app, options.baseImage);
   for (const [app, { registry, needsBase, platform }] of checks) {
     const image = images.get(app) as StartedImage;
     yield* deployOne(app, { root: loaded.bundle.root, image, registry, needsBase, platform }, options);

@@ -58,6 +58,7 @@ export function createProgram(io: Io): Command {
   addUpdate(group(program, "update", "change a secret"), io);
   addDelete(group(program, "delete", "delete an app, a secret, an API key"), io);
   addLifecycle(program, io);
+  addImages(program, io);
   addPlatform(group(program, "platform", "the local platform: start, stop, status, logs"), io);
   return program;
 }
@@ -181,6 +182,13 @@ function addBuild(program: Command, io: Io): void {
         (await import("./commands/build.ts")).build(io, file as string, name, flags),
       ),
     );
+}
+
+function addImages(program: Command, io: Io): void {
+  leaf(program, "images", [], DATA, {
+    summary: "list the images that the platform stores, and the revisions that run them",
+    examples: ["appctl images", "appctl images -o json"],
+  }).action(act<CommonFlags>(DATA, async (flags) => (await import("./commands/images.ts")).listImages(io, flags)));
 }
 
 function addGet(get: Command, io: Io): void {

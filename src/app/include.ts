@@ -67,7 +67,11 @@ export async function collectIncluded(
         hint: "Globs are relative to the file that has the App.",
       });
     }
-    const left = matched.filter((name) => !ignored(slashed(name)));
+    const left: string[] = [];
+    // What a link leads to is left out as well when only that is named.
+    for (const name of matched) {
+      if (!ignored(slashed(name)) && !ignored(slashed(await targetOf(base, name)))) left.push(name);
+    }
     if (matched.length > 0 && left.length === 0) {
       faults.push({
         path,
@@ -123,8 +127,8 @@ async function add(base: string, name: string, files: Map<string, IncludedFile>)
   try {
     const absolute = join(base, name);
     const real = await realpath(absolute);
-    if (real !== absolute && relative(base, real).split(sep)[0] === "..")
-      return `"${path}" links to a file outside of the app's directory`;
+    if (isOutside(name)) return `"${path}" is outside of the app's directory`;
+    if (isOutside(relative(base, real))) return `"${path}" links to a file outside of the app's directory`;
     const { mode } = await stat(real);
     files.set(path, { path, absolute, mode: mode & 0o100 ? 0o755 : 0o644 });
     return undefined;
@@ -132,6 +136,15 @@ async function add(base: string, name: string, files: Map<string, IncludedFile>)
     return `"${path}" cannot be read: ${messageOf(error)}`;
   }
 }
+
+/** The path of the file itself, relative to `base`; the link's own when it leads to nothing. */
+async function targetOf(base: string, name: string): Promise<string> {
+  const real = await realpath(join(base, name)).catch(() => join(base, name));
+  return relative(base, real);
+}
+
+/** True for a relative path that leads out. */
+const isOutside = (name: string) => name.split(sep)[0] === "..";
 
 function slashed(name: string): string {
   return name.split(sep).join("/");

@@ -17,7 +17,9 @@ export interface ImageOptions {
   /** As written: `"hono@4.13.19"`, or a name without a version. */
   packages: string[];
   env: Record<string, string>;
-  builder: "default";
+  builder: "default" | "docker";
+  /** What runs on the base while it is built. */
+  programs?: { aptPackages: string[]; commands: string[] };
   /** Path of the lock file that the packages come from, relative to the bundle's `root`. */
   requirements?: string;
   /** Globs of files that go into the environment image, relative to the bundle's `root`. */
@@ -76,8 +78,10 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   for (const key of Object.keys(options)) {
     if (key in SUPPORTED) continue;
     if (key in NEEDS_BUILDER) {
+      if (options["builder"] === "docker") continue;
       const message = "needs a builder that runs programs, and the default one runs none";
-      const hint = 'That is builder: "docker", which this version does not have yet. npm packages need no builder.';
+      const hint =
+        'That is builder: "docker", which needs a container engine and a baseImage. npm packages need no builder.';
       faults.push({ path: `${path}.${key}`, message, hint });
       continue;
     }
@@ -106,16 +110,21 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
       faults.push({ path: `${path}.name`, message });
     }
   }
-  if (builder !== undefined && builder !== "default") {
-    const known = builder === "remote" || builder === "docker";
+  if (builder !== undefined && builder !== "default" && builder !== "docker") {
+    const known = builder === "remote";
     const message = known
       ? `${JSON.stringify(builder)} is not supported by this version yet`
-      : `must be "default", not ${describeValue(builder)}`;
+      : `must be "default" or "docker", not ${describeValue(builder)}`;
     faults.push({
       path: `${path}.builder`,
       message,
       hint: 'Leave it out, or write "default": appctl builds by itself.',
     });
+  }
+  if (builder === "docker") {
+    image.builder = builder;
+    const programs = checkPrograms(options, path, faults);
+    if (programs.aptPackages.length + programs.commands.length > 0) image.programs = programs;
   }
   if (packages !== undefined) image.packages = checkPackages(packages, `${path}.packages`, faults);
   if (env !== undefined) image.env = checkEnvironment(env, `${path}.env`, faults);
@@ -124,7 +133,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     if (file !== undefined) image.requirements = file;
     if (Array.isArray(packages) && packages.length > 0) {
       const message = "cannot stand beside packages: the lock file says which packages there are";
-      faults.push({ path: `${path}.requirements`, message, hint: "npm install adds a package to it." });
+      faults.push({ path: `${path}.requirements`, message, hint: "Add the package to the project of the lock file." });
     }
   }
   if (copy !== undefined) image.copy = checkTexts(copy, `${path}.copy`, 'globs such as ["assets/**"]', faults);
@@ -208,23 +217,34 @@ function checkNodeVersion(raw: Raw, path: string, faults: Fault[]): string | und
   return raw;
 }
 
+/** A name as Debian policy has it, with an architecture and a version. */
+const APT_PACKAGE = /^[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[\w.+:~-]+)?$/;
+
+function checkPrograms({ aptPackages, commands }: { [key: string]: Raw }, path: string, faults: Fault[]) {
+  const apt =
+    aptPackages === undefined ? [] : checkTexts(aptPackages, `${path}.aptPackages`, 'names such as ["curl"]', faults);
+  for (const name of apt) {
+    if (APT_PACKAGE.test(name)) continue;
+    const message = `has ${JSON.stringify(name)}, which is not the name of a Debian package`;
+    faults.push({ path: `${path}.aptPackages`, message, hint: 'A version follows "=": "curl=7.88.1-10".' });
+  }
+  const run = commands === undefined ? [] : checkTexts(commands, `${path}.commands`, "shell commands", faults);
+  return { aptPackages: apt, commands: run };
+}
+
 function checkRequirements(raw: Raw, path: string, faults: Fault[]): string | undefined {
   const name = typeof raw === "string" ? posix.basename(raw) : "";
-  if (typeof raw === "string" && name === "package-lock.json" && !isAbsolute(raw)) return raw;
-  const known = LOCK_NAMES.some((lock) => lock === name);
-  if (known && isAbsolute(String(raw)))
-    faults.push({
-      path,
-      message: "must be relative to the file that has the App",
-      hint: "Other machines have no such path.",
-    });
-  else if (known)
-    faults.push({
-      path,
-      message: `${JSON.stringify(name)} is not supported by this version yet`,
-      hint: "npm install --package-lock-only writes a package-lock.json.",
-    });
-  else faults.push({ path, message: `must be the path of a package-lock.json, not ${describeValue(raw)}` });
+  if (typeof raw === "string" && LOCK_NAMES.some((lock) => lock === name)) {
+    if (!isAbsolute(raw)) return raw;
+    const message = "must be relative to the file that has the App";
+    faults.push({ path, message, hint: "Other machines have no such path." });
+  } else if (name === "bun.lockb") {
+    const message = "names a binary lock file, which only bun can read";
+    faults.push({ path, message, hint: "bun install --save-text-lockfile writes a bun.lock." });
+  } else {
+    const message = `must be the path of a ${LOCK_NAMES.join(", ").replace(/, ([^,]+)$/, " or $1")}, not ${describeValue(raw)}`;
+    faults.push({ path, message });
+  }
   return undefined;
 }
 

@@ -13,6 +13,7 @@ import type {
   DeploymentEvent,
   Descriptor,
   EventPage,
+  ImageInfo,
   ImageReference,
   LogLine,
   PlatformStatus,
@@ -101,6 +102,8 @@ export class Client {
   deleteApiKey = (name: string): Promise<unknown> => this.#json("deleteApiKey", { params: { name } });
 
   // Images
+  /** Every named image that the platform stores, in order of its name. */
+  listImages = async (): Promise<ImageInfo[]> => (await this.#json<{ images: ImageInfo[] }>("listImages")).images;
   missingBlobs = async (digests: string[], signal?: AbortSignal): Promise<string[]> =>
     (await this.#json<{ missing: string[] }>("missingBlobs", { json: { digests }, repeatable: true, signal })).missing;
   /** Uploads a blob from a file. The platform checks the digest. */

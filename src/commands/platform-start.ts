@@ -36,7 +36,7 @@ export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
 
 /** Nothing chooses containers by itself: apps would run otherwise on the day on which somebody installs an engine. */
 async function suggestContainers(io: Io): Promise<void> {
-  const { presentSocket } = await import("../engine/local/docker/engine-socket.ts");
+  const { presentSocket } = await import("../core/engine-socket.ts");
   const socket = presentSocket(io.env);
   if (socket === undefined) return;
   io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);

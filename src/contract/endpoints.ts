@@ -36,6 +36,7 @@ export const endpoints = {
   getApiKey: { method: "GET", path: "/api/v1/api-keys/{name}" },
   deleteApiKey: { method: "DELETE", path: "/api/v1/api-keys/{name}" },
 
+  listImages: { method: "GET", path: "/api/v1/images" },
   missingBlobs: { method: "POST", path: "/api/v1/images/missing" },
   putBlob: { method: "PUT", path: "/api/v1/images/blobs/{digest}" },
   getBlob: { method: "GET", path: "/api/v1/images/blobs/{digest}" },

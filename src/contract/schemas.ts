@@ -187,6 +187,25 @@ export const ApiKeyInfo = z.object({
 export const ApiKeyCreated = ApiKeyInfo.extend({ key: z.string(), storedAs: z.string().nullable() });
 export const ApiKeyList = z.object({ keys: z.array(ApiKeyInfo) });
 
+/** A named image of the platform's store. `size` counts the bytes of all its content, null when its manifest cannot be read. */
+export const ImageInfo = z.object({
+  repository: z.string(),
+  tag: z.string(),
+  digest: z.string(),
+  size: z.number().int().nullable(),
+  createdAt: time.nullable(),
+  revisions: z.array(
+    z.object({
+      project: z.string(),
+      domain: z.string(),
+      app: z.string(),
+      revision: z.string(),
+      active: z.boolean(),
+    }),
+  ),
+});
+export const ImageList = z.object({ images: z.array(ImageInfo) });
+
 export const DigestList = z.strictObject({ digests: z.array(digest).min(1).max(1000) });
 export const MissingBlobs = z.object({ missing: z.array(z.string()) });
 export const TagWrite = z.strictObject({ reference: z.string().min(3).max(512), digest });

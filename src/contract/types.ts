@@ -23,6 +23,7 @@ export type SecretInfo = z.infer<typeof schemas.SecretInfo>;
 export type ApiKeyCreate = z.infer<typeof schemas.ApiKeyCreate>;
 export type ApiKeyInfo = z.infer<typeof schemas.ApiKeyInfo>;
 export type ApiKeyCreated = z.infer<typeof schemas.ApiKeyCreated>;
+export type ImageInfo = z.infer<typeof schemas.ImageInfo>;
 export type Health = z.infer<typeof schemas.Health>;
 export type PlatformStatus = z.infer<typeof schemas.PlatformStatus>;
 export type ConsoleLink = z.infer<typeof schemas.ConsoleLink>;

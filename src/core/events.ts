@@ -13,6 +13,8 @@ export interface BuildProgress {
 export type DeployEvent =
   | { type: "image"; state: "found" | "missing" | "forced" | "built"; reference: string; digest?: string }
   | ({ type: "build" } & BuildProgress)
+  /** What the registry has now: on its base, which the platform's own copy need not have. */
+  | { type: "pushed"; app: string; reference: string; digest: string }
   | { type: "warning"; message: string }
   | { type: "deploying"; app: string; project: string; domain: string; consoleUrl: string; deployment: number }
   | { type: "status"; phase: "Pending" | "Started" | "Failed"; reason: string; message: string }

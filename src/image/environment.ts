@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { BuildProgress } from "../core/events.ts";
+import type { Programs } from "./builder/dockerfile.ts";
 import { type CopiedFile, copiedEntries, copiedIdentity } from "./copied-files.ts";
 import { readConfig, readManifest } from "./documents.ts";
 import { type Layer, treeEntries, writeLayer } from "./layer.ts";
@@ -43,6 +44,8 @@ export interface EnvironmentSpec {
   env?: Readonly<Record<string, string>> | undefined;
   /** Reference of the base as written; part of the tag. */
   baseImage?: string | undefined;
+  /** What runs on the base when it is built; part of the tag. */
+  programs?: Programs | undefined;
   /** Files for a layer of their own, beside the app. */
   copy?: readonly CopiedFile[] | undefined;
   /** What a container engine hands an app's arguments to. */
@@ -113,7 +116,7 @@ export async function resolveEnvironment(
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<ResolvedEnvironment> {
   const { lock, warnings } = await resolve(spec, { ...context, platform: context.platform ?? hostPlatform() });
-  return { spec, lock, warnings, scripts: context.allowScripts ? packagesWithScripts(lock.lock) : [] };
+  return { spec, lock, warnings, scripts: context.allowScripts ? packagesWithScripts(lock) : [] };
 }
 
 /** The image for one platform. */
@@ -121,7 +124,16 @@ export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, 
   const env = { ...spec.env };
   const copy = [...(spec.copy ?? [])];
   const entrypoint = spec.entrypoint && [...spec.entrypoint];
-  const tag = environmentTag({ lock, env, baseImage: spec.baseImage, platform, scripts, copy, entrypoint });
+  const tag = environmentTag({
+    lock,
+    env,
+    baseImage: spec.baseImage,
+    programs: spec.programs,
+    platform,
+    scripts,
+    copy,
+    entrypoint,
+  });
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
   const { name, baseImage } = spec;
@@ -149,13 +161,14 @@ export function environmentTag(content: {
   lock: ResolvedLock;
   env: Record<string, string>;
   baseImage?: string | undefined;
+  programs?: Programs | undefined;
   platform: Platform;
   /** Packages whose install scripts run: what they leave is content too. */
   scripts?: string[];
   copy?: readonly CopiedFile[];
   entrypoint?: readonly string[] | undefined;
 }): string {
-  const { scripts = [], copy = [], entrypoint } = content;
+  const { scripts = [], copy = [], entrypoint, programs } = content;
   const identity = canonicalJson({
     v: 1,
     base: content.baseImage ?? null,
@@ -165,6 +178,7 @@ export function environmentTag(content: {
     ...(scripts.length > 0 ? { scripts } : {}),
     ...(copy.length > 0 ? { copy: copiedIdentity(copy) } : {}),
     ...(entrypoint ? { entrypoint } : {}),
+    ...(programs ? { programs } : {}),
   });
   return tagOf(identity);
 }

@@ -176,6 +176,37 @@ export class OciLayout {
     if (!(await this.hasBlob(descriptor.digest))) throw blobNotFound(descriptor.digest, this.dir);
     const { mediaType, digest, size } = descriptor;
     if ((await this.resolve(reference))?.digest === digest) return;
+    await this.#changeIndex((entries) => {
+      const others = entries.filter((entry) => entry.annotations?.[REF_NAME] !== reference);
+      const manifests = [...others, { mediaType, digest, size, annotations: { [REF_NAME]: reference } }];
+      return manifests.sort((a, b) => ((a.annotations?.[REF_NAME] ?? "") < (b.annotations?.[REF_NAME] ?? "") ? -1 : 1));
+    });
+  }
+
+  /** Takes names away; what they named stays. As safe against other processes as {@link OciLayout.tag}. */
+  async untag(references: ReadonlySet<string>): Promise<void> {
+    await this.#changeIndex((entries) =>
+      entries.filter((entry) => !references.has(entry.annotations?.[REF_NAME] ?? "")),
+    );
+  }
+
+  /** Takes a blob away; a no-op when it is not there. That nothing needs it is the caller's to know. */
+  async removeBlob(digest: string): Promise<void> {
+    await rm(this.blobPath(digest), { force: true });
+  }
+
+  /** Takes in a file of the same disk, whole and synced, whose digest was found to be `digest`. It is moved. */
+  async adopt(file: string, digest: string): Promise<void> {
+    await this.#prepare();
+    try {
+      await rename(file, this.blobPath(digest));
+      syncDirectory(join(this.dir, "blobs", "sha256"));
+    } catch (error) {
+      throw diskError(error, this.dir);
+    }
+  }
+
+  async #changeIndex(change: (entries: Descriptor[]) => Descriptor[]): Promise<void> {
     await this.#prepare();
     const { DatabaseSync } = await import("node:sqlite");
     // An exclusive SQLite transaction is a POSIX record lock, which Node itself does not have. Nothing is awaited while it
@@ -185,9 +216,7 @@ export class OciLayout {
       lock.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT}; BEGIN EXCLUSIVE`);
       const file = join(this.dir, "index.json");
       const index = this.#parseIndex(readFileSync(file, "utf8"));
-      const others = index.manifests.filter((entry) => entry.annotations?.[REF_NAME] !== reference);
-      const manifests = [...others, { mediaType, digest, size, annotations: { [REF_NAME]: reference } }];
-      manifests.sort((a, b) => ((a.annotations?.[REF_NAME] ?? "") < (b.annotations?.[REF_NAME] ?? "") ? -1 : 1));
+      const manifests = change(index.manifests);
       replaceFile(
         file,
         join(this.dir, ".tmp", randomBytes(12).toString("hex")),

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Unsaid } from "./locks/graph.ts";
 import { canonicalJson, type Platform } from "./oci.ts";
 import type { PackageSpec } from "./package-spec.ts";
 
@@ -34,6 +35,8 @@ export interface ResolvedLock {
   /** The packages that were asked for, at the versions that they got, by name. */
   packages: { name: string; version: string }[];
   lock: PackageLock;
+  /** What the lock file of another package manager does not say of its packages. */
+  unsaid?: Unsaid[];
 }
 
 /** Name of the project that npm sees; nobody else does. */
@@ -90,12 +93,13 @@ export function lockIdentity(lock: PackageLock): unknown[] {
 
 /** Packages of the lock that belong on `platform`, with their paths. */
 export function entriesFor(lock: PackageLock, platform: Platform): [path: string, entry: LockEntry][] {
-  return Object.entries(lock.packages).filter(
-    ([path, entry]) =>
-      path !== "" &&
-      allows(entry.os, platform.os) &&
-      allows(entry.cpu, platform.cpu) &&
-      (platform.libc === undefined || allows(entry.libc, platform.libc)),
+  return Object.entries(lock.packages).filter(([path, entry]) => path !== "" && fits(entry, platform));
+}
+
+/** Whether a package of these `os`, `cpu` and `libc` belongs on `platform`. */
+export function fits({ os, cpu, libc }: Pick<LockEntry, "os" | "cpu" | "libc">, platform: Platform): boolean {
+  return (
+    allows(os, platform.os) && allows(cpu, platform.cpu) && (platform.libc === undefined || allows(libc, platform.libc))
   );
 }
 
@@ -108,7 +112,7 @@ export function packagesFor(lock: PackageLock, platform: Platform): string[] {
 
 /** Path at which the package at the path `from` ("" is the project) finds `name`, as Node looks for it. */
 export function locatePackage(
-  packages: Readonly<Record<string, LockEntry>>,
+  packages: Readonly<Record<string, unknown>>,
   from: string,
   name: string,
 ): string | undefined {

@@ -4,6 +4,8 @@ import { type AppctlError, type Fault, usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
 import {
   emptyLock,
+  entriesFor,
+  fits,
   LockCache,
   packageName,
   packagesFor,
@@ -157,14 +159,20 @@ function warningsOf(
 
 /** Says whose install scripts are left out. */
 export function scriptWarnings({ lock }: ResolvedLock, allowScripts: boolean | undefined): string[] {
-  const names = packagesWithScripts(lock);
+  const names = namesWithScripts(lock);
   if (names.length === 0 || allowScripts) return [];
   return [`install scripts are not run (--allow-scripts runs them): ${names.join(", ")}`];
 }
 
-/** Names of the packages that have install scripts. */
-export function packagesWithScripts(lock: ResolvedLock["lock"]): string[] {
-  const scripts = Object.entries(lock.packages).filter(([, entry]) => entry.hasInstallScript === true);
+/** Names of the packages that have install scripts; all names where the lock file does not say which have some. */
+export function packagesWithScripts({ lock, unsaid }: ResolvedLock): string[] {
+  return namesWithScripts(lock, unsaid?.includes("scripts"));
+}
+
+function namesWithScripts(lock: ResolvedLock["lock"], any = false): string[] {
+  const scripts = Object.entries(lock.packages).filter(
+    ([path, entry]) => path !== "" && (any || entry.hasInstallScript === true),
+  );
   return [...new Set(scripts.map(([path, entry]) => packageName(path, entry)))].sort();
 }
 
@@ -180,7 +188,8 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
   if (lock.packages.length === 0) return { nodeModules: undefined, dispose: async () => {} };
   const project = await findNpmProject(context.appDir);
   const config = await npmConfig(context.env, context.cwd, project.npmrc);
-  const scripts = context.allowScripts ? packagesWithScripts(lock.lock) : [];
+  const { unsaid = [] } = lock;
+  const scripts = context.allowScripts ? packagesWithScripts(lock) : [];
   if (scripts.length > 0 && platformFlags(context.platform).length > 0)
     throw scriptsElsewhere(scripts, context.platform);
   const manifest = {
@@ -202,7 +211,8 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
       cwd: dir,
       env: config.env,
       signal: context.signal,
-      scripts: scripts.length > 0,
+      // Where nobody has said which packages have scripts, they run when all of them are there.
+      scripts: scripts.length > 0 && !unsaid.includes("scripts"),
       onLine: (line) => {
         const tarball = /^npm (?:ERR! )?http (?:fetch GET 200|cache) (\S+(?:\.tgz|\/download\/\S+))/.exec(line)?.[1];
         if (tarball === undefined || seen.has(tarball)) return;
@@ -211,11 +221,36 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
       },
     });
     if (result.code !== 0) throw npmFailure(result, "install the packages of the image");
+    if (unsaid.includes("platforms")) await removeForeign(dir, lock.lock, context.platform);
+    if (unsaid.includes("bins") || (unsaid.includes("scripts") && scripts.length > 0)) {
+      // npm believes its own note of what it has installed, in which they are missing.
+      await rm(join(dir, "node_modules", ".package-lock.json"), { force: true });
+      const args = ["rebuild"];
+      const rebuilt = await runNpm({
+        args,
+        cwd: dir,
+        env: config.env,
+        signal: context.signal,
+        scripts: scripts.length > 0,
+      });
+      if (rebuilt.code !== 0) throw npmFailure(rebuilt, "prepare the packages of the image");
+    }
     context.onProgress?.({ step: "install", message, done: total, total });
     return { nodeModules: join(dir, "node_modules"), dispose };
   } catch (error) {
     await dispose();
     throw error;
+  }
+}
+
+/** Removes packages for other platforms, which the lock file does not tell from those for this one. */
+async function removeForeign(dir: string, lock: ResolvedLock["lock"], platform: Platform): Promise<void> {
+  for (const [path, { optional }] of entriesFor(lock, platform)) {
+    if (optional !== true) continue;
+    const text = await readFile(join(dir, path, "package.json"), "utf8").catch(() => undefined);
+    // What npm could not install it has left out, or it went with the package that it lay in.
+    if (text !== undefined && !fits(JSON.parse(text), platform))
+      await rm(join(dir, path), { recursive: true, force: true });
   }
 }
 

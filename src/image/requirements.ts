@@ -3,6 +3,9 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type AppctlError, type Fault, messageOf, usageError } from "../core/errors.ts";
 import { type LockEntry, locatePackage, type PackageLock, PROJECT, type ResolvedLock } from "./lock.ts";
+import type { LockedProject } from "./locks/graph.ts";
+import { FIELD } from "./locks/graph.ts";
+import { type LockKind, lockKind, translateLock } from "./locks/read-lock.ts";
 import { parsePackages } from "./package-spec.ts";
 
 /** A lock file. `file` is absolute, `written` is how the ImageSpec names it. */
@@ -10,9 +13,6 @@ export interface Requirements {
   file: string;
   written: string;
 }
-
-/** Where it stands in the user's file, for messages. */
-const FIELD = "containerImage.requirements";
 
 const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
 type Dependencies = Partial<Record<(typeof KINDS)[number], Record<string, string>>>;
@@ -30,21 +30,15 @@ export async function readRequirements(
   requirements: Requirements,
   imported: readonly string[] = [],
 ): Promise<ResolvedLock> {
+  const kind = lockKind(requirements.file);
+  if (kind !== undefined) return readOther(kind, requirements, imported);
   const manifest = await readProject(requirements);
   const lock = await readLock(requirements);
   const faults: Fault[] = [...disagreements(manifest, lock, requirements)];
   if (faults.length > 0) throw invalid(requirements, faults, "npm install");
   const { needed, faults: more } = neededPackages(manifest, lock, requirements);
   const paths = Object.keys(needed).sort();
-  for (const { name } of parsePackages(imported)) {
-    if (needed[`node_modules/${name}`] === undefined) {
-      more.push({
-        path: FIELD,
-        message: `the app imports ${name} from the packages layer, and it is no dependency in ${requirements.written}`,
-        hint: `npm install ${name}`,
-      });
-    }
-  }
+  more.push(...notThere(imported, needed, requirements, "npm install"));
   if (more.length > 0) throw invalid(requirements, more, "npm install");
   return {
     packages: Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
@@ -65,10 +59,46 @@ export async function readRequirements(
   };
 }
 
+/** The same by the lock file of another package manager. */
+async function readOther(
+  kind: LockKind,
+  requirements: Requirements,
+  imported: readonly string[],
+): Promise<ResolvedLock> {
+  const { file, written } = requirements;
+  const project = (await readJson(projectFile(file), `the package.json beside ${written}`, "npm init")) ?? {};
+  const text = await readText(file, written, kind.install);
+  const translated = await translateLock(kind, text, project as LockedProject, written);
+  if (!("resolved" in translated)) throw invalid(requirements, translated.faults, kind.install);
+  const { resolved } = translated;
+  const missing = notThere(imported, resolved.lock.packages, requirements, kind.add);
+  if (missing.length > 0) throw invalid(requirements, missing, kind.install);
+  return resolved;
+}
+
+/** Faults of packages that the bundle imports and that do not lie where it finds them. */
+function notThere(
+  imported: readonly string[],
+  packages: Readonly<Record<string, unknown>>,
+  { written }: Requirements,
+  add: string,
+): Fault[] {
+  return parsePackages(imported)
+    .filter(({ name }) => packages[`node_modules/${name}`] === undefined)
+    .map(({ name }) => ({
+      path: FIELD,
+      message: `the app imports ${name} from the packages layer, and it is no dependency in ${written}`,
+      hint: `${add} ${name}`,
+    }));
+}
+
+function projectFile(lockFile: string): string {
+  return join(dirname(lockFile), "package.json");
+}
+
 /** What of package.json decides which packages are installed. Scripts of the project are not ours to run. */
 async function readProject({ file, written }: Requirements): Promise<ProjectManifest> {
-  const place = join(dirname(file), "package.json");
-  const value = await readJson(place, `the package.json beside ${written}`, "npm init");
+  const value = await readJson(projectFile(file), `the package.json beside ${written}`, "npm init");
   const found = (value ?? {}) as ProjectManifest;
   const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, overrides } = found;
   const given = { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, overrides };
@@ -89,17 +119,21 @@ async function readLock({ file, written }: Requirements): Promise<PackageLock> {
 }
 
 async function readJson(file: string, what: string, next: string): Promise<unknown> {
-  const fault = (message: string) => invalid({ file, written: what }, [{ path: FIELD, message }], next);
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw fault(
-      error.code === "ENOENT" ? `${what} does not exist (${file})` : `${what} cannot be read: ${error.message}`,
-    );
-  });
+  const text = await readText(file, what, next);
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw fault(`${what} is not JSON: ${messageOf(error)}`);
+    const message = `${what} is not JSON: ${messageOf(error)}`;
+    throw invalid({ file, written: what }, [{ path: FIELD, message }], next);
   }
+}
+
+async function readText(file: string, what: string, next: string): Promise<string> {
+  return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    const message =
+      error.code === "ENOENT" ? `${what} does not exist (${file})` : `${what} cannot be read: ${error.message}`;
+    throw invalid({ file, written: what }, [{ path: FIELD, message }], next);
+  });
 }
 
 /** What package.json asks for and the lock does not answer, and the other way round. npm writes both in the same words. */

@@ -2,10 +2,12 @@
  * A tar writer whose output depends on nothing but names, contents and executable bits. The format is POSIX.1-1988 ustar,
  * with POSIX.1-2001 extended ("pax") headers only for what ustar cannot hold.
  */
+
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { AppctlError, ExitCode } from "../core/errors.ts";
 
 /** One entry. `path` is relative, with `/`, without a `/` at its end; parents that are not listed are added. */
 export type TarEntry =
@@ -41,10 +43,19 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
       yield chunk;
     }
     if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== wanted))
-      throw new Error(`${entry.path} changed while it was read`);
+      throw changedMeanwhile(entry.path);
     if (size % BLOCK !== 0) yield Buffer.alloc(BLOCK - (size % BLOCK));
   }
   yield Buffer.alloc(2 * BLOCK);
+}
+
+function changedMeanwhile(path: string): AppctlError {
+  return new AppctlError({
+    code: "FILE_CHANGED",
+    exit: ExitCode.build,
+    message: `${path} changed while the image was built`,
+    hint: "try again when nothing writes to it: an image has each file whole",
+  });
 }
 
 /** Every entry and every parent directory, sorted. Throws on two entries of one path. */

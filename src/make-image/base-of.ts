@@ -1,6 +1,8 @@
 /** Which image an app's image stands on where it is pushed or runs in containers. */
 import type { LoadedApp } from "../app/validate.ts";
 import { usageError } from "../core/errors.ts";
+import type { BuildProgress } from "../core/events.ts";
+import { BaseImage, type BuildBase } from "../image/registry/base-image.ts";
 
 /**
  * The base of images that name none. Debian with Node, a shell and apt: everything that an App and an ImageSpec can say works
@@ -44,4 +46,48 @@ export function requireBase(app: LoadedApp, configured: string | undefined): voi
       hint: 'leave "scratch" out, or name a base: new ImageSpec({ …, baseImage: "node:24-slim" })',
     },
   );
+}
+
+/** Throws when an app's image has something to run on its base, for platforms that have no base below an app. */
+export function refusePrograms(app: LoadedApp): void {
+  if (!app.image.programs) return;
+  throw usageError("the platform runs apps as processes of this machine; aptPackages and commands need containers", {
+    code: "NEEDS_CONTAINERS",
+    hint: "start a platform that has them: appctl platform start --runtime docker",
+  });
+}
+
+/** Throws when an image without a base has something to run on it. */
+export function refuseProgramsOnNothing({ image, spec }: LoadedApp): void {
+  if (!image.programs) return;
+  throw usageError(`aptPackages and commands run on a base image, and the image of ${spec.name} has none`, {
+    code: "NO_BASE_IMAGE",
+    hint: 'name one: new ImageSpec({ …, baseImage: "node:24-slim" })',
+  });
+}
+
+/** What {@link baseImageOf} needs of the world. */
+export interface BaseOptions {
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  /** Name that is configured, for images that name none. */
+  baseImage?: string | undefined;
+}
+
+/** The base of an app's image, if it has one; built when the image has something to run on it. */
+export function baseImageOf(
+  app: LoadedApp,
+  { env, signal, baseImage }: BaseOptions,
+  onProgress?: (step: BuildProgress) => void,
+): BaseImage | undefined {
+  const base = baseOf(app, baseImage);
+  if (base === undefined) return undefined;
+  const { programs, force } = app.image;
+  const build: BuildBase | undefined =
+    programs &&
+    (async (layout, platform) => {
+      const { builtBase } = await import("../image/builder/docker-builder.ts");
+      return builtBase({ base, programs, platform, layout, env, signal, force, onProgress });
+    });
+  return new BaseImage(base, env, signal, build);
 }

@@ -8,7 +8,7 @@ import type { AppImage } from "../image/app-image.ts";
 import { type EnvironmentPlan, isWhole, loadEnvironment, planFor } from "../image/environment.ts";
 import { writeIndex } from "../image/image-index.ts";
 import type { OciLayout } from "../image/layout.ts";
-import { hostPlatform, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
+import { type Descriptor, hostPlatform, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
 import {
   composeImage,
   type FoundEnvironment,
@@ -41,6 +41,8 @@ export interface BuiltImage {
   /** Lowest first. `role` is `packages` or `app`. */
   layers: { digest: string; size: number; mediaType: string; role?: string }[];
   pushed: boolean;
+  /** What stands beside it: its bill of materials (CycloneDX). Absent when there are several images, which have one each. */
+  referrers?: { digest: string; size: number; mediaType: string; artifactType?: string }[];
   /** The image for each platform, when there are several; what stands above is then about the index, and all of them. */
   platforms?: ({ platform: string } & Omit<BuiltImage, "pushed" | "platforms">)[];
 }
@@ -61,7 +63,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
   const { trace } = options;
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
   const app = selectApp(loaded, options.name, "build");
-  const registry = registryOf(app, options.pushTo, options);
+  const registry = registryOf(app, options.pushTo, options, (step) => started.progress.push(step));
   if (options.push && !registry) throw noRegistryError(app);
   const started = startImage(app, loaded, options);
   const layout = imageCache(options.cacheDir);
@@ -71,18 +73,17 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     const platforms = pushedPlatforms(started, hostPlatform());
     const images: PlatformImage[] = [];
     if (options.push && registry) {
-      images.push(...(yield* pushAll(registry, started, resolved, platforms, options)));
+      images.push(...(yield* pushAll(registry, started, resolved, platforms, options)).images);
     } else {
       const find = (plan: EnvironmentPlan) => onThisMachine(plan, layout);
       for (const platform of platforms) {
         const composed = yield* composeImage(started, planFor(resolved, platform), { text, find, layout, trace });
-        await composed.bill;
-        images.push({ platform, image: composed.image });
+        images.push({ platform, image: composed.image, referrer: (await composed.bill).descriptor });
       }
     }
-    const built = images.map(({ platform, image }) => ({
+    const built = images.map(({ platform, image, referrer }) => ({
       platform: platformName(platform),
-      ...described(image, text),
+      ...described(image, referrer, text),
     }));
     const pushed = options.push && registry !== undefined;
     const [only] = built;
@@ -112,7 +113,11 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
 
 const named = (registry: string, reference: string) => (registry === "" ? reference : `${registry}/${reference}`);
 
-function described({ reference, tag, digest, size, layers }: AppImage, registry: string): Omit<BuiltImage, "pushed"> {
+function described(
+  { reference, tag, digest, size, layers }: AppImage,
+  referrer: Descriptor | undefined,
+  registry: string,
+): Omit<BuiltImage, "pushed"> {
   return {
     reference: named(registry, reference),
     tag,
@@ -122,13 +127,19 @@ function described({ reference, tag, digest, size, layers }: AppImage, registry:
       const role = annotations?.[LAYER_ROLE];
       return { digest, size, mediaType, ...(role === undefined ? {} : { role }) };
     }),
+    referrers: referrer ? [referrerShown(referrer)] : [],
   };
 }
 
-/** An image for a platform, as it is on this machine or in the registry. */
+function referrerShown({ digest, size, mediaType, artifactType }: Descriptor) {
+  return { digest, size, mediaType, ...(artifactType === undefined ? {} : { artifactType }) };
+}
+
+/** An image for a platform, as it is on this machine or in the registry, with its bill of materials there. */
 interface PlatformImage {
   platform: Platform;
   image: AppImage;
+  referrer: Descriptor | undefined;
 }
 
 function noRegistryError(app: LoadedApp): AppctlError {

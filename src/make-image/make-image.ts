@@ -24,15 +24,22 @@ import {
 import { writeIndex } from "../image/image-index.ts";
 import type { Layer } from "../image/layer.ts";
 import { OciLayout } from "../image/layout.ts";
-import { type Descriptor, type ImageConfig, jsonBytes, type Manifest, type Platform } from "../image/oci.ts";
+import {
+  type Descriptor,
+  type ImageConfig,
+  jsonBytes,
+  LAYER_ROLE,
+  type Manifest,
+  type Platform,
+} from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
-import { BaseImage, onBase } from "../image/registry/base-image.ts";
+import { type BaseImage, onBase } from "../image/registry/base-image.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
 import { ImageRegistry } from "../image/registry/image-registry.ts";
 import { fetchBlob } from "../image/registry/pull-image.ts";
 import { unpackPackages } from "../image/unpack.ts";
 import { appFiles, copiedFiles, runConfig } from "./app-files.ts";
-import { baseOf } from "./base-of.ts";
+import { baseImageOf, baseOf, refuseProgramsOnNothing } from "./base-of.ts";
 import { platformOf, pushedPlatforms, samePlatform, writtenPlatforms } from "./platforms.ts";
 import { ProgressQueue } from "./progress-queue.ts";
 import { upload } from "./upload.ts";
@@ -94,13 +101,14 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const { name, env, entrypoint, force, requirements: written } = app.image;
+  const { name, env, entrypoint, force, programs, requirements: written } = app.image;
   const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
   const baseImage = baseOf(app, options.baseImage);
   if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
+  if (baseImage === undefined) refuseProgramsOnNothing(app);
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
-    const wanted = { name, packages, requirements, env, entrypoint, baseImage, copy: await copied };
+    const wanted = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
     return resolveEnvironment(wanted, { ...context, refresh: force });
   };
   const resolved = trace.time("resolve the image's packages", resolvePackages);
@@ -117,11 +125,12 @@ export function registryOf(
   app: LoadedApp,
   { flag, fallback }: RegistryChoice,
   options: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
+  report?: (step: BuildProgress) => void,
 ): ImageRegistry | undefined {
   const text = flag ?? app.image.registry ?? fallback;
   return text === undefined
     ? undefined
-    : new ImageRegistry(text, options.env, options.signal, baseOf(app, options.baseImage));
+    : new ImageRegistry(text, options.env, options.signal, baseImageOf(app, options, report));
 }
 
 /**
@@ -137,19 +146,23 @@ export async function* makeImage(
   const { trace } = options;
   const layout = imageCache(options.cacheDir);
   const report = (step: BuildProgress) => progress.push(step);
-  const registry = registryOf(started.app, options.pushTo, options);
-  const written = options.needsBase ? baseOf(started.app, options.baseImage) : undefined;
-  const base = written === undefined ? undefined : new BaseImage(written, options.env, options.signal);
+  const registry = registryOf(started.app, options.pushTo, options, report);
+  const base = options.needsBase ? baseImageOf(started.app, options, report) : undefined;
   try {
     const own = platformOf(options.platform, started, options.needsBase);
     const resolved = yield* resolvedOf(started);
     const pushed = registry && (yield* pushAll(registry, started, resolved, pushedPlatforms(started, own), options));
-    const there = pushed?.find(({ platform }) => samePlatform(platform, own))?.composed;
+    if (pushed) {
+      const { reference, digest } = pushed;
+      yield { type: "pushed", app: started.app.spec.name, reference, digest };
+    }
+    const there = pushed?.images.find(({ platform }) => samePlatform(platform, own));
     const place = { text: options.registry, find: onPlatform(layout, options), layout, trace };
-    const composed = there ?? (yield* composeImage(started, planFor(resolved, own), place));
+    const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
     const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
-    const based = base && (yield* progress.during(trace.time("put the image on its base", putOn)));
-    const image = based?.image ?? composed.image;
+    // What was pushed stands on its base already, and is what others see under its name.
+    const based = base && !there ? yield* progress.during(trace.time("put the image on its base", putOn)) : undefined;
+    const image = based?.image ?? (base && there ? there.image : composed.image);
     const bring = async (blob: Descriptor) => {
       if (base && based?.ofBase.has(blob.digest)) await fetchBlob(base.repository, blob, layout);
       else await registry?.fetch(blob, image.reference, layout);
@@ -157,8 +170,8 @@ export async function* makeImage(
     const send = () => upload(image, there ? undefined : composed.unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
     await composed.bill;
-    const text = there && registry ? registry.text : options.registry;
-    return { reference: `${text}/${image.reference}`, digest: image.digest };
+    const isPushed = registry && image.digest === there?.image.digest;
+    return { reference: `${isPushed ? registry.text : options.registry}/${image.reference}`, digest: image.digest };
   } finally {
     await registry?.close();
     await base?.close();
@@ -179,7 +192,16 @@ export async function* resolvedOf({
 export interface PushedImage {
   platform: Platform;
   image: AppImage;
+  /** Its bill of materials there; absent when the registry takes none. */
+  referrer: Descriptor | undefined;
   composed: ComposedImage;
+}
+
+/** What a registry has of an app: an image, or an index over several. */
+export interface Pushed {
+  images: PushedImage[];
+  reference: string;
+  digest: string;
 }
 
 /** Makes the image for each of `platforms` and brings it to the registry; several get an index over them. */
@@ -189,7 +211,7 @@ export async function* pushAll(
   resolved: ResolvedEnvironment,
   platforms: readonly Platform[],
   { cacheDir, trace }: Pick<StartImageOptions, "cacheDir" | "trace">,
-): AsyncGenerator<DeployEvent, PushedImage[]> {
+): AsyncGenerator<DeployEvent, Pushed> {
   const layout = imageCache(cacheDir);
   const find = (plan: EnvironmentPlan) => inRegistry(registry, plan, layout);
   const pushed: PushedImage[] = [];
@@ -200,18 +222,24 @@ export async function* pushAll(
       layout,
       trace,
     });
-    const image = yield* pushComposed(registry, composed, started, { layout, trace });
-    pushed.push({ platform, image, composed });
+    const { image, referrer } = yield* pushComposed(registry, composed, started, { layout, trace });
+    pushed.push({ platform, image, referrer, composed });
   }
-  if (pushed.length > 1) {
-    const index = await writeIndex(pushed, layout);
-    const push = () => registry.pushIndex(index.reference, index.descriptor, layout);
-    yield* started.progress.during(trace.time("push the index of the platforms", push));
+  const [only] = pushed;
+  if (only && pushed.length === 1) {
+    const { reference, digest } = only.image;
+    return { images: pushed, reference: `${registry.text}/${reference}`, digest };
   }
-  return pushed;
+  const { reference, descriptor } = await writeIndex(pushed, layout);
+  const push = () => registry.pushIndex(reference, descriptor, layout);
+  yield* started.progress.during(trace.time("push the index of the platforms", push));
+  return { images: pushed, reference: `${registry.text}/${reference}`, digest: descriptor.digest };
 }
 
-/** The app image as a container needs it, and the digests of the layers that are still where the base is. */
+/**
+ * The app image as a container needs it, and the digests of the layers that are still where the base is. The base is asked for
+ * once for each environment image: until that changes, what its tag names elsewhere changes nothing here.
+ */
 async function onItsBase(
   { environment, plan }: ComposedImage,
   base: BaseImage,
@@ -219,10 +247,14 @@ async function onItsBase(
   layout: OciLayout,
 ): Promise<{ image: AppImage; ofBase: Set<string> }> {
   const { signal } = context;
-  const fetched = await base.fetch(layout, plan.platform);
-  const based = await onBase(environment, fetched, plan.reference, layout);
-  const image = await buildAppImage({ environment: based, layer: await layer, config: runConfig(app), layout, signal });
-  return { image, ofBase: new Set(fetched.manifest.layers.map(({ digest }) => digest)) };
+  const name = `based/${plan.reference}`;
+  const known = app.image.force ? undefined : await loadEnvironment(layout, name);
+  const based = known ?? (await onBase(environment, await base.fetch(layout, plan.platform), name, layout));
+  if (!known) await layout.tag(name, based.descriptor);
+  const upper = { environment: { ...based, reference: plan.reference }, layer: await layer };
+  const image = await buildAppImage({ ...upper, config: runConfig(app), layout, signal });
+  const ofBase = based.manifest.layers.filter(({ annotations }) => annotations?.[LAYER_ROLE] === undefined);
+  return { image, ofBase: new Set(ofBase.map(({ digest }) => digest)) };
 }
 
 /** Where {@link composeImage} looks for the environment image. */
@@ -276,14 +308,14 @@ export async function* composeImage(
 
 /**
  * Brings what {@link composeImage} gave to a registry, on its base when it has one: the environment image first, for others to
- * stand on. Gives the app image as it is there.
+ * stand on. Gives the app image as it is there, and its bill of materials.
  */
 export async function* pushComposed(
   registry: ImageRegistry,
-  { image, plan, unnamed, there }: ComposedImage,
+  { image, plan, unnamed, there, bill }: ComposedImage,
   { app, layer, context, progress }: StartedImage,
   { layout, trace }: { layout: OciLayout; trace: Trace },
-): AsyncGenerator<DeployEvent, AppImage> {
+): AsyncGenerator<DeployEvent, Pick<PushedImage, "image" | "referrer">> {
   const { signal } = context;
   const message = `pushing the image to ${registry.text}`;
   const report = (done: number, total: number) =>
@@ -299,10 +331,16 @@ export async function* pushComposed(
       plan.baseImage === undefined || !environment
         ? image
         : await buildAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
-    await registry.push(image.reference, pushed.descriptor, layout, report);
-    return { ...pushed, reference: image.reference };
+    const about = await registry.push(image.reference, pushed.descriptor, layout, report, bill);
+    return { image: { ...pushed, reference: image.reference }, about };
   };
-  return yield* progress.during(trace.time("push what the registry lacks", push));
+  const pushed = yield* progress.during(trace.time("push what the registry lacks", push));
+  const { about } = pushed;
+  if (about && "refused" in about) {
+    const message = `${registry.text} does not take the bill of materials beside the image: ${about.refused.message}`;
+    yield { type: "warning", message };
+  }
+  return { image: pushed.image, referrer: about && "descriptor" in about ? about.descriptor : undefined };
 }
 
 /** The environment image, when the registry has it, or this machine has all of it and can push it. */

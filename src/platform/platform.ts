@@ -23,6 +23,7 @@ import { Gateway } from "./gateway/gateway.ts";
 import { imageEnvironment } from "./image-environment.ts";
 import { KeyStore, LOCAL_KEY } from "./keys.ts";
 import { ProofOfLive } from "./proof.ts";
+import { createRegistry } from "./registry/registry.ts";
 import { routeTable } from "./routes.ts";
 import { SecretStore } from "./secrets.ts";
 import { PlatformServer } from "./server.ts";
@@ -172,8 +173,12 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   };
   const api = createApi(services, report);
   const console = createConsole(services);
-  fetchApi = (request, bindings) =>
-    new URL(request.url).pathname.startsWith("/console") ? console.fetch(request) : api.fetch(request, bindings);
+  const registry = createRegistry(services, now, report);
+  fetchApi = (request, bindings) => {
+    const { pathname } = new URL(request.url);
+    if (pathname.startsWith("/console")) return console.fetch(request);
+    return /^\/v2(?:\/|$)/.test(pathname) ? registry(request, bindings) : api.fetch(request, bindings);
+  };
 
   localKey(stateDir, keys, addresses.url);
   await deployer.resume();

@@ -42,13 +42,14 @@ export type Permission = "addons" | "child-process" | "worker";
 export interface ImageSpecOptions {
   /** Name of the image: lower-case letters, digits and `-`, `_`, `.`, `/`. Default: `<app name>-image`. */
   name?: string;
-  /** What builds it. Default `"default"`: appctl itself, without Docker. */
+  /** What builds it. Default `"default"`: appctl itself. `"docker"`: a container engine runs `commands` and `aptPackages` on the base. */
   builder?: "default" | "remote" | "docker";
   /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
   packages?: string[];
   /**
-   * A package-lock.json to install from, as a path relative to the file that declares the app: the packages layer then has
-   * exactly what is locked for running the project beside it, and the bundle nothing of it. Instead of `packages`.
+   * A lock file to install from (package-lock.json, pnpm-lock.yaml, yarn.lock or bun.lock), as a path relative to the file
+   * that declares the app: the packages layer then has exactly what is locked for running the project beside it, and the
+   * bundle nothing of it. Instead of `packages`.
    */
   requirements?: string;
   /**
@@ -65,9 +66,9 @@ export interface ImageSpecOptions {
   registry?: string;
   /** Environment of every app that runs in the image. */
   env?: Record<string, string>;
-  /** Shell commands to run while building. They need `builder: "docker"`. */
+  /** Shell commands to run while building. They need `builder: "docker"`, a base image and an app that runs in containers. */
   commands?: string[];
-  /** Debian packages to install. They need `builder: "docker"`. */
+  /** Debian packages to install. They need `builder: "docker"`, a base image and an app that runs in containers. */
   aptPackages?: string[];
   /**
    * Platforms that the image is for, such as `["linux/amd64", "linux/arm64"]`: a registry gets an image for each, without

@@ -4,7 +4,7 @@ import type { Accepted, DeployRenderer } from "./deploy-renderer.ts";
 import type { ColorMode, Io } from "./io.ts";
 import { type Progress, progressOn } from "./progress.ts";
 import { PLAIN } from "./style.ts";
-import { sayBuild, warn } from "./text-renderer.ts";
+import { sayBuild, sayPushed, warn } from "./text-renderer.ts";
 
 type Succeeded = Extract<DeployEvent, { type: "succeeded" }>;
 
@@ -20,6 +20,7 @@ abstract class DataRenderer implements DeployRenderer {
   event(event: DeployEvent): void {
     if (event.type === "warning") this.progress.around(() => warn(this.io, PLAIN, event.message));
     else if (event.type === "build") sayBuild(this.progress, event);
+    else if (event.type === "pushed") sayPushed(this.progress, event);
     else if (event.type === "deploying") this.progress.say(`Waiting for ${event.app}`);
   }
 
@@ -33,11 +34,17 @@ abstract class DataRenderer implements DeployRenderer {
 /** One JSON object at the end: the deployed app; apps that it depends on are in `dependencies`. */
 class JsonRenderer extends DataRenderer {
   readonly #succeeded: Succeeded[] = [];
+  /** By the names of the apps. */
+  readonly #pushed = new Map<string, { reference: string; digest: string }>();
   #accepted: Accepted | undefined;
 
   override event(event: DeployEvent): void {
     super.event(event);
     if (event.type === "succeeded") this.#succeeded.push(event);
+    else if (event.type === "pushed") {
+      const { app, reference, digest } = event;
+      this.#pushed.set(app, { reference, digest });
+    }
   }
 
   accepted(deploy: Accepted): void {
@@ -46,8 +53,14 @@ class JsonRenderer extends DataRenderer {
 
   override end(): void {
     super.end();
-    const results = this.#succeeded.map(({ type: _, ...result }) => result);
-    const last = this.#accepted ? { status: "accepted", ...this.#accepted } : { status: "started", ...results.pop() };
+    const withPushed = <T extends { app: string }>(result: T) => {
+      const pushed = this.#pushed.get(result.app);
+      return pushed ? { ...result, pushed } : result;
+    };
+    const results = this.#succeeded.map(({ type: _, ...result }) => withPushed(result));
+    const last = this.#accepted
+      ? { status: "accepted", ...withPushed(this.#accepted) }
+      : { status: "started", ...results.pop() };
     const value = results.length > 0 ? { ...last, dependencies: results } : last;
     this.io.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
   }

@@ -33,6 +33,9 @@ class TextRenderer implements DeployRenderer {
       case "build":
         sayBuild(this.progress, event);
         break;
+      case "pushed":
+        sayPushed(this.progress, event);
+        break;
       case "warning":
         this.progress.around(() => warn(this.#io, this.#err, event.message));
         break;
@@ -85,6 +88,11 @@ class TextRenderer implements DeployRenderer {
   #print(line: string): void {
     this.progress.around(() => this.#io.stdout.write(`${line}\n`));
   }
+}
+
+/** Says what the registry has. */
+export function sayPushed(progress: Progress, { reference, digest }: Extract<DeployEvent, { type: "pushed" }>): void {
+  progress.say(`The registry has ${plainLine(reference)}@${plainLine(digest)}`);
 }
 
 /** Prints a warning on stderr. */

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dockerIgnore, readDockerIgnore } from "../../src/app/docker-ignore.ts";
@@ -74,6 +74,14 @@ describe("files to copy", () => {
       'containerImage.copy[0] "assets/*.log" matches only files that .dockerignore leaves out',
       'containerImage.copy[1] "nothing" matches no file',
     ]);
+  });
+
+  it("are not shipped under the name of a link, either", async () => {
+    await writeFile(join(root, ".dockerignore"), "**/*.log\n");
+    const before = (await copy("assets")).map(({ path }) => path);
+    await symlink("a.log", join(root, "assets/plain.txt"));
+    expect((await copy("assets")).map(({ path }) => path)).toEqual(before);
+    await rm(join(root, "assets/plain.txt"));
   });
 
   it("need a .dockerignore that can be read", async () => {

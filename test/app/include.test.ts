@@ -75,6 +75,7 @@ it("refuses what leads out, what matches nothing and what would replace appctl's
       "app.mjs",
       "a/../../x",
       "run.sh",
+      "{..,public}/outside.txt",
     ]),
   );
   expect(error).toMatchObject({ code: "INVALID_INCLUDE", exit: 2 });
@@ -85,5 +86,6 @@ it("refuses what leads out, what matches nothing and what would replace appctl's
     'include[3] "escape.txt" links to a file outside of the app\'s directory',
     'include[4] "app.mjs" has the name of a file that appctl itself puts there',
     'include[5] "a/../../x" leads out of the app\'s directory',
+    'include[7] "../outside.txt" is outside of the app\'s directory',
   ]);
 });

@@ -218,7 +218,11 @@ describe("faults", () => {
     [{ secrets: [new Secret(undefined as never)] }, "secrets[0].key is missing"],
     [{ containerImage: "node:24" }, 'containerImage must be new ImageSpec({ … }), not "node:24"'],
     [{ containerImage: new Resources() }, "containerImage must be new ImageSpec({ … }), not a Resources"],
-    [{ containerImage: { builder: "docker" } }, 'containerImage.builder "docker" is not supported by this version yet'],
+    [{ containerImage: { builder: "remote" } }, 'containerImage.builder "remote" is not supported by this version yet'],
+    [
+      { containerImage: { builder: "docker", aptPackages: ["curl; id"] } },
+      'containerImage.aptPackages has "curl; id", which is not the name of a Debian package',
+    ],
     [
       { containerImage: { package: ["hono"] } },
       'containerImage.package is not an option of ImageSpec | Did you mean "packages"?',
@@ -240,12 +244,13 @@ describe("faults", () => {
     [{ containerImage: { aptPackages: ["curl"] } }, "containerImage.aptPackages needs a builder that runs programs"],
     [
       { containerImage: { requirements: "requirements.txt" } },
-      'containerImage.requirements must be the path of a package-lock.json, not "requirements.txt"',
+      'containerImage.requirements must be the path of a package-lock.json, pnpm-lock.yaml, yarn.lock or bun.lock, not "requirements.txt"',
     ],
     [
-      { containerImage: { requirements: "../pnpm-lock.yaml" } },
-      'containerImage.requirements "pnpm-lock.yaml" is not supported by this version yet',
+      { containerImage: { requirements: "../bun.lockb" } },
+      "containerImage.requirements names a binary lock file, which only bun can read | bun install --save-text-lockfile writes a bun.lock.",
     ],
+    [{ containerImage: { requirements: "/a/pnpm-lock.yaml" } }, "containerImage.requirements must be relative"],
     [{ containerImage: { requirements: "/a/package-lock.json" } }, "containerImage.requirements must be relative"],
     [
       { containerImage: { requirements: "package-lock.json", packages: ["hono"] } },

@@ -43,6 +43,7 @@ describe("the command tree", () => {
       "get api-key",
       "get apps",
       "get secret",
+      "images",
       "logs apps",
       "open",
       "platform logs",

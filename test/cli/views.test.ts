@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { commandLine, milliseconds } from "../../src/commands/flags.ts";
 import { appLines } from "../../src/commands/get-apps.ts";
+import { imageColumns } from "../../src/commands/images.ts";
 import { sinceTime } from "../../src/commands/logs-apps.ts";
 import { runArguments } from "../../src/commands/platform-start.ts";
 import { isLoopback } from "../../src/commands/session.ts";
+import { tableLines } from "../../src/ui/table.ts";
 import { NOW } from "../ui/fake-io.ts";
 import { sampleApp } from "./samples.ts";
 
@@ -27,6 +29,25 @@ it("shows an app", () => {
     "Status:   Failed: it threw",
   );
 });
+
+it("shows images", () => {
+  const use = (revision: string, active: boolean) => ({ ...scope, app: "web", revision, active });
+  const image = { repository: "web-image", digest: `sha256:${"0123456789ab".repeat(6).slice(0, 64)}` };
+  const createdAt = "2026-03-01T11:00:00.000Z";
+  const images = [
+    { ...image, tag: "one", size: 2048, createdAt, revisions: [use("web-00003", false), use("web-00002", true)] },
+    { ...image, tag: "two", size: 5, createdAt, revisions: [use("web-00001", false)] },
+    { ...image, tag: "unused", size: null, createdAt: null, revisions: [] },
+  ];
+  expect(tableLines(imageColumns(NOW), images)).toEqual([
+    "REPOSITORY  TAG     DIGEST        SIZE     AGE  USED BY",
+    "web-image   one     0123456789ab  2.0 KiB  1h   web-00002 and 1 more",
+    "web-image   two     0123456789ab  5 bytes  1h   web-00001",
+    "web-image   unused  0123456789ab  damaged  -    -",
+  ]);
+});
+
+const scope = { project: "default", domain: "development" };
 
 describe("flags", () => {
   it("read durations: a bare number is seconds", () => {

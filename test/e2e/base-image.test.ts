@@ -19,6 +19,7 @@ interface Built {
   reference: string;
   digest: string;
   layers: { digest: string; role?: string }[];
+  referrers: { digest: string }[];
 }
 
 describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoci"))("a base image", () => {
@@ -114,15 +115,36 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     return readFile(join(dir, "bundle/rootfs/etc/base"), "utf8");
   }
 
+  it("with commands to run on it is refused where apps run as processes, before an engine is asked", async () => {
+    const cwd = world.folder("commands", {
+      "app.ts": `import { App, ImageSpec } from "appctl";
+        export default new App({ name: "runs", frameworkApp: { fetch: () => new Response("") },
+          containerImage: new ImageSpec({ builder: "docker", baseImage: "node:24-slim", aptPackages: ["curl"] }) });`,
+    });
+    const env = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
+    const { code, stderr } = await world.run(["deploy", "apps", "app.ts", "runs"], { cwd, env });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("runs apps as processes of this machine")]);
+    expect(stderr).toContain("appctl platform start --runtime docker");
+  });
+
   it("is put below what a deploy pushes, copied from another registry; the platform's processes do without", async () => {
     const arguments_ = ["deploy", "apps", "app.ts"];
-    const { image, endpoint } = await world.json<{ image: string; endpoint: string }>(
-      arguments_,
-      options(app("one"), `${elsewhere.host}/bases/node:1`),
-    );
+    const { image, digest, endpoint, pushed } = await world.json<{
+      image: string;
+      digest: string;
+      endpoint: string;
+      pushed: { reference: string; digest: string };
+    }>(arguments_, options(app("one"), `${elsewhere.host}/bases/node:1`));
     expect((await get(`${endpoint}/`)).body).toBe("one 1.0.0 own no base");
-    expect(await baseOf(image)).toBe("first for linux");
-    const { stdout } = await run("skopeo", ["inspect", "--config", "--tls-verify=false", `docker://${image}`]);
+    // The platform's copy is another image than that in the registry, and so does not have its name.
+    expect(pushed.reference).toMatch(new RegExp(`^${proxy.host}/team/web-image:`));
+    expect(image).toMatch(new RegExp(`^localhost:${world.port}/web-image:`));
+    expect(digest).not.toBe(pushed.digest);
+    expect(await baseOf(pushed.reference)).toBe("first for linux");
+    const found = await run("skopeo", ["inspect", "--tls-verify=false", `docker://${pushed.reference}`]);
+    expect(JSON.parse(found.stdout).Digest).toBe(pushed.digest);
+    const inspect = ["inspect", "--config", "--tls-verify=false", `docker://${pushed.reference}`];
+    const { stdout } = await run("skopeo", inspect);
     expect(JSON.parse(stdout).config).toEqual({
       Env: ["OF_BASE=yes", "OWN=own", "PATH=/nodejs/bin:/usr/bin:/bin"],
       Entrypoint: ["node", "--enable-source-maps", "/app/serve.mjs"],
@@ -135,7 +157,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     expect(again).toContain("found. Skip building.");
     expect(proxy.seen.splice(0).filter(({ method }) => method !== "HEAD")).toEqual([]);
     await world.ok(arguments_, options(app("two"), `${elsewhere.host}/bases/node:1`));
-    expect(proxy.seen.splice(0).filter(({ method }) => /PATCH|PUT/.test(method))).toHaveLength(3);
+    expect(proxy.seen.splice(0).filter(({ method }) => /PATCH|PUT/.test(method))).toHaveLength(5);
   });
 
   it("is mounted where it is in the same registry", async () => {
@@ -144,6 +166,10 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     const mounts = proxy.seen.filter(({ path, status }) => path.includes("mount=") && status === 201);
     expect(mounts.map(({ path }) => new URL(path, "http://x").searchParams.get("from"))).toEqual(["bases/node"]);
     expect(built.layers.map(({ role }) => role)).toEqual([undefined, "packages", "app"]);
+    // What stands beside it is about the image on its base, not about the one on this machine.
+    const bill = `docker://${built.reference.replace(/:[^:]*$/, "")}@${built.referrers[0]?.digest}`;
+    const { stdout } = await run("skopeo", ["inspect", "--raw", "--tls-verify=false", bill]);
+    expect(JSON.parse(stdout).subject.digest).toBe(built.digest);
     expect(await baseOf(built.reference)).toBe("first for linux");
   });
 

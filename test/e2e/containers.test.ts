@@ -36,7 +36,7 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     await dockerd?.stop();
   });
 
-  async function putBase(): Promise<string> {
+  async function putBase(tag = "1", text = "the base"): Promise<string> {
     const layout = new OciLayout(world.folder("bases"));
     const layer = await writeBaseLayer(layout);
     const { descriptor } = await writeImage(
@@ -46,14 +46,14 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
         ...goPlatform(hostPlatform()),
         config: { Env: ["PATH=/bin", "OF_BASE=yes"], WorkingDir: "/" },
         rootfs: { type: "layers", diff_ids: [layer.diffId] },
-        history: [{ created: EPOCH, created_by: "the base" }],
+        history: [{ created: EPOCH, created_by: text }],
       },
       [layer.descriptor],
     );
     const repository = repositoryAt(registry.host, { repository: "bases/node" });
-    await pushImage({ repository, layout, image: descriptor, tag: "1" });
+    await pushImage({ repository, layout, image: descriptor, tag });
     await repository.close();
-    return `${registry.host}/bases/node:1`;
+    return `${registry.host}/bases/node:${tag}`;
   }
 
   const options = (text: string, more: Record<string, string> = {}) => ({
@@ -85,5 +85,101 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(again).toContain("found. Skip building.");
     expect((await get(`${endpoint}/`)).body).toBe("two 1.0.0 yes false");
     expect((await world.run(["delete", "app", "web", "--yes"], options("two"))).code).toBe(0);
+  });
+
+  it("keeps the base that it has when that one's tag moves, or its registry is away", async () => {
+    const moving = `${registry.host}/bases/node:moving`;
+    await putBase("moving", "first");
+    const set = options("kept", { APPCTL_BASE_IMAGE: moving });
+    const { digest } = await world.json<{ digest: string }>(deploy, set);
+    await putBase("moving", "second");
+    const again = await world.json<{ digest: string; unchanged: boolean }>(deploy, set);
+    expect(again).toMatchObject({ digest, unchanged: true });
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
+  });
+
+  it("runs the very image that its registry got", async () => {
+    const set = options("same", { APPCTL_BASE_IMAGE: base, APPCTL_REGISTRY: `http://${registry.host}/apps` });
+    const { image, digest, pushed } = await world.json<{ image: string; digest: string; pushed: object }>(deploy, set);
+    expect(pushed).toEqual({ reference: image, digest });
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
+  });
+
+  it("makes no secret when it is refused for its base", async () => {
+    const cwd = world.folder("secretive", {
+      "app.ts": `import { App, Secret } from "appctl";
+        export default new App({ name: "web", secrets: [new Secret({ key: "NEW_ONE", envVar: "NEW_ONE" })],
+          frameworkApp: { fetch: () => new Response("") } });`,
+    });
+    const env = { ...dockerd.env, APPCTL_RUNTIME: "docker", APPCTL_BASE_IMAGE: "scratch" };
+    const refused = await world.run([...deploy, "--secret", "NEW_ONE=env:GIVEN"], {
+      cwd,
+      env: { ...env, GIVEN: "value" },
+    });
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("has no base with Node in it")]);
+    expect((await world.run(["get", "secret", "NEW_ONE"], { cwd, env })).code).toBe(4);
+  });
+
+  const withCommands = (folder: string, commands: string[], more: Record<string, string> = {}) => ({
+    cwd: world.folder(folder, {
+      "app.ts": `import { readFileSync } from "node:fs";
+        import { App, ImageSpec } from "appctl";
+        export default new App({ name: "built", requiresAuth: false,
+          containerImage: new ImageSpec({ builder: "docker", baseImage: ${JSON.stringify(base)},
+            commands: ${JSON.stringify(commands)} }),
+          frameworkApp: { fetch: () => new Response("${folder} " + readFileSync("/made", "utf8")) } });`,
+    }),
+    env: { ...dockerd.env, npm_config_registry: npm.url, APPCTL_RUNTIME: "docker", ...more },
+  });
+  const built = ["deploy", "apps", "app.ts", "built"];
+
+  it("runs the image's commands with the engine, quoted as they are written, and only once", async () => {
+    const commands = [`x='a "b" \\ $HOME'; echo "$x" > /made`, "echo line\necho 'second $x' >> /made"];
+    const { endpoint } = await world.json<{ endpoint: string }>(built, withCommands("first", commands));
+    expect((await get(`${endpoint}/`)).body).toBe('first a "b" \\ $HOME\nsecond $x\n');
+    const again = await world.run(built, withCommands("later", commands));
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("found. Skip building.")]);
+    expect(`${again.stdout}${again.stderr}`).not.toContain("Step ");
+    expect((await get(`${endpoint}/`)).body).toContain("later a ");
+    expect((await world.run(["delete", "app", "built", "--yes"], withCommands("later", commands))).code).toBe(0);
+  });
+
+  it("says which command failed, with its last lines and exit code, and what the Dockerfile was", async () => {
+    const { code, stderr } = await world.run(built, withCommands("fails", ["echo about to fail; exit 23"]));
+    expect(code).toBe(7);
+    expect(stderr).toContain("a command ended with exit code 23");
+    expect(stderr).toMatch(/^ *about to fail$/m);
+    expect(stderr).toContain(`FROM ${base}`);
+  });
+
+  it("pushes what the commands made to a registry, as layers of the image", async () => {
+    const set = withCommands("pushed", ["echo pushed > /made"]);
+    const args = ["build", "app.ts", "built", "--push", "--registry", `http://${registry.host}/apps`, "-o", "json"];
+    const { code, stdout, stderr } = await world.run(args, set);
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    const { layers } = JSON.parse(stdout) as { layers: { digest: string; role?: string }[] };
+    // The base's layer, that of the command, and the app's.
+    expect(layers.map(({ role }) => role)).toEqual([undefined, undefined, "app"]);
+  });
+
+  it("refuses commands without a base", async () => {
+    const bare = withCommands("bare", ["echo x > /made"]);
+    const { code, stderr } = await world.run(["build", "app.ts", "none"], {
+      env: { ...bare.env, APPCTL_BASE_IMAGE: "scratch" },
+      cwd: world.folder("baseless", {
+        "app.ts": `import { App, ImageSpec } from "appctl";
+          export default new App({ name: "none", frameworkApp: { fetch: () => new Response("") },
+            containerImage: new ImageSpec({ builder: "docker", commands: ["true"] }) });`,
+      }),
+    });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("run on a base image")]);
+  });
+
+  it("says which sockets it tried when no engine answers", async () => {
+    const gone = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
+    const { code, stderr } = await world.run(built, withCommands("gone", ["echo other > /made"], gone));
+    expect(code).toBe(6);
+    expect(stderr).toContain("/nowhere/docker.sock");
+    expect(stderr).toContain("DOCKER_HOST=");
   });
 });

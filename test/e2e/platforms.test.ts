@@ -15,6 +15,8 @@ interface Image {
   tag: string;
   digest: string;
   layers: { digest: string; role?: string }[];
+  /** Absent at the index. */
+  referrers?: { digest: string }[];
 }
 type Built = Image & { pushed: boolean; platforms?: (Image & { platform: string })[] };
 
@@ -115,7 +117,16 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
       sent();
       const both = await push("again", BOTH);
       // The app layer, which has the file's own text; each platform's configuration and manifest; the index. No packages.
-      expect(sent().map(({ path }) => path.includes("/manifests/"))).toEqual([false, false, true, false, true, true]);
+      const bills = both.platforms?.flatMap(({ digest, referrers }) => [
+        ...(referrers ?? []).map((bill) => bill.digest),
+        digest.replace(":", "-"),
+      ]);
+      const put = sent().map(({ path }) => path);
+      const ofBills = put.filter((path) => bills?.some((name) => path.endsWith(`/manifests/${name}`)));
+      const ofImages = put.filter((path) => !ofBills.includes(path));
+      expect(ofImages.map((path) => path.includes("/manifests/"))).toEqual([false, false, true, false, true, true]);
+      // A bill for each platform, about its own image, and the list with it: their content is there from before.
+      expect([ofBills.length, new Set(ofBills).size]).toEqual([4, 4]);
       expect(await push("again", BOTH)).toEqual(both);
       expect(sent()).toEqual([]);
     });
@@ -130,14 +141,14 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     });
 
     it("go to the registry from a deploy, and the platform runs its own", async () => {
-      const deployed = await world.json<{ image: string; digest: string; endpoint: string }>(
+      const deployed = await world.json<{ image: string; digest: string; endpoint: string; pushed: object }>(
         ["deploy", "apps", "app.ts"],
         options("live", BOTH),
       );
       expect((await get(`${deployed.endpoint}/`)).body).toBe(`live for ${process.arch}`);
-      const own = (await push("live", BOTH)).platforms?.find(
-        ({ platform }) => platform === platformName(hostPlatform()),
-      );
+      const index = await push("live", BOTH);
+      expect(deployed.pushed).toEqual({ reference: index.reference, digest: index.digest });
+      const own = index.platforms?.find(({ platform }) => platform === platformName(hostPlatform()));
       expect([deployed.image, deployed.digest]).toEqual([own?.reference, own?.digest]);
       // One that is meant for other machines alone runs here all the same: as a process, which needs none of that.
       const elsewhere = platformName(hostPlatform()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";

@@ -6,6 +6,7 @@ import { startRegistry, type TestRegistry } from "../image/registry.ts";
 import { run } from "../image/support.ts";
 import { type DockerRegistry, HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { forwardProxy } from "../support/forward-proxy.ts";
 import { get, World } from "./harness.ts";
 
 /** What `-o json` of a deploy has of its image. */
@@ -23,6 +24,7 @@ interface Built {
   size: number;
   layers: { digest: string; role?: string }[];
   pushed: boolean;
+  referrers: { digest: string; artifactType: string }[];
 }
 
 describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
@@ -69,8 +71,9 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
     const first = await deploy(app("one"));
     expect(first.image).toMatch(new RegExp(`^${proxy.host}/team/web-image:[\\w-]{22}-[0-9a-f]{12}$`));
     expect((await get(`${first.endpoint}/`)).body).toBe("one 1.0.0");
-    // Packages, its configuration and manifest; app, its configuration and manifest.
-    expect(sent()).toHaveLength(6);
+    // Packages, its configuration and manifest; app, its configuration and manifest; the bill of materials, its configuration,
+    // its manifest and the list with it.
+    expect(sent()).toHaveLength(10);
     const { stdout } = await run("skopeo", ["inspect", "--tls-verify=false", `docker://${first.image}`]);
     expect(JSON.parse(stdout).Digest).toBe(first.digest);
 
@@ -83,7 +86,8 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
 
     const changed = await deploy(app("two"));
     expect((await get(`${changed.endpoint}/`)).body).toBe("two 1.0.0");
-    expect(sent()).toHaveLength(3);
+    // Of the bill, which says the same, the manifest with the new subject, and the list with it.
+    expect(sent()).toHaveLength(5);
   });
 
   it("that were built on another machine are found, and what the platform lacks of them comes from there", async () => {
@@ -127,6 +131,11 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
     expect(JSON.parse(stdout).layers.map(({ digest }: { digest: string }) => digest)).toEqual(
       here.layers.map(({ digest }) => digest),
     );
+    const [bill] = pushed.referrers;
+    expect(bill?.artifactType).toBe("application/vnd.cyclonedx+json");
+    const list = `${proxy.host}/web-image:${pushed.digest.replace(":", "-")}`;
+    const listed = await run("skopeo", ["inspect", "--raw", "--tls-verify=false", `docker://${list}`]);
+    expect(JSON.parse(listed.stdout).manifests).toEqual([expect.objectContaining({ ...bill })]);
     const text = await world.ok(["build", "app.ts", "--registry", proxy.host, "--push"], {
       cwd: app("built"),
       env: env(),
@@ -165,6 +174,30 @@ describe.skipIf(!hasDockerRegistry())("images in a registry", () => {
     expect(JSON.parse(refused.stdout).error).toMatchObject({ code: "REGISTRY_REFUSED" });
     const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "web"]);
     expect((await get(`${endpoint}/`)).body).not.toContain("never");
+  });
+
+  it("go through the proxy that the environment names, whose password nobody sees", async () => {
+    const through = await forwardProxy({ "registry.test:80": registry.port }, { user: "ann:open sesame" });
+    const push = (user: string, more: string[] = []) =>
+      world.run(["build", "app.ts", "--registry", "http://registry.test/far", "--push", "-o", "json", ...more], {
+        cwd: app("built"),
+        env: env({ HTTP_PROXY: `http://${user}@127.0.0.1:${through.port}`, NO_PROXY: "127.0.0.1" }),
+      });
+    try {
+      const pushed = await push("ann:open%20sesame");
+      expect([pushed.code, pushed.stderr]).toEqual([0, expect.not.stringContaining("sesame")]);
+      expect(through.seen.length).toBeGreaterThan(0);
+      const { reference, digest } = JSON.parse(pushed.stdout);
+      const name = `docker://${reference.replace("registry.test", registry.host)}`;
+      const { stdout } = await run("skopeo", ["inspect", "--tls-verify=false", name]);
+      expect(JSON.parse(stdout).Digest).toBe(digest);
+      const refused = await push("ann:closed%20sesame", ["--verbose"]);
+      expect(refused.code).toBe(3);
+      expect(JSON.parse(refused.stdout).error.code).toBe("PROXY_REFUSED");
+      expect(refused.stdout + refused.stderr).not.toMatch(/sesame|YW5u/);
+    } finally {
+      await through.close();
+    }
   });
 
   it("need a password where the registry does, which docker login keeps", async () => {

@@ -11,6 +11,7 @@ export const SHARES = {
   "api-requests": 48_000,
   "app-specs": 36_000,
   images: 12_000,
+  "registry-requests": 4_000,
   "request-heads": 12_000,
   // Not malformed input to us, but the oracle's: counted apart from the 100,000 of the others.
   upstream: 32_000,

@@ -230,7 +230,9 @@ describe("copied files", () => {
     const { dir, layout, context } = await setUp();
     const plan = await planEnvironment({ name: "x", copy: await write(dir, { "a.txt": "one" }) }, context);
     await writeFile(join(dir, "a.txt"), "two");
-    await expect(buildEnvironment(plan, layout, context)).rejects.toThrow("app/a.txt changed while it was read");
+    await expect(buildEnvironment(plan, layout, context)).rejects.toThrow(
+      "app/a.txt changed while the image was built",
+    );
     const file = { path: "node_modules/x.js", absolute: join(dir, "a.txt"), mode: 0o644 };
     expect((await failureOf(readCopied([file]))).code).toBe("RESERVED_PATH");
   });

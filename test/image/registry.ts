@@ -42,7 +42,11 @@ export async function startRegistry(
     const known = packuments.get(item.name) ?? { versions: {}, latest: item.version };
     known.versions[item.version] = {
       ...manifest,
-      dist: { integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}`, tarball: file },
+      dist: {
+        integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}`,
+        shasum: createHash("sha1").update(bytes).digest("hex"),
+        tarball: file,
+      },
     };
     known.latest = item.version;
     packuments.set(item.name, known);
@@ -64,7 +68,7 @@ export async function startRegistry(
       return void response.writeHead(404, { "content-type": "application/json" }).end('{"error":"not found"}');
     const versions = Object.fromEntries(
       Object.entries(packument.versions).map(([version, manifest]) => {
-        const dist = manifest["dist"] as { integrity: string; tarball: string };
+        const dist = manifest["dist"] as { integrity: string; shasum: string; tarball: string };
         return [
           version,
           {

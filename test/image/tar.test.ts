@@ -75,7 +75,7 @@ describe("tar", () => {
     const file = join(await folder(), "f");
     await writeFile(file, "four");
     const entry: TarEntry = { type: "file", path: "f", content: { file, size: 5 } };
-    await expect(collect(tar([entry]))).rejects.toThrow("f changed while it was read");
+    await expect(collect(tar([entry]))).rejects.toThrow("f changed while the image was built");
   });
 
   it("reads back what it wrote, however the bytes arrive", async () => {

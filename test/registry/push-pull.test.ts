@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
@@ -8,6 +8,7 @@ import { pushImage } from "../../src/image/registry/push-image.ts";
 import { failureOf, folder, installed, run } from "../image/support.ts";
 import { type DockerRegistry, HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { authorityIn } from "./authority.ts";
 import { appIn, emptyLayout, environmentIn, repositoryAt } from "./support.ts";
 
 const CHUNK = 64 * 1024;
@@ -212,7 +213,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
 
   it("is trusted by an authority of one's own, and refused with the reason without", async () => {
     const dir = await folder();
-    await authorityIn(dir);
+    await authorityIn(dir, "IP:127.0.0.1");
     const tls = { certificate: join(dir, "server.pem"), key: join(dir, "server.key") };
     const registry = await startDockerRegistry({ dir: await folder(), tls });
     try {
@@ -246,26 +247,3 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     await registry.close();
   });
 });
-
-/** An authority of its own, and a certificate for 127.0.0.1 that it has signed. */
-async function authorityIn(dir: string): Promise<void> {
-  const openssl = (...args: string[]) => run("openssl", args, { cwd: dir });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await openssl(
-    "req",
-    "-x509",
-    ...key,
-    "-keyout",
-    "ca.key",
-    "-out",
-    "ca.pem",
-    "-subj",
-    "/CN=Test authority",
-    "-days",
-    "2",
-  );
-  await openssl("req", ...key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=registry");
-  await writeFile(join(dir, "server.ext"), "subjectAltName=IP:127.0.0.1\n");
-  const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "server.ext"];
-  await openssl("x509", "-req", "-in", "server.csr", ...by, "-out", "server.pem");
-}

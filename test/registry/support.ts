@@ -59,13 +59,14 @@ export function repositoryAt(
     credentials?: Credentials;
     mountFrom?: string[];
     signal?: AbortSignal;
+    env?: NodeJS.ProcessEnv;
   } = {},
 ): Repository {
   const { repository = "team/web-image", plain = true, access = "push", wait, credentials, mountFrom } = options;
   return new Repository({
     name: { host, plain, repository },
     access,
-    env: {},
+    env: options.env ?? {},
     signal: options.signal ?? new AbortController().signal,
     wait,
     mountFrom: mountFrom ?? [],

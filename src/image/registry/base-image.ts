@@ -6,13 +6,19 @@ import { type ImageName, imageNameText, parseImageName } from "./image-name.ts";
 import { type FetchedImage, fetchImage } from "./pull-image.ts";
 import { Repository } from "./repository.ts";
 
+/** Makes the base itself, with all of its layers in the layout. */
+export type BuildBase = (layout: OciLayout, platform: Platform) => Promise<FetchedImage>;
+
 /** The image that others stand on, in its own registry. Its layers are never unpacked. */
 export class BaseImage {
   readonly name: ImageName;
   readonly repository: Repository;
 
-  /** `text` as `parseImageName` takes it. */
-  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+  readonly #build: BuildBase | undefined;
+
+  /** `text` as `parseImageName` takes it. With `build`, what that makes of the image stands for it. */
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, build?: BuildBase) {
+    this.#build = build;
     this.name = parseImageName(text);
     this.repository = new Repository({ name: this.name, access: "pull", env, signal });
   }
@@ -22,6 +28,7 @@ export class BaseImage {
    * without its content first: what is known already is not fetched again, which registries count and limit.
    */
   async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    if (this.#build) return this.#build(layout, platform);
     const { digest, tag = "latest" } = this.name;
     const image = await this.#fetch(digest, tag, layout, platform).catch((error: unknown) => {
       throw isAppctlError(error) ? this.#advised(error) : error;
@@ -58,6 +65,7 @@ export class BaseImage {
 
   /** The repository that its layers can be mounted from by another one of the registry `at`, if they can. */
   mountableAt(at: Pick<ImageName, "host" | "plain">): string | undefined {
+    if (this.#build) return undefined; // its layers are nowhere yet
     return at.host === this.name.host && at.plain === this.name.plain ? this.name.repository : undefined;
   }
 

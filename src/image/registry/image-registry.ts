@@ -9,9 +9,11 @@ import {
 } from "../environment.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, LAYER_ROLE, parseReference } from "../oci.ts";
-import { BaseImage, onBase } from "./base-image.ts";
+import type { Referrer } from "../referrer.ts";
+import { type BaseImage, onBase } from "./base-image.ts";
 import { type FetchedImage, fetchBlob, fetchImage } from "./pull-image.ts";
 import { pushImage } from "./push-image.ts";
+import { findOrPushReferrer, type PushedReferrer, pushReferrer } from "./push-referrer.ts";
 import { Repository } from "./repository.ts";
 
 /** What {@link ImageRegistry.find} finds. */
@@ -31,16 +33,16 @@ export class ImageRegistry {
   readonly #repositories = new Map<string, Repository>();
 
   /**
-   * `text` is as `parseRegistryAddress` takes it; throws INVALID_REGISTRY. `env` tells where credentials are. `baseImage` is
-   * the name of the image that is put below what is pushed.
+   * `text` is as `parseRegistryAddress` takes it; throws INVALID_REGISTRY. `env` tells where credentials are. `base` is
+   * the image that is put below what is pushed; it is closed with this.
    */
-  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, baseImage?: string) {
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, base?: BaseImage) {
     const address = parseRegistryAddress(text);
     if (!address) throw usageError(`the registry "${text}" ${REGISTRY_ADDRESS_RULE}`, { code: "INVALID_REGISTRY" });
     this.#address = address;
     this.#env = env;
     this.#signal = signal;
-    this.#base = baseImage === undefined ? undefined : new BaseImage(baseImage, env, signal);
+    this.#base = base;
   }
 
   /** What stands before `/<name>:<tag>`. */
@@ -73,16 +75,31 @@ export class ImageRegistry {
     return onBase(image, base, pushedName(image.reference), layout);
   }
 
-  /** Brings an image of the layout to the registry as `<name>:<tag>`; layers of its base come from where that is. */
+  /**
+   * Brings an image of the layout to the registry as `<name>:<tag>`; layers of its base come from where that is. `about` is an
+   * artifact about the image, which stands beside it then.
+   */
   async push(
     reference: string,
     image: Descriptor,
     layout: OciLayout,
     onProgress: (done: number, total: number) => void,
-  ): Promise<void> {
+    about?: Promise<Referrer>,
+  ): Promise<PushedReferrer | undefined> {
     const { repository, tag } = this.#place(reference);
     const mountFrom = this.#base?.mountableAt(this.#address);
-    await pushImage({ repository, layout, image, tag, mountFrom, elsewhere: this.#base?.repository, onProgress });
+    const elsewhere = this.#base?.repository;
+    if (!about) {
+      await pushImage({ repository, layout, image, tag, mountFrom, elsewhere, onProgress });
+      return undefined;
+    }
+    let pushed: PushedReferrer | undefined;
+    const beside = async () => {
+      pushed = await pushReferrer(repository, layout, image, (await about).parts);
+    };
+    await pushImage({ repository, layout, image, tag, mountFrom, elsewhere, onProgress, beside });
+    // The tag comes last, so an image that is there has its artifact, unless that came to say something else since.
+    return pushed ?? findOrPushReferrer(repository, layout, image, (await about).parts);
   }
 
   /** Brings an index to the registry as `<name>:<tag>`; its images are there already. */

@@ -19,6 +19,8 @@ export interface PushOptions {
   elsewhere?: Repository | undefined;
   /** See {@link CHUNK_SIZE}. */
   chunkSize?: number | undefined;
+  /** Further work in the registry, side by side with the blobs: the tag comes when that has ended, too. */
+  beside?: (() => Promise<void>) | undefined;
   /** Called with the bytes that have arrived, and those that have to, as they grow. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -43,7 +45,7 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
       [...arrived.values()].reduce((sum, bytes) => sum + bytes, 0),
       total,
     );
-  await inParallel([...unique.values()], async (blob) => {
+  const send = async (blob: Descriptor) => {
     if (await repository.hasBlob(blob)) return;
     total += blob.size;
     report();
@@ -59,12 +61,15 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
     });
     if (how === "sent") sent.push(blob);
     else total -= blob.size;
-  });
+  };
+  const ended = await Promise.allSettled([inParallel([...unique.values()], send), options.beside?.()]);
+  for (const each of ended) if (each.status === "rejected") throw each.reason;
   await repository.putManifest(tag, await layout.readBlob(image.digest), image.mediaType);
   return [...sent, image];
 }
 
-function fromLayout(layout: OciLayout, { digest, size }: Descriptor): BlobSource {
+/** A blob of a layout, to send. */
+export function fromLayout(layout: OciLayout, { digest, size }: Descriptor): BlobSource {
   return {
     digest,
     size,

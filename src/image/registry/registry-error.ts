@@ -1,4 +1,5 @@
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
+import { proxyOf, proxyRefusal, proxyStatus, proxyText, proxyUnreachable } from "./proxy-error.ts";
 
 /** What a request to a registry was about, in words for a person. */
 export interface Purpose {
@@ -52,10 +53,15 @@ export function answerError(status: number, body: string, about: Purpose, signed
   });
 }
 
-/** The error for a registry that does not answer, or no longer. */
+/** The error for a registry that does not answer, or no longer; or for the proxy before it. */
 export function connectionError(cause: unknown, about: Purpose): AppctlError {
   const code = errorCode(cause);
   const text = code || messageOf(cause);
+  const proxy = proxyOf(cause);
+  const status = proxyStatus(cause);
+  if (proxy && status !== undefined) return proxyRefusal(proxy, status, about, cause);
+  if (proxy && NO_CONNECTION.test(code)) return proxyUnreachable(proxy, text, about, cause);
+  const through = proxy ? ` through the proxy ${proxyText(proxy)}` : "";
   const certificate = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/.test(code);
   const notTls =
     code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG";
@@ -63,8 +69,8 @@ export function connectionError(cause: unknown, about: Purpose): AppctlError {
     code: certificate ? "REGISTRY_NOT_TRUSTED" : "REGISTRY_UNREACHABLE",
     exit: ExitCode.unavailable,
     message: certificate
-      ? `the certificate of ${about.host} is not trusted (${text}); ${about.subject} was not ${about.action}`
-      : `${about.host} does not answer (${text}); ${about.subject} was not ${about.action}`,
+      ? `the certificate of ${about.host}${through} is not trusted (${text}); ${about.subject} was not ${about.action}`
+      : `${about.host} does not answer${through} (${text}); ${about.subject} was not ${about.action}`,
     hint: certificate
       ? "when it is signed by an authority of your own, name that authority's file in NODE_EXTRA_CA_CERTS"
       : notTls
@@ -118,12 +124,15 @@ function errorsIn(body: string): string {
 }
 
 const BROKEN =
-  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH))$|^HPE_/;
+  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|PRX_CONN))$|^HPE_/;
+/** With a proxy, it is the only host that a connection is made to. */
+const NO_CONNECTION =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:CONNECT_TIMEOUT|PRX_TLS|PRX_CONN))$/;
 const OF_A_CONNECTION = /^(?:E[A-Z]+|EAI_[A-Z]+|UND_ERR_\w+|ERR_(?:TLS|SSL)_\w+|UNABLE_TO_\w+|\w*CERT\w*)$/;
 
 /** True when a connection could not be made, or broke under way: another try may get through. */
 export function isBrokenConnection(error: unknown): boolean {
-  return BROKEN.test(errorCode(error));
+  return BROKEN.test(errorCode(error)) || (proxyStatus(error) ?? 0) >= 500;
 }
 
 /** `error` itself when it has words for a person already or is none of a connection's, else {@link connectionError}. */

@@ -1,8 +1,10 @@
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
+import { type EnvProxy, proxyFor } from "../../client/env-proxy.ts";
 import { pause } from "../../client/http.ts";
 import type { AskTokenService, Authorizer } from "./authorizer.ts";
 import { parseChallenges } from "./challenge.ts";
+import { throughProxy } from "./proxy-error.ts";
 import { answerError, asConnectionError, isBrokenConnection, type Purpose, protocolError } from "./registry-error.ts";
 import { isPassing, LONGEST_WAIT_MS, pauseBefore, RETRIES } from "./retry.ts";
 
@@ -33,6 +35,8 @@ export interface RegistryHttpOptions {
   /** Origin of the registry: what signs in goes to it alone. */
   origin: string;
   authorizer: Authorizer;
+  /** Tells which proxies there are. */
+  env: NodeJS.ProcessEnv;
   signal: AbortSignal;
   /** Waits before the next try. Default: as long as it is told. */
   wait?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
@@ -42,10 +46,11 @@ export interface RegistryHttpOptions {
 const SILENCE_MS = 120_000;
 const REDIRECTS = 5;
 
-/** HTTP to one registry over undici: signs in, follows redirects, tries again what passes. */
+/** HTTP to one registry over undici, through a proxy where there is one: signs in, follows redirects, tries again what passes. */
 export class RegistryHttp {
   readonly #options: RegistryHttpOptions;
-  #agent: import("undici").Agent | undefined;
+  /** By the proxy that they go through; the one without has the name "". */
+  readonly #agents = new Map<string, Promise<import("undici").Dispatcher>>();
 
   constructor(options: RegistryHttpOptions) {
     this.#options = options;
@@ -109,7 +114,7 @@ export class RegistryHttp {
 
   /** Closes the connections. */
   async close(): Promise<void> {
-    await this.#agent?.destroy();
+    await Promise.all([...this.#agents.values()].map(async (agent) => (await agent).destroy()));
   }
 
   async #following(request: RegistryRequest, token: string | undefined): Promise<RegistryAnswer> {
@@ -152,11 +157,12 @@ export class RegistryHttp {
   }
 
   async #raw({ method, url, headers, body, length }: RegistryRequest): Promise<RegistryAnswer> {
-    const { Agent, request: send } = await import("../../client/undici.ts");
-    this.#agent ??= new Agent({ keepAliveTimeout: 4000, allowH2: false });
-    const { signal } = this.#options;
+    const { request: send } = await import("../../client/undici.ts");
+    const { signal, env } = this.#options;
+    const proxy = proxyFor(url, env);
+    const agent = await this.#agentFor(proxy);
     const sized = length === undefined ? {} : { "content-length": String(length) };
-    const answer = await send(this.#agent, {
+    const answer = await send(agent, {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
@@ -167,8 +173,27 @@ export class RegistryHttp {
       reset: false,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
+    }).catch((error: unknown) => {
+      throw proxy ? throughProxy(error, proxy) : error;
     });
     return { status: answer.statusCode, headers: answer.headers, body: answer.body, url };
+  }
+
+  #agentFor(proxy: EnvProxy | undefined): Promise<import("undici").Dispatcher> {
+    const name = proxy?.url.origin ?? "";
+    const known = this.#agents.get(name);
+    if (known) return known;
+    const options = { keepAliveTimeout: 4000, allowH2: false };
+    const make = async () => {
+      const { Agent, proxyAgent } = await import("../../client/undici.ts");
+      if (!proxy) return new Agent(options);
+      const { url, authorization } = proxy;
+      const signed = authorization === undefined ? {} : { token: authorization.reveal() };
+      return proxyAgent({ ...options, uri: url.origin, ...signed });
+    };
+    const made = make();
+    this.#agents.set(name, made);
+    return made;
   }
 
   #wait(ms: number): Promise<void> {

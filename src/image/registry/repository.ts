@@ -46,7 +46,7 @@ export class Repository {
     const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
     const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
     const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
-    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, signal, wait });
+    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, env, signal, wait });
   }
 
   /** The address of a part of the API: `manifests/latest`. */
@@ -145,8 +145,11 @@ export class Repository {
     }
   }
 
-  /** Stores a manifest under a tag or its digest. Everything that it names has to be there already. */
-  async putManifest(reference: string, bytes: Buffer, mediaType: string): Promise<void> {
+  /**
+   * Stores a manifest under a tag or its digest. Everything that it names has to be there already, but the subject. Gives the
+   * digest of the subject that the registry has taken note of; a registry without the referrers API takes none.
+   */
+  async putManifest(reference: string, bytes: Buffer, mediaType: string): Promise<string | undefined> {
     const about = this.purpose("pushed", reference);
     const request = {
       method: "PUT" as const,
@@ -161,6 +164,8 @@ export class Repository {
     const said = answer.headers["docker-content-digest"];
     const digest = digestOf(bytes);
     if (isDigest(said) && said !== digest) throw damagedError(`${digest} was sent, and ${said} was stored`, about);
+    const subject = answer.headers["oci-subject"];
+    return isDigest(subject) ? subject : undefined;
   }
 
   close(): Promise<void> {

@@ -5,6 +5,7 @@ import { ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { ProblemError } from "../problem.ts";
 import * as apps from "./apps.ts";
 import type { Handler, Services } from "./context.ts";
+import { listImages } from "./image-list.ts";
 import * as images from "./images.ts";
 import * as keys from "./keys.ts";
 import { descriptions } from "./openapi.ts";
@@ -38,6 +39,7 @@ const handlers: Record<EndpointName, Handler> = {
   createApiKey: keys.createApiKey,
   getApiKey: keys.getApiKey,
   deleteApiKey: keys.deleteApiKey,
+  listImages,
   missingBlobs: images.missingBlobs,
   putBlob: images.putBlob,
   getBlob: images.getBlob,

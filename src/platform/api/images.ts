@@ -6,7 +6,7 @@ import { notFound, ProblemError } from "../problem.ts";
 import { type ApiRequest, check, readBody } from "./context.ts";
 
 /** Largest blob, in bytes. */
-const MAX_BLOB_BYTES = 4 * 1024 ** 3;
+export const MAX_BLOB_BYTES = 4 * 1024 ** 3;
 
 /** Which of the digests are not here yet. */
 export async function missingBlobs(request: ApiRequest) {

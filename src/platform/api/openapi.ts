@@ -113,6 +113,7 @@ export const descriptions: Record<EndpointName, Description> = {
   },
   getApiKey: { summary: "Get what can be told of an API key", tag: "keys", response: schemas.ApiKeyInfo },
   deleteApiKey: { summary: "Revoke an API key", tag: "keys", response: schemas.Empty },
+  listImages: { summary: "List the images that the platform stores", tag: "images", response: schemas.ImageList },
   missingBlobs: {
     summary: "Tell which blobs are missing",
     tag: "images",

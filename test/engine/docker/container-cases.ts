@@ -3,7 +3,7 @@
  * Podman; where Podman does something else, the case says so, and asserts that.
  */
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { EngineApi } from "../../../src/engine/local/docker/engine-api.ts";
+import { EngineApi } from "../../../src/core/engine-api.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { confinement } from "./cases/confinement.ts";
 import { ending } from "./cases/ending.ts";

@@ -1,9 +1,9 @@
 /** What an engine says, read: its output, its answers, its errors. */
 import { expect, it } from "vitest";
+import { EngineApiError, versionFor } from "../../../src/core/engine-api.ts";
+import { engineSockets } from "../../../src/core/engine-socket.ts";
 import { endOf } from "../../../src/engine/local/docker/container-exit.ts";
 import { noEngine, notStarted } from "../../../src/engine/local/docker/docker-failures.ts";
-import { EngineApiError, versionFor } from "../../../src/engine/local/docker/engine-api.ts";
-import { engineSockets } from "../../../src/engine/local/docker/engine-socket.ts";
 import { framesOf } from "../../../src/engine/local/docker/frames.ts";
 import { commonLayers, faultIn } from "../../../src/engine/local/docker/image-loader.ts";
 import { specOf } from "../helpers.ts";

@@ -2,7 +2,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { EngineApi } from "../../../src/engine/local/docker/engine-api.ts";
+import { EngineApi } from "../../../src/core/engine-api.ts";
 import { ImageLoader, imageTags } from "../../../src/engine/local/docker/image-loader.ts";
 import { ref, temporaryDirectory, until } from "../helpers.ts";
 

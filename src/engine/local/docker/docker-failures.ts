@@ -1,8 +1,8 @@
 /** What can keep a container from starting, in words. */
 import type { AppSpec, FailureCause } from "../../../contract/types.ts";
+import { EngineApiError } from "../../../core/engine-api.ts";
 import { AppctlError, ExitCode, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure } from "../../causes.ts";
-import { EngineApiError } from "./engine-api.ts";
 
 /** An image without a base layer. */
 export function noBaseImage(): FailureCause {

@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { messageOf } from "../../../core/errors.ts";
 import { LineSplitter } from "../process/lines.ts";
 import { listeningPortsOf, processTree, residentBytes } from "../process/proc.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import { type ContainerState, endOf } from "./container-exit.ts";
-import { type EngineApi, EngineApiError } from "./engine-api.ts";
 import { framesOf } from "./frames.ts";
 
 /** A container that runs, and what its replica needs. */

@@ -1,7 +1,7 @@
 /** Networks of the engine: one for each project, whose containers do not reach each other. */
 
+import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { Label } from "./container-body.ts";
-import { type EngineApi, EngineApiError } from "./engine-api.ts";
 
 /** A project's network. `gateway` is this machine's address in it, when the engine says one. */
 export interface ProjectNetwork {

@@ -1,7 +1,7 @@
 /** Where container engines listen. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { usageError } from "../../../core/errors.ts";
+import { usageError } from "./errors.ts";
 
 /**
  * Sockets to try, in order: the one that `DOCKER_HOST` names, else Docker's and Podman's usual ones. Throws a usage error for

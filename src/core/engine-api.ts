@@ -82,9 +82,19 @@ export class EngineApi {
 
   /** Sends a tar archive, and gives the text of the answer: one JSON object a line. */
   async upload(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<string> {
+    return textOf(await this.send(path, archive, options));
+  }
+
+  /** Gets something large, piece by piece. */
+  async download(path: string, options: CallOptions = {}): Promise<IncomingMessage> {
+    return this.#call("GET", path, options, (send) => send.end(), {});
+  }
+
+  /** Sends a tar archive, and gives the answer while it comes. */
+  async send(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<IncomingMessage> {
     const { Readable } = await import("node:stream");
     const source = Readable.from(archive, { objectMode: false });
-    const response = await this.#call(
+    return this.#call(
       "POST",
       path,
       options,
@@ -94,7 +104,6 @@ export class EngineApi {
       },
       { "content-type": "application/x-tar" },
     ).finally(() => source.destroy());
-    return textOf(response);
   }
 
   /** Takes over the connection of a call, as attach does. What comes is {@link framesOf}'s to read. */

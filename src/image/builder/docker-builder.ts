@@ -1,0 +1,110 @@
+/** Makes a base image with a container engine, and takes it over into an OCI layout. */
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+import { EngineApi as Engine, type EngineApi } from "../../core/engine-api.ts";
+import { engineSockets } from "../../core/engine-socket.ts";
+import { AppctlError, ExitCode, messageOf, usageError } from "../../core/errors.ts";
+import type { BuildProgress } from "../../core/events.ts";
+import { isWhole, loadEnvironment } from "../environment.ts";
+import type { OciLayout } from "../layout.ts";
+import { canonicalJson, goPlatform, type Platform } from "../oci.ts";
+import type { FetchedImage } from "../registry/pull-image.ts";
+import { tar } from "../tar.ts";
+import { dockerfileOf, type Programs } from "./dockerfile.ts";
+import { readSavedImage } from "./saved-image.ts";
+
+/** Lines of a failed build that are shown. */
+const LAST_LINES = 20;
+
+/** What to build, and who is told. */
+export interface DockerBuild {
+  base: string;
+  programs: Programs;
+  platform: Platform;
+  layout: OciLayout;
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  /** Build even when the layout has it, and without the engine's cache. */
+  force?: boolean | undefined;
+  onProgress?: ((step: BuildProgress) => void) | undefined;
+}
+
+/**
+ * The base with what ran on top of it. The layout keeps it under a name made of everything that decides it, so that the same
+ * is not built twice. Throws NO_ENGINE, IMAGE_BUILD_FAILED.
+ */
+export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
+  const { base, programs, platform, layout, force } = build;
+  const { aptPackages, commands } = programs;
+  const identity = canonicalJson({ v: 1, base, aptPackages, commands, platform });
+  const reference = `built-base:${createHash("sha256").update(identity).digest("hex").slice(0, 32)}`;
+  const here = force ? undefined : await loadEnvironment(layout, reference);
+  if (here && (await isWhole(layout, here.manifest))) return here;
+  const api = await connect(build.env);
+  try {
+    const name = `appctl-${reference}`;
+    // How its registry is spoken to is the engine's own to know.
+    await run(api, name, dockerfileOf(base.replace(/^https?:\/\//, ""), programs), build);
+    build.onProgress?.({ step: "layer", message: "taking the built image out of the engine" });
+    const image = await readSavedImage(await api.download(`/images/${name}/get`, { signal: build.signal }), layout);
+    await layout.tag(reference, image.descriptor);
+    return image;
+  } finally {
+    api.close();
+  }
+}
+
+async function connect(env: NodeJS.ProcessEnv): Promise<EngineApi> {
+  const tried: string[] = [];
+  for (const path of engineSockets(env)) {
+    try {
+      return await Engine.connect(path);
+    } catch (error) {
+      tried.push(`${path}: ${messageOf(error)}`);
+    }
+  }
+  throw new AppctlError({
+    code: "NO_ENGINE",
+    exit: ExitCode.unavailable,
+    message: 'builder "docker" needs a container engine, and none answers',
+    hint: "start Docker or Podman, or name its socket: DOCKER_HOST=unix:///path/of.sock",
+    details: tried,
+  });
+}
+
+async function run(api: EngineApi, name: string, dockerfile: string, build: DockerBuild): Promise<void> {
+  const { platform, signal, force, onProgress } = build;
+  const { os, architecture } = goPlatform(platform);
+  const context = tar([{ type: "file", path: "Dockerfile", content: Buffer.from(dockerfile) }]);
+  const query = { t: name, rm: 1, forcerm: 1, platform: `${os}/${architecture}`, ...(force ? { nocache: 1 } : {}) };
+  const output: string[] = [];
+  const failed = (message: string, code?: number) =>
+    usageError(`the image could not be built${code === undefined ? "" : `: a command ended with exit code ${code}`}`, {
+      code: "IMAGE_BUILD_FAILED",
+      exit: ExitCode.build,
+      hint: message,
+      details: [...output.slice(-LAST_LINES), "Dockerfile:", ...dockerfile.trimEnd().split("\n")],
+    });
+  let answer: Awaited<ReturnType<EngineApi["send"]>>;
+  try {
+    answer = await api.send("/build", context, { query, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw failed(messageOf(error));
+  }
+  for await (const line of createInterface({ input: answer })) {
+    if (line.trim() === "") continue;
+    const { stream, error, errorDetail } = JSON.parse(line) as {
+      stream?: string;
+      error?: string;
+      errorDetail?: { code?: number; message?: string };
+    };
+    if (error !== undefined) throw failed(errorDetail?.message ?? error, errorDetail?.code);
+    for (const text of (stream ?? "").split("\n").map((each) => each.trimEnd())) {
+      if (text === "") continue;
+      output.push(text);
+      if (text.startsWith("Step ") || text.startsWith("STEP ")) onProgress?.({ step: "layer", message: text });
+    }
+  }
+  signal.throwIfAborted();
+}

@@ -1,0 +1,160 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildEnvironment, planEnvironment } from "../../../src/image/environment.ts";
+import { OciLayout } from "../../../src/image/layout.ts";
+import { entriesFor } from "../../../src/image/lock.ts";
+import { readRequirements } from "../../../src/image/requirements.ts";
+import { unpackPackages } from "../../../src/image/unpack.ts";
+import { startRegistry, type TestRegistry } from "../registry.ts";
+import { contextIn, failureOf, folder, npmEnv, run } from "../support.ts";
+import { CATALOGUE, MANIFEST, NEWER } from "./catalogue.ts";
+
+let registry: TestRegistry;
+beforeAll(async () => {
+  registry = await startRegistry([...CATALOGUE, ...NEWER]);
+});
+afterAll(() => registry.close());
+
+interface Recorded {
+  file: string;
+  lock: string;
+  install: string;
+  /** The leaf that a package with a peer gets below one that has an older leaf than the project. */
+  friendOfHost: string;
+  integrity: boolean;
+}
+/** bun and Yarn 1 put one `friend` where all find it; the others keep peers apart. */
+const RECORDED: Recorded[] = [
+  { file: "pnpm-6.yaml", lock: "pnpm-lock.yaml", install: "pnpm install", friendOfHost: "1.0.0", integrity: true },
+  { file: "pnpm-9.yaml", lock: "pnpm-lock.yaml", install: "pnpm install", friendOfHost: "1.0.0", integrity: true },
+  { file: "yarn-1.lock", lock: "yarn.lock", install: "yarn install", friendOfHost: "2.0.0", integrity: true },
+  { file: "yarn-berry-6.lock", lock: "yarn.lock", install: "yarn install", friendOfHost: "1.0.0", integrity: false },
+  { file: "yarn-berry-10.lock", lock: "yarn.lock", install: "yarn install", friendOfHost: "1.0.0", integrity: false },
+  { file: "bun-2.lock", lock: "bun.lock", install: "bun install", friendOfHost: "2.0.0", integrity: true },
+];
+
+/** A project whose lock file is a recorded one. */
+async function project(
+  { file, lock }: Recorded,
+  edit: (text: string) => string = (text) => text,
+  manifest: object = MANIFEST,
+) {
+  const dir = await folder();
+  const text = await readFile(join(import.meta.dirname, "recorded", file), "utf8");
+  await writeFile(join(dir, "package.json"), JSON.stringify(manifest));
+  await writeFile(join(dir, lock), edit(text));
+  await writeFile(join(dir, ".npmrc"), `registry=${registry.url}\n`);
+  const context = contextIn(dir, npmEnv(dir));
+  return {
+    dir,
+    context,
+    requirements: { file: join(dir, lock), written: lock },
+    layout: new OciLayout(join(dir, "l")),
+  };
+}
+
+describe.each(RECORDED)("requirements from $file", (recorded) => {
+  it("install exactly what is locked, for running alone, though newer versions would fit", async () => {
+    const { dir, context, requirements, layout } = await project(recorded);
+    const platform = { os: "linux", cpu: "x64", libc: "glibc" } as const;
+    const plan = await planEnvironment({ name: "x", requirements, packages: ["tree"] }, { ...context, platform });
+    expect(plan.packages).toEqual([
+      { name: "@corp/host", version: "1.0.0" },
+      { name: "binary", version: "1.0.0" },
+      { name: "elsewhere", version: "1.0.0" },
+      { name: "friend", version: "1.0.0" },
+      { name: "leaf", version: "2.0.0" },
+      { name: "other", version: "1.0.0" },
+      { name: "scripted", version: "1.0.0" },
+      { name: "tree", version: "1.0.0" },
+    ]);
+    const entries = entriesFor(plan.lock.lock, platform);
+    expect(entries.map(([, { integrity }]) => /^sha512-/.test(integrity ?? ""))).toEqual(
+      entries.map(() => recorded.integrity),
+    );
+    expect(JSON.stringify(plan.lock)).not.toContain("registry.invalid");
+
+    const image = await buildEnvironment(plan, layout, { ...context, platform });
+    const packages = (await unpackPackages(layout, image, join(dir, "content"))) ?? "";
+    expect((await readdir(packages)).sort()).toEqual(
+      [".bin", "@binary", "@corp", "binary", "friend", "leaf", "other", "scripted", "tree"].sort(),
+    );
+    expect(await readdir(join(packages, "@binary"))).toEqual(["linux-x64"]);
+    expect(await readdir(join(packages, "scripted"))).not.toContain("ran");
+    await writeFile(
+      join(packages, "../app.mjs"),
+      `const of = async (name) => (await import(name)).default;
+       console.log(JSON.stringify([await of("leaf"), await of("other"), await of("tree"), await of("friend"), await of("@corp/host")]));`,
+    );
+    const { stdout } = await run(process.execPath, [join(packages, "../app.mjs")]);
+    expect(JSON.parse(stdout)).toEqual(["2.0.0", "1.0.0", "1.0.0", "2.0.0", [recorded.friendOfHost, "1.0.0"]]);
+    expect((await run(join(packages, ".bin", "tree"))).stdout).toBe("1.0.0\n");
+  });
+
+  it("take the packages of each platform", async () => {
+    const { context, requirements, layout, dir } = await project(recorded);
+    const platform = { os: "linux", cpu: "arm64", libc: "glibc" } as const;
+    const plan = await planEnvironment({ name: "x", requirements }, { ...context, platform });
+    const image = await buildEnvironment(plan, layout, { ...context, platform });
+    const packages = (await unpackPackages(layout, image, join(dir, "content"))) ?? "";
+    expect(await readdir(join(packages, "@binary"))).toEqual(["linux-arm64"]);
+  });
+
+  it("run install scripts when they are allowed, in an image of another name", async () => {
+    const { dir, context, requirements, layout } = await project(recorded);
+    const allowed = { ...context, allowScripts: true };
+    const plan = await planEnvironment({ name: "x", requirements }, allowed);
+    expect(plan.tag).not.toBe((await planEnvironment({ name: "x", requirements }, context)).tag);
+    const packages =
+      (await unpackPackages(layout, await buildEnvironment(plan, layout, allowed), join(dir, "c"))) ?? "";
+    expect(await readdir(join(packages, "scripted"))).toContain("ran");
+  });
+
+  it("are faults where package.json says something else, each of them", async () => {
+    const manifest = { ...MANIFEST, dependencies: { ...MANIFEST.dependencies, leaf: "^9.0.0", absent: "1" } };
+    const { requirements } = await project(recorded, undefined, manifest);
+    const error = await failureOf(readRequirements(requirements));
+    expect(error).toMatchObject({ code: "INVALID_REQUIREMENTS", exit: 2, next: [recorded.install] });
+    const messages = error.faults.map(({ path, message }) => `${path} ${message}`);
+    expect(messages).toHaveLength(2);
+    expect(messages[0]).toMatch(/^containerImage\.requirements .*absent/);
+    expect(messages[1]).toMatch(/leaf .*\^9\.0\.0.*\^2\.0\.0/);
+  });
+
+  it("have to have what the app imports", async () => {
+    const { requirements } = await project(recorded);
+    const error = await failureOf(readRequirements(requirements, ["tree", "tester"]));
+    expect(error.faults).toMatchObject([
+      { message: `the app imports tester from the packages layer, and it is no dependency in ${recorded.lock}` },
+    ]);
+    expect(error.faults[0]?.hint).toBe(`${recorded.install.split(" ")[0]} add tester`);
+  });
+
+  it("are a fault when they are torn, empty or missing", async () => {
+    for (const text of ["", "{", "lockfileVersion: '5.4'\n", "<<<<<<< ours\n"]) {
+      const { requirements } = await project(recorded, () => text);
+      expect(await failureOf(readRequirements(requirements))).toMatchObject({
+        code: "INVALID_REQUIREMENTS",
+        next: [recorded.install],
+      });
+    }
+    const { dir, requirements } = await project(recorded);
+    await mkdir(join(dir, "other"));
+    await writeFile(join(dir, "other/package.json"), "{}");
+    const missing = { file: join(dir, "other", recorded.lock), written: `other/${recorded.lock}` };
+    expect(requirements.file).not.toBe(missing.file);
+    expect((await failureOf(readRequirements(missing))).message).toContain("does not exist");
+  });
+});
+
+describe("a registry with other bytes than the lock", () => {
+  it.each(RECORDED.filter(({ integrity }) => integrity))("is refused: $file", async (recorded) => {
+    const integrity = /sha512-[\w+/]{86}==/g;
+    const wrong = `sha512-${"A".repeat(86)}==`;
+    const { context, requirements, layout } = await project(recorded, (text) => text.replace(integrity, wrong));
+    const plan = await planEnvironment({ name: "x", requirements }, context);
+    const error = await failureOf(buildEnvironment(plan, layout, context));
+    expect(JSON.stringify({ ...error, message: error.message })).toContain("EINTEGRITY");
+  });
+});
