@@ -58,7 +58,7 @@ export function createProgram(io: Io): Command {
   addUpdate(group(program, "update", "change a secret"), io);
   addDelete(group(program, "delete", "delete an app, a secret, an API key"), io);
   addLifecycle(program, io);
-  addImages(program, io);
+  addImages(program, group(program, "prune", "remove what nothing needs: images"), io);
   addPlatform(group(program, "platform", "the local platform: start, stop, status, logs"), io);
   return program;
 }
@@ -184,11 +184,21 @@ function addBuild(program: Command, io: Io): void {
     );
 }
 
-function addImages(program: Command, io: Io): void {
+function addImages(program: Command, prune: Command, io: Io): void {
   leaf(program, "images", [], DATA, {
     summary: "list the images that the platform stores, and the revisions that run them",
     examples: ["appctl images", "appctl images -o json"],
   }).action(act<CommonFlags>(DATA, async (flags) => (await import("./commands/images.ts")).listImages(io, flags)));
+  leaf(prune, "images", ["image"], DATA, {
+    summary: "remove images that no revision needs; what was used in the last hour stays",
+    examples: ["appctl prune images --dry-run", "appctl prune images"],
+  })
+    .option("--dry-run", "only say what would be removed")
+    .action(
+      act<import("./commands/prune-images.ts").PruneFlags>(DATA, async (flags) =>
+        (await import("./commands/prune-images.ts")).pruneImages(io, flags),
+      ),
+    );
 }
 
 function addGet(get: Command, io: Io): void {

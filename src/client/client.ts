@@ -17,6 +17,7 @@ import type {
   ImageReference,
   LogLine,
   PlatformStatus,
+  Pruned,
   Revision,
   SecretInfo,
   SecretScope,
@@ -104,6 +105,9 @@ export class Client {
   // Images
   /** Every named image that the platform stores, in order of its name. */
   listImages = async (): Promise<ImageInfo[]> => (await this.#json<{ images: ImageInfo[] }>("listImages")).images;
+  /** Removes images that no revision needs. `dryRun`: only says which. */
+  pruneImages = (dryRun: boolean): Promise<Pruned> =>
+    this.#json("pruneImages", { json: { dryRun }, timeout: 300_000, repeatable: true });
   missingBlobs = async (digests: string[], signal?: AbortSignal): Promise<string[]> =>
     (await this.#json<{ missing: string[] }>("missingBlobs", { json: { digests }, repeatable: true, signal })).missing;
   /** Uploads a blob from a file. The platform checks the digest. */

@@ -37,6 +37,7 @@ export const endpoints = {
   deleteApiKey: { method: "DELETE", path: "/api/v1/api-keys/{name}" },
 
   listImages: { method: "GET", path: "/api/v1/images" },
+  pruneImages: { method: "POST", path: "/api/v1/images/prune" },
   missingBlobs: { method: "POST", path: "/api/v1/images/missing" },
   putBlob: { method: "PUT", path: "/api/v1/images/blobs/{digest}" },
   getBlob: { method: "GET", path: "/api/v1/images/blobs/{digest}" },

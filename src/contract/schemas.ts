@@ -204,6 +204,12 @@ export const ImageInfo = z.object({
     }),
   ),
 });
+/** `dryRun`: only say what would go. */
+export const PruneRequest = z.strictObject({ dryRun: z.boolean().optional() });
+
+/** Names of images that no revision needs and that are gone, or would go; and how much that is, with content that has no name. */
+export const Pruned = z.object({ images: z.array(z.string()), blobs: z.number().int(), bytes: z.number().int() });
+
 export const ImageList = z.object({ images: z.array(ImageInfo) });
 
 export const DigestList = z.strictObject({ digests: z.array(digest).min(1).max(1000) });

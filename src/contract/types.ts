@@ -24,6 +24,7 @@ export type ApiKeyCreate = z.infer<typeof schemas.ApiKeyCreate>;
 export type ApiKeyInfo = z.infer<typeof schemas.ApiKeyInfo>;
 export type ApiKeyCreated = z.infer<typeof schemas.ApiKeyCreated>;
 export type ImageInfo = z.infer<typeof schemas.ImageInfo>;
+export type Pruned = z.infer<typeof schemas.Pruned>;
 export type Health = z.infer<typeof schemas.Health>;
 export type PlatformStatus = z.infer<typeof schemas.PlatformStatus>;
 export type ConsoleLink = z.infer<typeof schemas.ConsoleLink>;

@@ -183,10 +183,13 @@ export class OciLayout {
     });
   }
 
-  /** Takes names away; what they named stays. As safe against other processes as {@link OciLayout.tag}. */
-  async untag(references: ReadonlySet<string>): Promise<void> {
+  /** Takes the names away that `goes` is true for, which may not wait; what they named stays. As safe as {@link OciLayout.tag}. */
+  async untag(goes: (named: Reference) => boolean): Promise<void> {
     await this.#changeIndex((entries) =>
-      entries.filter((entry) => !references.has(entry.annotations?.[REF_NAME] ?? "")),
+      entries.filter(({ mediaType, digest, size, annotations }) => {
+        const reference = annotations?.[REF_NAME];
+        return reference === undefined || !goes({ reference, descriptor: { mediaType, digest, size } });
+      }),
     );
   }
 

@@ -11,7 +11,7 @@ import { adminKeyFile, proofOf } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
 import { writeDurably } from "../core/write-durably.ts";
 import type { Engine } from "../engine/engine.ts";
-import { OciLayout } from "../image/layout.ts";
+import type { OciLayout } from "../image/layout.ts";
 import { Addresses } from "./addresses.ts";
 import { createApi } from "./api/api.ts";
 import type { Services } from "./api/context.ts";
@@ -19,8 +19,10 @@ import { createConsole } from "./console/console.ts";
 import { ConsoleSessions } from "./console/sessions.ts";
 import { Deployer } from "./deployer.ts";
 import { EventLog } from "./event-log.ts";
+import { Garbage } from "./garbage.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { imageEnvironment } from "./image-environment.ts";
+import { ImageStore } from "./image-store.ts";
 import { KeyStore, LOCAL_KEY } from "./keys.ts";
 import { ProofOfLive } from "./proof.ts";
 import { createRegistry } from "./registry/registry.ts";
@@ -53,6 +55,8 @@ export interface PlatformOptions {
   appsDomain: string | undefined;
   /** File with the master key; default `master.key` in the state directory. */
   masterKeyFile: string | undefined;
+  /** Folders with unpacked images and layers, named by their digests. Default: none. */
+  contentDirs?: () => string[];
   engine(context: EngineContext): Promise<Engine>;
   now(): Date;
   report(message: string): void;
@@ -86,7 +90,8 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const keys = new KeyStore(db, now, report);
   const log = new EventLog(store);
   const proof = new ProofOfLive();
-  const images = new OciLayout(join(stateDir, "images"));
+  const images = new ImageStore(join(stateDir, "images"), now);
+  const garbage = new Garbage({ images, store, contentDirs: options.contentDirs ?? (() => []), now, report });
   const sessions = new ConsoleSessions(now, (id) => keys.isValid(id));
   const engine = await options.engine({
     stateDir,
@@ -165,6 +170,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     secrets,
     keys,
     images,
+    garbage,
     addresses,
     sessions,
     status,
@@ -182,6 +188,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
 
   localKey(stateDir, keys, addresses.url);
   await deployer.resume();
+  garbage.start();
   return {
     port,
     url: addresses.url,
@@ -190,6 +197,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     services,
     async close() {
       const closing = server.close(STOP_GRACE_MS);
+      await garbage.stop();
       await deployer.close();
       // What lasts longer (a WebSocket, say) is broken off, and so does not hold its replica.
       const impatient = setTimeout(() => gateway.close(), STOP_GRACE_MS);

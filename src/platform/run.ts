@@ -7,7 +7,7 @@ import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/engine.ts";
-import { removeLeftovers } from "./leftovers.ts";
+import { contentDirs, removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./lock.ts";
 import { createPlatform } from "./platform.ts";
 import { createRuntime } from "./runtime.ts";
@@ -59,6 +59,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       now: () => new Date(),
       report,
       onStop: () => stopped.resolve(),
+      contentDirs: () => contentDirs(paths),
       engine: async ({ stateDir, images, readSecret }) =>
         createLocalEngine(
           { stateDir, log: report },

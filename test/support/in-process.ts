@@ -10,6 +10,7 @@ import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
 import { hostPlatform, platformName } from "../../src/image/oci.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
+import { contentDirs } from "../../src/platform/leftovers.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/platform.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
 import { register } from "./canary.ts";
@@ -50,6 +51,7 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
     now: setup.now ?? (() => new Date()),
     report: (message) => reports.push(message),
     onStop: () => undefined,
+    contentDirs: () => contentDirs({ state: join(dir, "state"), shared: undefined }),
     engine:
       setup.makeEngine ??
       (({ stateDir, images, readSecret, report }) =>

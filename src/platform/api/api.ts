@@ -5,7 +5,7 @@ import { ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { ProblemError } from "../problem.ts";
 import * as apps from "./apps.ts";
 import type { Handler, Services } from "./context.ts";
-import { listImages } from "./image-list.ts";
+import { listImages, pruneImages } from "./image-list.ts";
 import * as images from "./images.ts";
 import * as keys from "./keys.ts";
 import { descriptions } from "./openapi.ts";
@@ -40,6 +40,7 @@ const handlers: Record<EndpointName, Handler> = {
   getApiKey: keys.getApiKey,
   deleteApiKey: keys.deleteApiKey,
   listImages,
+  pruneImages,
   missingBlobs: images.missingBlobs,
   putBlob: images.putBlob,
   getBlob: images.getBlob,

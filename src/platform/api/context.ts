@@ -8,6 +8,7 @@ import type { Addresses } from "../addresses.ts";
 import type { ConsoleSessions } from "../console/sessions.ts";
 import type { Deployer } from "../deployer.ts";
 import type { EventLog } from "../event-log.ts";
+import type { Garbage } from "../garbage.ts";
 import type { KeyStore, Principal } from "../keys.ts";
 import { ProblemError } from "../problem.ts";
 import type { Place, SecretStore } from "../secrets.ts";
@@ -22,6 +23,7 @@ export interface Services {
   secrets: SecretStore;
   keys: KeyStore;
   images: OciLayout;
+  garbage: Garbage;
   addresses: Addresses;
   sessions: ConsoleSessions;
   status(): PlatformStatus;

@@ -1,11 +1,14 @@
 import { stat } from "node:fs/promises";
+import * as schemas from "../../contract/schemas.ts";
 import type { ImageInfo } from "../../contract/types.ts";
 import { isAppctlError } from "../../core/errors.ts";
 import { isDescriptor } from "../../image/documents.ts";
 import type { OciLayout } from "../../image/layout.ts";
 import { type Descriptor, parseReference } from "../../image/oci.ts";
+import { RECENT_MS } from "../garbage.ts";
+import { ProblemError } from "../problem.ts";
 import type { AppStore } from "../store/app-store.ts";
-import type { ApiRequest } from "./context.ts";
+import { type ApiRequest, readBody } from "./context.ts";
 
 /** Every image that has a name in the platform's store. Documents about images have one for their lists: no images. */
 export async function listImages({ services: { images, store } }: ApiRequest): Promise<{ images: ImageInfo[] }> {
@@ -24,6 +27,15 @@ export async function listImages({ services: { images, store } }: ApiRequest): P
     };
   });
   return { images: await Promise.all(all) };
+}
+
+/** Removes what no revision needs and nobody has asked for of late. */
+export async function pruneImages(request: ApiRequest) {
+  const { dryRun = false } = await readBody(request, schemas.PruneRequest);
+  const { images, blobs, bytes, unreadable } = await request.services.garbage.collect({ keptMs: RECENT_MS, dryRun });
+  if (unreadable === undefined) return { images, blobs, bytes };
+  const message = `the image ${unreadable}, which a revision needs, is damaged, so nobody knows what else is needed; deploy its app again`;
+  throw new ProblemError(409, "IMAGE_DAMAGED", message);
 }
 
 function revisionsByDigest(store: AppStore): Map<string, ImageInfo["revisions"]> {

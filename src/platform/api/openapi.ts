@@ -113,6 +113,12 @@ export const descriptions: Record<EndpointName, Description> = {
   },
   getApiKey: { summary: "Get what can be told of an API key", tag: "keys", response: schemas.ApiKeyInfo },
   deleteApiKey: { summary: "Revoke an API key", tag: "keys", response: schemas.Empty },
+  pruneImages: {
+    summary: "Remove images that no revision needs",
+    tag: "images",
+    body: schemas.PruneRequest,
+    response: schemas.Pruned,
+  },
   listImages: { summary: "List the images that the platform stores", tag: "images", response: schemas.ImageList },
   missingBlobs: {
     summary: "Tell which blobs are missing",

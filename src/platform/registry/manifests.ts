@@ -102,7 +102,7 @@ export async function deleteManifest(
   if (!isDigest(reference)) {
     const tag = referenceOf(name, reference);
     if (!all.some((each) => each.reference === tag)) throw unknown(name, reference);
-    await layout.untag(new Set([tag]));
+    await layout.untag((named) => named.reference === tag);
     return new Response(null, { status: 202 });
   }
   if ((await readDocument(layout, reference)) === undefined) throw unknown(name, reference);
@@ -120,7 +120,7 @@ export async function deleteManifest(
   }
   const named = all.filter(({ descriptor }) => descriptor.digest === reference).map((each) => each.reference);
   const own = named.filter((each) => each.slice(0, each.lastIndexOf(":")) === name);
-  if (own.length > 0) await layout.untag(new Set(own));
+  if (own.length > 0) await layout.untag((each) => own.includes(each.reference));
   if (own.length === named.length) await layout.removeBlob(reference);
   return new Response(null, { status: 202 });
 }
