@@ -1,5 +1,5 @@
 /** The app of the deploy figures: Hono, as a file for `appctl deploy apps`, and bundled to run by itself. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -63,7 +63,7 @@ ${routes("bare")}serve({ fetch: app.fetch, port: Number(process.env.PORT), hostn
       stdio: ["ignore", "ignore", "inherit"],
     });
     const ended = once(child, "exit");
-    await firstSuccess(port, child);
+    await firstSuccess(port, () => child.exitCode === null);
     const time = performance.now() - start;
     child.kill("SIGKILL");
     await ended;
@@ -72,7 +72,7 @@ ${routes("bare")}serve({ fetch: app.fetch, port: Number(process.env.PORT), hostn
 }
 
 /** Asks again and again, a millisecond apart, until the answer is 200. */
-async function firstSuccess(port: number, child: ChildProcess): Promise<void> {
+export async function firstSuccess(port: number, isRunning: () => boolean): Promise<void> {
   const status = () =>
     new Promise<number>((resolve) => {
       request({ host: "127.0.0.1", port, agent: false }, (response) => {
@@ -83,7 +83,7 @@ async function firstSuccess(port: number, child: ChildProcess): Promise<void> {
         .end();
     });
   while ((await status()) !== 200) {
-    if (child.exitCode !== null) throw new Error(`the bare app ended with ${child.exitCode}`);
+    if (!isRunning()) throw new Error("the app ended before it answered");
     await pause(1);
   }
 }

@@ -1,0 +1,217 @@
+import { spawnSync } from "node:child_process";
+import { writeImage } from "../../../src/image/environment.ts";
+import { OciLayout } from "../../../src/image/layout.ts";
+import { EPOCH, goPlatform, hostPlatform } from "../../../src/image/oci.ts";
+import { pushImage } from "../../../src/image/registry/push-image.ts";
+import { Repository } from "../../../src/image/registry/repository.ts";
+import { freePort, World } from "../../e2e/harness.ts";
+import { writeBaseLayer } from "../../engine/docker/base-layer.ts";
+import { noDockerd, startDockerd } from "../../engine/docker/dockerd.ts";
+import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
+import { DockerProject, installPackages } from "../docker-project.ts";
+import type { Figure, Measured, Missing } from "../figure.ts";
+import { HelloApp } from "../hello-app.ts";
+import { cli, nodeTime } from "../process-time.ts";
+import { alternate, compare, median } from "../statistics.ts";
+
+/** Packages of about 40 MB, of many small files and of few large ones. */
+const LARGE = ["typescript@5.9.3", "date-fns@4.1.0"];
+
+const PEER = "BuildKit";
+
+/** Images: made, pushed, and run in containers, beside Docker on the same engine, registry and base. */
+export const images: Figure = {
+  name: "images",
+  rows: {
+    unchanged: {
+      what: "an unchanged image: `appctl build`",
+      unit: "ms",
+      target: { of: "value", atMost: 150 },
+      missed: "the file is bundled and described each time, since only that shows that nothing has changed",
+    },
+    packages: {
+      what: "a layer of packages of 40 MB, from npm's cache: `appctl build`",
+      against: "`tar | gzip -6` of the same tree",
+      unit: "ms",
+      target: { of: "ratio", atMost: 1.5 },
+      missed: "npm unpacks the packages first, which takes longer than to compress them",
+    },
+    push: {
+      what: "one line changed, built and pushed: `appctl build --push`",
+      against: `\`docker build\` (${PEER}) and \`docker push\``,
+      unit: "ms",
+      target: { of: "ratio", atMost: 0.25 },
+      missed:
+        "the command's own start and imports, bundling and describing are most of it, and Docker's daemon is warm",
+    },
+    live: {
+      what: "one line changed, live in a container: `appctl deploy apps`, to the proof at the public address",
+      against: `\`tsc\`, \`docker build\` (${PEER}) and \`docker run\`, to the first 200`,
+      unit: "ms",
+      target: { of: "ratio", atMost: 0.35 },
+      missed: "to start the container takes most of it on both sides",
+    },
+    size: {
+      what: "the image on top of its base, compressed",
+      against: "a Dockerfile's that copies node_modules",
+      unit: "kB",
+      target: { of: "ratio", atMost: 0.2 },
+      missed: "not known yet",
+    },
+  },
+  async measure({ rounds }) {
+    const world = await World.create();
+    try {
+      const env = { ...world.env, APPCTL_BASE_IMAGE: "scratch" };
+      const app = new HelloApp(world);
+      app.write("Hello!");
+      const build = () => nodeTime([cli, "build", "app.ts", "hello"], { cwd: app.dir, env });
+      await build();
+      const times: number[] = [];
+      for (let round = 0; round < rounds(25); round++) times.push(await build());
+      const own = { unchanged: { value: median(times) }, packages: await packages(world, rounds(7)) };
+      return { rows: { ...own, ...(await besideDocker(world, app, rounds)) } };
+    } finally {
+      await world.close();
+    }
+  },
+};
+
+/** The same packages in an image that is new each time, and the same tree through tar and gzip. */
+async function packages(world: World, rounds: number): Promise<Measured> {
+  const dir = world.folder("large");
+  const tree = world.folder("tree", { "package.json": "{}" });
+  installPackages(tree, LARGE);
+  let version = 0;
+  const build = () => {
+    world.folder("large", {
+      "app.ts": `import { App, ImageSpec } from "appctl";
+export const large = new App({ name: "large", frameworkApp: { fetch: () => new Response("") },
+  containerImage: new ImageSpec({ packages: ${JSON.stringify(LARGE)}, env: { VERSION: "${++version}" } }) });
+`,
+    });
+    return nodeTime([cli, "build", "app.ts", "large"], {
+      cwd: dir,
+      env: { ...world.env, APPCTL_BASE_IMAGE: "scratch" },
+    });
+  };
+  const compress = async () => {
+    const start = performance.now();
+    const { status } = spawnSync("sh", ["-c", "tar -C node_modules -c . | gzip -6 > ../tree.tar.gz"], { cwd: tree });
+    if (status !== 0) throw new Error("tar or gzip failed");
+    return performance.now() - start;
+  };
+  return compare(await alternate(rounds, build, compress));
+}
+
+type Beside = Record<"push" | "live" | "size", Measured | Missing>;
+
+async function besideDocker(world: World, app: HelloApp, rounds: (full: number) => number): Promise<Beside> {
+  const missing = noDockerd() ?? (hasDockerRegistry() ? undefined : "docker-registry is not installed");
+  if (missing !== undefined) return none(missing);
+  const dockerd = await startDockerd();
+  const registry = await startDockerRegistry({ dir: world.folder("registry") });
+  try {
+    const base = await putBase(world, registry);
+    const project = DockerProject.create(world, { base, dockerHost: `unix://${dockerd.socketPath}` });
+    if (!project) return none("no docker client here builds with BuildKit");
+    const env = { ...world.env, ...dockerd.env, APPCTL_BASE_IMAGE: base, APPCTL_RUNTIME: "docker" };
+    return await measured({ app, project, registry, env, rounds });
+  } finally {
+    await world.run(["platform", "stop"]);
+    await registry.close();
+    await dockerd.stop();
+  }
+}
+
+const none = (missing: string): Beside => ({ push: { missing }, live: { missing }, size: { missing } });
+
+async function measured(at: {
+  app: HelloApp;
+  project: DockerProject;
+  registry: DockerRegistry;
+  env: NodeJS.ProcessEnv;
+  rounds(full: number): number;
+}): Promise<Beside> {
+  const { app, project, registry, env, rounds } = at;
+  let version = 0;
+  const tag = `${registry.host}/peer/hello:1`;
+  const push = await alternate(
+    rounds(15),
+    () => {
+      app.write(`Hello ${++version}!`);
+      const args = ["build", "app.ts", "hello", "--push", "--registry", `${registry.host}/ours`];
+      return nodeTime([cli, ...args], { cwd: app.dir, env });
+    },
+    async () => {
+      // What tsc makes of the file is not part of this one.
+      project.write(`Hello ${++version}!`);
+      project.tsc();
+      const start = performance.now();
+      project.build(tag);
+      project.push(tag);
+      return performance.now() - start;
+    },
+  );
+  const size = compare({
+    ours: [await sizeOf(registry, "ours/hello-image")],
+    floor: [await sizeOf(registry, "peer/hello")],
+  });
+  const live = await alternate(
+    rounds(11),
+    () => {
+      app.write(`Live ${++version}!`);
+      return nodeTime([cli, "deploy", "apps", "app.ts", "hello"], { cwd: app.dir, env });
+    },
+    async () => {
+      project.write(`Live ${++version}!`);
+      const port = await freePort();
+      const start = performance.now();
+      project.tsc();
+      project.build("live");
+      const id = await project.start("live", port);
+      const time = performance.now() - start;
+      project.docker("rm", "--force", id);
+      return time;
+    },
+  );
+  return { push: compare(push), live: compare(live), size };
+}
+
+/** kB of the layers of the newest image of a repository, without the first, which is the base's. */
+async function sizeOf(registry: DockerRegistry, repository: string): Promise<number> {
+  const at = repositoryOf(registry, repository);
+  try {
+    const listed = await fetch(`http://${registry.host}/v2/${repository}/tags/list`);
+    const { tags } = (await listed.json()) as { tags: string[] };
+    // Of ours the environment image is there as well, which has no app in it.
+    const tag = tags.find((name) => name === "1" || /-[0-9a-f]{12}$/.test(name)) ?? "";
+    const { layers } = JSON.parse((await at.manifest(tag)).bytes.toString("utf8")) as { layers: { size: number }[] };
+    return layers.slice(1).reduce((sum, { size }) => sum + size, 0) / 1000;
+  } finally {
+    await at.close();
+  }
+}
+
+/** A base with Node in the registry, made of this machine's own: nothing has to be downloaded. */
+async function putBase(world: World, registry: DockerRegistry): Promise<string> {
+  const layout = new OciLayout(world.folder("bases"));
+  const layer = await writeBaseLayer(layout);
+  const config = {
+    created: EPOCH,
+    ...goPlatform(hostPlatform()),
+    config: { Env: ["PATH=/bin"], WorkingDir: "/" },
+    rootfs: { type: "layers" as const, diff_ids: [layer.diffId] },
+    history: [{ created: EPOCH, created_by: "the base" }],
+  };
+  const { descriptor } = await writeImage(layout, config, [layer.descriptor]);
+  const repository = repositoryOf(registry, "bases/node");
+  await pushImage({ repository, layout, image: descriptor, tag: "1" });
+  await repository.close();
+  return `${registry.host}/bases/node:1`;
+}
+
+function repositoryOf({ host }: DockerRegistry, repository: string): Repository {
+  const { signal } = new AbortController();
+  return new Repository({ name: { host, plain: true, repository }, access: "push", env: {}, signal });
+}
