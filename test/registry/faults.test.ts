@@ -266,7 +266,8 @@ describe("a registry that keeps what has arrived", () => {
     const registry = await resumingRegistry(options);
     const proxy = await faultProxy(registry.port);
     if (fault) proxy.fault = fault;
-    const repository = repositoryAt(proxy.host, { repository: "a", ...pauses() });
+    const { asked: waited, wait } = pauses();
+    const repository = repositoryAt(proxy.host, { repository: "a", wait });
     try {
       await uploadBlob(repository, source, { chunkSize: 100_000 });
       expect(registry.blobs.get(digest)).toEqual(content);
@@ -275,7 +276,7 @@ describe("a registry that keeps what has arrived", () => {
       await proxy.close();
       await registry.close();
     }
-    return { registry, requests: proxy.seen.map(({ method }) => method).join(" ") };
+    return { registry, requests: proxy.seen.map(({ method }) => method).join(" "), waited };
   }
 
   it.each([1, 2, 999, 50_000, 99_999, 100_000])(
@@ -313,6 +314,28 @@ describe("a registry that keeps what has arrived", () => {
     let patches = 0;
     const { registry } = await upload({}, ({ method }) => (method === "PATCH" && ++patches === 2 ? gone : undefined));
     expect(registry.begun).toBe(2);
+  });
+
+  /** Says yes to `times` chunks and keeps nothing of them; one that asks on and on is stopped. */
+  function takesNothing(times: number): FaultProxy["fault"] {
+    let taken = 0;
+    return ({ method, path }) => {
+      if (method !== "PATCH" || taken++ >= times) return undefined;
+      if (taken > 50) return { answer: { status: 403 } };
+      return { answer: { status: 202, headers: { location: path, range: "0-0" } } };
+    };
+  }
+
+  it("gets a chunk again that it said yes to and did not keep", async () => {
+    const { registry, requests, waited } = await upload({}, takesNothing(2));
+    expect(registry).toMatchObject({ begun: 1, received: content.length });
+    expect(requests).toBe("POST PATCH PATCH PATCH PATCH PATCH PUT");
+    expect(waited).toHaveLength(2);
+  });
+
+  it("is not sent a chunk for ever that it says yes to and does not keep", async () => {
+    const error = await failureOf(upload({}, takesNothing(Number.POSITIVE_INFINITY)));
+    expect(error).toMatchObject({ code: "REGISTRY_ERROR", message: expect.stringContaining("says that it has 0") });
   });
 
   it("fails with the cause when nothing moves", async () => {

@@ -132,7 +132,13 @@ class Upload {
       this.#proven = true;
       const sent = Math.min(this.#offset + this.#chunkSize, this.#source.size);
       this.#location = this.#locationOf(answer, request.url);
+      const before = this.#offset;
       this.#moveTo(rangeEnd(answer) ?? sent);
+      if (this.#offset <= before) {
+        const why = `it took bytes from ${before} on, and says that it has ${this.#offset}`;
+        await this.#failed(async () => protocolError(why, this.#about));
+        await http.pauseBefore(this.#failures - 1);
+      }
       return false;
     }
     if (isPassing(status)) {
