@@ -13,6 +13,7 @@ export interface RegistryAddress {
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?`;
 /** One part of a repository's name (OCI distribution specification). */
 const PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
+const WHOLE_HOST = new RegExp(`^${HOST}$`);
 const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${PART})*)/?$`);
 
 /**
@@ -21,13 +22,18 @@ const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${PART})*)/?$`);
  */
 export function parseRegistryAddress(text: string): RegistryAddress | undefined {
   const [, scheme, host, path = ""] = ADDRESS.exec(text) ?? [];
-  if (host === undefined || !isHost(host)) return undefined;
+  if (host === undefined || !isHost(host) || !isReachableHost(host)) return undefined;
   return { host, plain: isPlain(scheme, host), prefix: path.slice(1) };
 }
 
 /** True when the first part of an image's name is a registry and no user of Docker Hub. */
 export function isHost(text: string): boolean {
   return /[.:]/.test(text) || text === "localhost";
+}
+
+/** True when an address can be made of a registry's host: no port is above 65535, and an IP address is one. */
+export function isReachableHost(host: string): boolean {
+  return WHOLE_HOST.test(host) && URL.canParse(`https://${host}`);
 }
 
 /** True when a registry is spoken to by plain HTTP; `scheme` is what stands before its host, if anything does. */
