@@ -22,7 +22,7 @@ export async function askCredentialHelper(
       code: "CREDENTIAL_HELPER_FAILED",
       exit: ExitCode.auth,
       message: `${program}, which keeps the credentials for ${server}, ${why}`,
-      hint: `the file of docker login names it as credsStore or in credHelpers; try: echo ${server} | ${program} get`,
+      hint: `the file with the credentials names it as credsStore or in credHelpers; try: echo ${server} | ${program} get`,
       cause,
     });
   if (!/^[\w.-]+$/.test(name)) throw failed("has a name that no program can have");

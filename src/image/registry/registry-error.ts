@@ -23,7 +23,7 @@ export function answerError(status: number, body: string, about: Purpose, signed
       message,
       hint: signedIn
         ? "the credentials that are stored for it are not accepted, or do not reach that far; sign in again"
-        : "no credentials are stored for it in the file of docker login ($REGISTRY_AUTH_FILE, else ~/.docker/config.json)",
+        : "no credentials are stored for it where docker login, podman login and skopeo login keep them",
       next: [`docker login ${about.host}   # or: skopeo login, podman login`],
     });
   }
