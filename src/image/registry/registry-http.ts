@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { type EnvProxy, proxyFor } from "../../client/env-proxy.ts";
 import { pause } from "../../client/http.ts";
 import type { AskTokenService, Authorizer } from "./authorizer.ts";
+import { bodyText } from "./body-text.ts";
 import { parseChallenges } from "./challenge.ts";
 import { throughProxy } from "./proxy-error.ts";
 import { answerError, asConnectionError, isBrokenConnection, type Purpose, protocolError } from "./registry-error.ts";
@@ -90,7 +91,7 @@ export class RegistryHttp {
   /** The error for an answer that was not wanted. */
   async refusal(answer: RegistryAnswer, about: Purpose): Promise<Error> {
     // What the registry says about it is worth having, but not worth another failure.
-    const text = await answer.body.text().catch(() => "");
+    const text = await bodyText(answer.body).catch(() => "");
     const asked = answer.headers["retry-after"];
     const error = answerError(answer.status, text, about, this.#options.authorizer.signedIn);
     if (asked !== undefined && isPassing(answer.status)) error.details.push(`It asks to wait: Retry-After: ${asked}`);
@@ -152,7 +153,7 @@ export class RegistryHttp {
         await this.pauseAfter(answer, attempt, about);
         continue;
       }
-      return { status: answer.status, text: await answer.body.text() };
+      return { status: answer.status, text: await bodyText(answer.body) };
     }
   }
 
