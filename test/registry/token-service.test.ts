@@ -128,6 +128,11 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     const repository = repositoryAt(proxy.host, { credentials });
     const error = await failureOf(repository.resolve("1"));
     expect(error).toMatchObject({ code: "REGISTRY_REFUSED", message: expect.stringContaining("UNAUTHORIZED: wrong") });
+    // One signs in to the registry, whoever keeps its passwords.
+    expect(error.next).toEqual([`docker login ${proxy.host}   # or: skopeo login, podman login`]);
+    expect(error.hint).toContain(`stored for ${proxy.host} are not accepted`);
+    expect(error.message).toMatch(/^127\.0\.0\.1:\d+ answered 401/);
+    expect(error.message).not.toContain(`${proxy.host} answered`);
     expect(JSON.stringify(error)).not.toContain("sesame");
     await repository.close();
   });

@@ -94,7 +94,7 @@ export class Authorizer {
     const covered = (scope: string) => own.some((each) => resourceOf(each) === resourceOf(scope));
     const more = (parameters["scope"] ?? "").split(" ").filter((scope) => scope !== "" && !covered(scope));
     const scopes = [...own, ...more];
-    const at = { ...about, host: url.host };
+    const at = { ...about, host: url.host, registry: about.host };
     const { status, text } = await (credentials?.kind === "identity"
       ? ask(refreshRequest(url, service, scopes, credentials.token.reveal()))
       : ask(tokenRequest(url, service, scopes, credentials))

@@ -3,8 +3,10 @@ import { proxyOf, proxyRefusal, proxyStatus, proxyText, proxyUnreachable } from 
 
 /** What a request to a registry was about, in words for a person. */
 export interface Purpose {
-  /** Host of the registry. */
+  /** Host that is asked: the registry's, or its token service's. */
   host: string;
+  /** Host of the registry, where it is another one. */
+  registry?: string;
   /** The image or the content: `ghcr.io/org/name:tag`. */
   subject: string;
   /** `asked for`, `sent`: what was being done with the subject. */
@@ -15,6 +17,7 @@ export interface Purpose {
 export function answerError(status: number, body: string, about: Purpose, signedIn: boolean): AppctlError {
   const said = errorsIn(body);
   const refused = status === 401 || status === 403;
+  const registry = about.registry ?? about.host;
   const message = `${about.host} answered ${status} when ${about.subject} was ${about.action}${said ? `: ${said}` : ""}`;
   if (refused) {
     return new AppctlError({
@@ -22,9 +25,9 @@ export function answerError(status: number, body: string, about: Purpose, signed
       exit: ExitCode.auth,
       message,
       hint: signedIn
-        ? "the credentials that are stored for it are not accepted, or do not reach that far; sign in again"
-        : "no credentials are stored for it where docker login, podman login and skopeo login keep them",
-      next: [`docker login ${about.host}   # or: skopeo login, podman login`],
+        ? `the credentials that are stored for ${registry} are not accepted, or do not reach that far; sign in again`
+        : `no credentials are stored for ${registry} where docker login, podman login and skopeo login keep them`,
+      next: [`docker login ${registry}   # or: skopeo login, podman login`],
     });
   }
   if (status === 404) {
