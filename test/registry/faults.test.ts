@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -180,6 +180,31 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
     expect((await failureOf(push)).code).toBe("BLOB_DAMAGED");
     expect(await repository.resolve(image.tag)).toBeUndefined();
     await repository.close();
+    await nothingDamaged();
+  });
+
+  it.each<[string, (file: string) => Promise<void>, object]>([
+    ["is gone", (file) => rm(file), { code: "BLOB_NOT_FOUND", exit: 4 }],
+    ["is shorter than it should be", (file) => truncate(file, 100), { code: "BLOB_DAMAGED", exit: 1 }],
+    // Who runs as root may read every file, so a folder stands for one that cannot be read.
+    [
+      "cannot be read",
+      (file) => rm(file).then(() => mkdir(file)),
+      { code: "BLOB_UNREADABLE", exit: 1, message: expect.stringContaining("EISDIR") },
+    ],
+  ])("a layer that %s on this machine is not told as a registry that does not answer", async (_, spoil, expected) => {
+    for (const chunkSize of [CHUNK, undefined]) {
+      const layout = await emptyLayout();
+      const image = await appIn(layout, await environmentIn(layout), "not sent either");
+      const { digest } = image.layers[0] ?? { digest: "" };
+      await spoil(layout.blobPath(digest));
+      const repository = repositoryAt(registry.host, pauses());
+      const push = pushImage({ repository, layout, image: image.descriptor, tag: image.tag, chunkSize });
+      const error = await failureOf(push);
+      expect(error).toMatchObject(expected);
+      expect(error.message).toContain(digest);
+      await repository.close();
+    }
     await nothingDamaged();
   });
 

@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
+import { blobBytes } from "../blob-bytes.ts";
 import { readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import type { Descriptor } from "../oci.ts";
@@ -73,8 +73,7 @@ export function fromLayout(layout: OciLayout, { digest, size }: Descriptor): Blo
   return {
     digest,
     size,
-    // `end` of a stream is the last byte that is read.
-    open: (start, end) => createReadStream(layout.blobPath(digest), { start, end: end - 1 }),
+    open: (start, end) => Readable.from(blobBytes(layout, { digest }, start, end), { objectMode: false }),
     verify: () => layout.readBlob(digest),
   };
 }

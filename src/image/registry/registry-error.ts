@@ -105,12 +105,17 @@ export function damagedError(why: string, { host, subject }: Purpose, cause?: un
 
 /** The system's or undici's name of what went wrong with a connection, or "". */
 export function errorCode(error: unknown): string {
+  return coded(error)?.code ?? "";
+}
+
+/** The first error with a code: `error` itself, or what caused it. */
+function coded(error: unknown): { code: string; syscall?: unknown } | undefined {
   for (let each = error; typeof each === "object" && each !== null; ) {
-    const { code, cause, errors } = each as { code?: unknown; cause?: unknown; errors?: unknown[] };
-    if (typeof code === "string") return code;
+    const { code, syscall, cause, errors } = each as Record<"code" | "syscall" | "cause" | "errors", unknown>;
+    if (typeof code === "string") return { code, syscall };
     each = Array.isArray(errors) ? errors[0] : cause;
   }
-  return "";
+  return undefined;
 }
 
 /** `CODE: message` of the errors of an answer (distribution-spec, Error Codes), or "". */
@@ -131,7 +136,11 @@ const BROKEN =
 /** With a proxy, it is the only host that a connection is made to. */
 const NO_CONNECTION =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:CONNECT_TIMEOUT|PRX_TLS|PRX_CONN))$/;
-const OF_A_CONNECTION = /^(?:E[A-Z]+|EAI_[A-Z]+|UND_ERR_\w+|ERR_(?:TLS|SSL)_\w+|UNABLE_TO_\w+|\w*CERT\w*)$/;
+/** Not every E…: a file that is sent, or a helper program, has such codes, too. */
+const OF_A_CONNECTION =
+  /^(?:ECONN[A-Z]+|E(?:HOST|NET)(?:UNREACH|DOWN)|EADDR[A-Z]+|ENOTFOUND|EPIPE|EPROTO|ETIMEDOUT|EAFNOSUPPORT|EAI_[A-Z]+|UND_ERR_\w+|ERR_(?:TLS|SSL)_\w+|UNABLE_TO_\w+|\w*CERT\w*)$/;
+/** What the system was asked to do; `EPERM` of a connection is a firewall's. */
+const CONNECTING = ["connect", "getaddrinfo"];
 
 /** True when a connection could not be made, or broke under way: another try may get through. */
 export function isBrokenConnection(error: unknown): boolean {
@@ -141,6 +150,7 @@ export function isBrokenConnection(error: unknown): boolean {
 /** `error` itself when it has words for a person already or is none of a connection's, else {@link connectionError}. */
 export function asConnectionError(error: unknown, about: Purpose): unknown {
   if (isAppctlError(error)) return error;
-  const code = errorCode(error);
-  return BROKEN.test(code) || OF_A_CONNECTION.test(code) ? connectionError(error, about) : error;
+  const { code, syscall } = coded(error) ?? { code: "" };
+  const connection = BROKEN.test(code) || OF_A_CONNECTION.test(code) || CONNECTING.includes(String(syscall));
+  return connection ? connectionError(error, about) : error;
 }
