@@ -14,6 +14,8 @@ export interface BlobSource {
   open(start: number, end: number): Readable;
   /** Throws when the source itself does not have the digest. */
   verify?(): Promise<unknown>;
+  /** Called when no more of it is opened. */
+  close?(): void;
 }
 
 /** How a blob is sent. */
@@ -39,7 +41,11 @@ export async function uploadBlob(
   source: BlobSource,
   options: UploadOptions,
 ): Promise<"mounted" | "sent"> {
-  return new Upload(repository, source, options).run();
+  try {
+    return await new Upload(repository, source, options).run();
+  } finally {
+    source.close?.();
+  }
 }
 
 class Upload {
