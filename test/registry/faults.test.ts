@@ -135,10 +135,40 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
     const error = await failureOf(pushed());
     expect(error).toMatchObject({ code: "REGISTRY_UNAVAILABLE", exit: 6 });
     expect(error.details).toEqual(["It asks to wait: Retry-After: 7200"]);
+    expect(error.hint).toMatch(
+      /^it asks for a pause of more than the 120 seconds that are waited for; try again after/,
+    );
   });
 
   it.each<[string, FaultProxy["fault"], object]>([
-    ["503 without end", () => ({ answer: { status: 503 } }), { code: "REGISTRY_UNAVAILABLE", exit: 6 }],
+    [
+      "503 without end",
+      () => ({ answer: { status: 503 } }),
+      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+    ],
+    [
+      "503 to every chunk",
+      ({ method }) => (method === "PATCH" ? { answer: { status: 503 } } : undefined),
+      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+    ],
+    [
+      "503 and, at last, a long Retry-After",
+      (() => {
+        let asked = 0;
+        return (): Fault => ({
+          answer: { status: 503, ...(++asked < 3 ? {} : { headers: { "retry-after": "121" } }) },
+        });
+      })(),
+      {
+        code: "REGISTRY_UNAVAILABLE",
+        hint: expect.stringMatching(/^it was tried 3 times; it asks for a pause of more/),
+      },
+    ],
+    [
+      "501",
+      () => ({ answer: { status: 501 } }),
+      { code: "REGISTRY_ERROR", exit: 1, hint: expect.stringContaining("so it was not tried again") },
+    ],
     ["connections that break without end", () => ({ cutAnswer: true }), { code: "REGISTRY_UNREACHABLE", exit: 6 }],
     [
       "content that is changed each time",

@@ -1,5 +1,6 @@
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { proxyOf, proxyRefusal, proxyStatus, proxyText, proxyUnreachable } from "./proxy-error.ts";
+import { isPassing, LONGEST_WAIT_MS } from "./retry.ts";
 
 /** What a request to a registry was about, in words for a person. */
 export interface Purpose {
@@ -13,8 +14,20 @@ export interface Purpose {
   action: string;
 }
 
-/** The error for an answer that means no. `body` is the registry's own text; errors of the specification are told from it. */
-export function answerError(status: number, body: string, about: Purpose, signedIn: boolean): AppctlError {
+/** An answer that means no, and what was done to get another one. */
+export interface Refusal {
+  status: number;
+  /** The registry's own text; errors of the specification are told from it. */
+  body: string;
+  /** How often it was asked for. */
+  tries: number;
+  /** It asks for a longer pause than anybody waits. */
+  longPause?: boolean;
+}
+
+/** The error for an answer that means no. */
+export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean): AppctlError {
+  const { status, body } = refusal;
   const said = errorsIn(body);
   const refused = status === 401 || status === 403;
   const registry = about.registry ?? about.host;
@@ -38,22 +51,29 @@ export function answerError(status: number, body: string, about: Purpose, signed
       hint: "look at the spelling; some registries also say so of what one may not see, or of a repository not made yet",
     });
   }
-  if (status === 429 || status >= 500) {
+  if (isPassing(status)) {
     return new AppctlError({
       code: "REGISTRY_UNAVAILABLE",
       exit: ExitCode.unavailable,
       message,
-      hint: "it was tried several times; try again later. Nothing half sent counts, and what has arrived is not sent again",
+      hint: `${whatWasDone(refusal)}. Nothing half sent counts, and what has arrived is not sent again`,
     });
   }
-  return new AppctlError({
-    code: "REGISTRY_ERROR",
-    exit: ExitCode.failed,
-    message,
-    ...(status === 400 && /HTTPS server/i.test(body)
-      ? { hint: `it speaks HTTPS: write it as https://${about.host}` }
-      : {}),
-  });
+  const hint =
+    status === 400 && /HTTPS server/i.test(body)
+      ? `it speaks HTTPS: write it as https://${about.host}`
+      : status >= 500
+        ? "that says that it cannot do this at all, so it was not tried again"
+        : undefined;
+  return new AppctlError({ code: "REGISTRY_ERROR", exit: ExitCode.failed, message, ...(hint ? { hint } : {}) });
+}
+
+function whatWasDone({ tries, longPause }: Refusal): string {
+  const done = tries > 1 ? `it was tried ${tries} times; ` : "";
+  const longest = `the ${LONGEST_WAIT_MS / 1000} seconds that are waited for`;
+  return longPause
+    ? `${done}it asks for a pause of more than ${longest}; try again after that`
+    : `${done}try again later`;
 }
 
 /** The error for a registry that does not answer, or no longer; or for the proxy before it. */

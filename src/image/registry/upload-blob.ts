@@ -148,7 +148,7 @@ class Upload {
       return false;
     }
     if (isPassing(status)) {
-      await this.#failed(() => http.refusal(answer, this.#about));
+      await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
       await http.pauseAfter(answer, this.#failures - 1, this.#about);
       return this.#stands();
     }
@@ -162,14 +162,14 @@ class Upload {
     // 416: it stands elsewhere. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
     if (status === 416 || status === 404 || status === 400) {
       if (status === 400) await this.#source.verify?.();
-      await this.#failed(() => http.refusal(answer, this.#about));
+      await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
       await answer.body.dump();
       // One that was asked to go on from its very start has something, and cannot say how much: `0-0` is none and one byte.
       if (status === 416 && this.#offset > 0) return this.#stands();
       this.#location = undefined;
       return false;
     }
-    throw await http.refusal(answer, this.#about);
+    throw await http.refusal(answer, this.#about, { tries: 1 });
   }
 
   async #broken(error: unknown): Promise<undefined> {
