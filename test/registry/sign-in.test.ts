@@ -3,6 +3,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseChallenges } from "../../src/image/registry/challenge.ts";
+import { askCredentialHelper } from "../../src/image/registry/credential-helper.ts";
 import { authFiles, type Credentials, findCredentials } from "../../src/image/registry/credentials.ts";
 import { pauseBefore } from "../../src/image/registry/retry.ts";
 import { failureOf, folder, installed, run } from "../image/support.ts";
@@ -229,9 +230,20 @@ describe("credentials", () => {
       expect(found).toMatchObject({ kind: "identity" });
     });
 
+    it("says that it did not answer in time only when it had that time", async () => {
+      const PATH = await helpers({ all: "exec sleep 3600" });
+      const error = await failureOf(askCredentialHelper("all", "r.test", { PATH }, signal, 100));
+      expect(error).toMatchObject({
+        code: "CREDENTIAL_HELPER_FAILED",
+        message: expect.stringContaining("did not answer within 0.1 seconds"),
+      });
+    });
+
     it.each([
       ["is not on the PATH", "none", ""],
       ["ended with exit code 3", "all", "echo my-secret; echo my-secret >&2; exit 3"],
+      ["was ended by the signal SIGSEGV", "all", "echo my-secret; kill -SEGV $$"],
+      ["was ended by the signal SIGTERM", "all", "echo my-secret; kill -TERM $$"],
       ["answered with something that is not JSON", "all", "echo my-secret"],
       ["answered without Username and Secret", "all", `echo '{"Secret":"my-secret"}'`],
       ["has a name that no program can have", "../all", ""],
