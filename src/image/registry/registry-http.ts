@@ -152,18 +152,17 @@ export class RegistryHttp {
 
   /** To the token service, which is another server: nothing of the registry's goes along but what is given. */
   async #plainly(request: Parameters<AskTokenService>[0], about: Purpose): ReturnType<AskTokenService> {
-    const wanted = [200, 400, 401, 403, 404, 405];
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.#raw({ ...request, about }).catch(async (error: unknown) => {
+      try {
+        const answer = await this.#raw({ ...request, about });
+        if (attempt >= RETRIES || !isPassing(answer.status)) {
+          return { status: answer.status, text: await bodyText(answer.body), tries: attempt + 1 };
+        }
+        await this.pauseAfter(answer, attempt, about);
+      } catch (error) {
         if (attempt >= RETRIES || !isBrokenConnection(error)) throw error;
         await this.pauseBefore(attempt);
-      });
-      if (!answer) continue;
-      if (attempt < RETRIES && !wanted.includes(answer.status) && isPassing(answer.status)) {
-        await this.pauseAfter(answer, attempt, about);
-        continue;
       }
-      return { status: answer.status, text: await bodyText(answer.body), tries: attempt + 1 };
     }
   }
 
