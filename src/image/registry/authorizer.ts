@@ -128,7 +128,7 @@ export class Authorizer {
 const resourceOf = (scope: string) => scope.slice(0, scope.lastIndexOf(":"));
 
 /** `Authorization: Basic …`. */
-export function basicHeader(credentials: Extract<Credentials, { kind: "password" }>): string {
+function basicHeader(credentials: Extract<Credentials, { kind: "password" }>): string {
   const pair = `${credentials.username}:${credentials.password.reveal()}`;
   return `Basic ${Buffer.from(pair, "utf8").toString("base64")}`;
 }

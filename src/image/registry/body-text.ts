@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 
 /** As much of a body as is read where a token or the reason of a refusal is expected, in bytes. */
-export const MAX_TEXT_BYTES = 64 * 1024;
+const MAX_TEXT_BYTES = 64 * 1024;
 
 /** A body as text, its first {@link MAX_TEXT_BYTES} when it is longer: the rest is not fetched. Throws when it breaks off. */
 export async function bodyText(body: Readable): Promise<string> {

@@ -77,7 +77,7 @@ function whatWasDone({ tries, longPause }: Refusal): string {
 }
 
 /** The error for a registry that does not answer, or no longer; or for the proxy before it. */
-export function connectionError(cause: unknown, about: Purpose): AppctlError {
+function connectionError(cause: unknown, about: Purpose): AppctlError {
   const code = errorCode(cause);
   const text = code || messageOf(cause);
   const proxy = proxyOf(cause);
@@ -124,7 +124,7 @@ export function damagedError(why: string, { host, subject }: Purpose, cause?: un
 }
 
 /** The system's or undici's name of what went wrong with a connection, or "". */
-export function errorCode(error: unknown): string {
+function errorCode(error: unknown): string {
   return coded(error)?.code ?? "";
 }
 

@@ -8,7 +8,7 @@ import { type RegistryAnswer, RegistryHttp } from "./registry-http.ts";
 import { RETRIES } from "./retry.ts";
 
 /** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
-export const MANIFEST_TYPES = [
+const MANIFEST_TYPES = [
   MediaType.index,
   MediaType.manifest,
   "application/vnd.docker.distribution.manifest.list.v2+json",
