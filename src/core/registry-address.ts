@@ -42,4 +42,4 @@ export function isPlain(scheme: string | undefined, host: string): boolean {
 }
 
 /** What a faulty address is told. */
-export const REGISTRY_ADDRESS_RULE = "must be a registry such as ghcr.io/my-org or localhost:5000";
+export const REGISTRY_ADDRESS_RULE = "must be a registry such as ghcr.io/my-org or localhost:5000 (ports end at 65535)";
