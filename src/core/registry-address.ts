@@ -13,6 +13,7 @@ export interface RegistryAddress {
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?`;
 /** One part of a repository's name (OCI distribution specification). */
 const PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
+const WHOLE_HOST = new RegExp(`^${HOST}$`);
 const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${PART})*)/?$`);
 
 /**
@@ -21,7 +22,7 @@ const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${PART})*)/?$`);
  */
 export function parseRegistryAddress(text: string): RegistryAddress | undefined {
   const [, scheme, host, path = ""] = ADDRESS.exec(text) ?? [];
-  if (host === undefined || !isHost(host)) return undefined;
+  if (host === undefined || !isHost(host) || !isReachableHost(host)) return undefined;
   return { host, plain: isPlain(scheme, host), prefix: path.slice(1) };
 }
 
@@ -30,10 +31,15 @@ export function isHost(text: string): boolean {
   return /[.:]/.test(text) || text === "localhost";
 }
 
+/** True when an address can be made of a registry's host: no port is above 65535, and an IP address is one. */
+export function isReachableHost(host: string): boolean {
+  return WHOLE_HOST.test(host) && URL.canParse(`https://${host}`);
+}
+
 /** True when a registry is spoken to by plain HTTP; `scheme` is what stands before its host, if anything does. */
 export function isPlain(scheme: string | undefined, host: string): boolean {
   return scheme === "http" || (scheme === undefined && isLoopbackHost(host.replace(/:\d+$/, "")));
 }
 
 /** What a faulty address is told. */
-export const REGISTRY_ADDRESS_RULE = "must be a registry such as ghcr.io/my-org or localhost:5000";
+export const REGISTRY_ADDRESS_RULE = "must be a registry such as ghcr.io/my-org or localhost:5000 (ports end at 65535)";

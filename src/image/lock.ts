@@ -79,15 +79,16 @@ export function readNpmLock(text: string, specs: readonly PackageSpec[]): Resolv
 
 /**
  * What of a lock decides the bytes that get installed: path, name, version and integrity of every package. Addresses are
- * not in it (the same package from a mirror is the same package), except the commit of a git dependency.
+ * not in it (the same package from a mirror is the same package), except where a package has no integrity: then it is the
+ * commit of a git dependency, and the address of any other.
  */
 export function lockIdentity(lock: PackageLock): unknown[] {
   return Object.entries(lock.packages)
     .filter(([path]) => path !== "")
-    .map(([path, entry]) => {
-      const commit = entry.integrity === undefined ? entry.resolved?.split("#")[1] : undefined;
-      const { name, version, integrity } = entry;
-      return { path, name, version, integrity, commit };
+    .map(([path, { name, version, integrity, resolved }]) => {
+      const from = integrity === undefined && typeof resolved === "string" ? resolved : undefined;
+      const source = from?.startsWith("git") ? { commit: from.split("#")[1] } : { address: from };
+      return { path, name, version, integrity, ...source };
     });
 }
 

@@ -109,6 +109,10 @@ async function readLock({ file, written }: Requirements): Promise<PackageLock> {
   const lock = (await readJson(file, written, "npm install --package-lock-only")) as Partial<PackageLock> | undefined;
   const version: unknown = lock?.lockfileVersion;
   if ((version === 2 || version === 3) && typeof lock?.packages === "object" && lock.packages !== null) {
+    const faults = Object.entries(lock.packages)
+      .filter(([, entry]) => typeof entry !== "object" || entry === null)
+      .map(([at]) => ({ path: FIELD, message: `${written} has no package at "${at}", but something else` }));
+    if (faults.length > 0) throw invalid({ file, written }, faults, "npm install --package-lock-only");
     return lock as PackageLock;
   }
   const message =

@@ -177,7 +177,7 @@ describe("faults", () => {
     [{ frameworkApp: undefined, args: "node x.js" }, 'args must be a list, not "node x.js"'],
     [
       { containerImage: new ImageSpec({ registry: "my-org" }) },
-      'containerImage.registry must be a registry such as ghcr.io/my-org or localhost:5000, not "my-org"',
+      'containerImage.registry must be a registry such as ghcr.io/my-org or localhost:5000 (ports end at 65535), not "my-org"',
     ],
     [{ name: undefined }, "name is missing"],
     [{ name: 5 }, "name must be text, not 5"],

@@ -176,6 +176,13 @@ describe("faults of a lock file", () => {
     expect((await failure()).message).toContain("package-lock.json is not JSON");
     await writeFile(requirements.file, "null");
     expect((await failure()).message).toContain("is not a lock file of version 2 or 3");
+    const packages = { "node_modules/a": null, "node_modules/b": {}, "node_modules/c": "1.0.0" };
+    await writeFile(requirements.file, JSON.stringify({ lockfileVersion: 3, packages }));
+    expect(await failure()).toMatchObject({
+      code: "INVALID_REQUIREMENTS",
+      next: [next],
+      faults: ["a", "c"].map((name) => ({ message: expect.stringContaining(`"node_modules/${name}"`) })),
+    });
     const missing = { file: join(dir, "other/package-lock.json"), written: "other/package-lock.json" };
     expect((await failureOf(readRequirements(missing))).message).toContain("the package.json beside");
     await mkdir(join(dir, "other"));

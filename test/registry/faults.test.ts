@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -135,10 +135,40 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
     const error = await failureOf(pushed());
     expect(error).toMatchObject({ code: "REGISTRY_UNAVAILABLE", exit: 6 });
     expect(error.details).toEqual(["It asks to wait: Retry-After: 7200"]);
+    expect(error.hint).toMatch(
+      /^it asks for a pause of more than the 120 seconds that are waited for; try again after/,
+    );
   });
 
   it.each<[string, FaultProxy["fault"], object]>([
-    ["503 without end", () => ({ answer: { status: 503 } }), { code: "REGISTRY_UNAVAILABLE", exit: 6 }],
+    [
+      "503 without end",
+      () => ({ answer: { status: 503 } }),
+      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+    ],
+    [
+      "503 to every chunk",
+      ({ method }) => (method === "PATCH" ? { answer: { status: 503 } } : undefined),
+      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+    ],
+    [
+      "503 and, at last, a long Retry-After",
+      (() => {
+        let asked = 0;
+        return (): Fault => ({
+          answer: { status: 503, ...(++asked < 3 ? {} : { headers: { "retry-after": "121" } }) },
+        });
+      })(),
+      {
+        code: "REGISTRY_UNAVAILABLE",
+        hint: expect.stringMatching(/^it was tried 3 times; it asks for a pause of more/),
+      },
+    ],
+    [
+      "501",
+      () => ({ answer: { status: 501 } }),
+      { code: "REGISTRY_ERROR", exit: 1, hint: expect.stringContaining("so it was not tried again") },
+    ],
     ["connections that break without end", () => ({ cutAnswer: true }), { code: "REGISTRY_UNREACHABLE", exit: 6 }],
     [
       "content that is changed each time",
@@ -180,6 +210,31 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
     expect((await failureOf(push)).code).toBe("BLOB_DAMAGED");
     expect(await repository.resolve(image.tag)).toBeUndefined();
     await repository.close();
+    await nothingDamaged();
+  });
+
+  it.each<[string, (file: string) => Promise<void>, object]>([
+    ["is gone", (file) => rm(file), { code: "BLOB_NOT_FOUND", exit: 4 }],
+    ["is shorter than it should be", (file) => truncate(file, 100), { code: "BLOB_DAMAGED", exit: 1 }],
+    // Who runs as root may read every file, so a folder stands for one that cannot be read.
+    [
+      "cannot be read",
+      (file) => rm(file).then(() => mkdir(file)),
+      { code: "BLOB_UNREADABLE", exit: 1, message: expect.stringContaining("EISDIR") },
+    ],
+  ])("a layer that %s on this machine is not told as a registry that does not answer", async (_, spoil, expected) => {
+    for (const chunkSize of [CHUNK, undefined]) {
+      const layout = await emptyLayout();
+      const image = await appIn(layout, await environmentIn(layout), "not sent either");
+      const { digest } = image.layers[0] ?? { digest: "" };
+      await spoil(layout.blobPath(digest));
+      const repository = repositoryAt(registry.host, pauses());
+      const push = pushImage({ repository, layout, image: image.descriptor, tag: image.tag, chunkSize });
+      const error = await failureOf(push);
+      expect(error).toMatchObject(expected);
+      expect(error.message).toContain(digest);
+      await repository.close();
+    }
     await nothingDamaged();
   });
 
@@ -266,7 +321,8 @@ describe("a registry that keeps what has arrived", () => {
     const registry = await resumingRegistry(options);
     const proxy = await faultProxy(registry.port);
     if (fault) proxy.fault = fault;
-    const repository = repositoryAt(proxy.host, { repository: "a", ...pauses() });
+    const { asked: waited, wait } = pauses();
+    const repository = repositoryAt(proxy.host, { repository: "a", wait });
     try {
       await uploadBlob(repository, source, { chunkSize: 100_000 });
       expect(registry.blobs.get(digest)).toEqual(content);
@@ -275,7 +331,7 @@ describe("a registry that keeps what has arrived", () => {
       await proxy.close();
       await registry.close();
     }
-    return { registry, requests: proxy.seen.map(({ method }) => method).join(" ") };
+    return { registry, requests: proxy.seen.map(({ method }) => method).join(" "), waited };
   }
 
   it.each([1, 2, 999, 50_000, 99_999, 100_000])(
@@ -313,6 +369,28 @@ describe("a registry that keeps what has arrived", () => {
     let patches = 0;
     const { registry } = await upload({}, ({ method }) => (method === "PATCH" && ++patches === 2 ? gone : undefined));
     expect(registry.begun).toBe(2);
+  });
+
+  /** Says yes to `times` chunks and keeps nothing of them; one that asks on and on is stopped. */
+  function takesNothing(times: number): FaultProxy["fault"] {
+    let taken = 0;
+    return ({ method, path }) => {
+      if (method !== "PATCH" || taken++ >= times) return undefined;
+      if (taken > 50) return { answer: { status: 403 } };
+      return { answer: { status: 202, headers: { location: path, range: "0-0" } } };
+    };
+  }
+
+  it("gets a chunk again that it said yes to and did not keep", async () => {
+    const { registry, requests, waited } = await upload({}, takesNothing(2));
+    expect(registry).toMatchObject({ begun: 1, received: content.length });
+    expect(requests).toBe("POST PATCH PATCH PATCH PATCH PATCH PUT");
+    expect(waited).toHaveLength(2);
+  });
+
+  it("is not sent a chunk for ever that it says yes to and does not keep", async () => {
+    const error = await failureOf(upload({}, takesNothing(Number.POSITIVE_INFINITY)));
+    expect(error).toMatchObject({ code: "REGISTRY_ERROR", message: expect.stringContaining("says that it has 0") });
   });
 
   it("fails with the cause when nothing moves", async () => {

@@ -44,6 +44,19 @@ describe("the name of an image", () => {
     );
   });
 
+  it.each(["my:tag/x", "localhost:99999/a", "[1:2]:5000/a", "1.2.3.999/a", "h.test:/a", "-h.test/a", "h?.test/a"])(
+    "%j has a host that is none, and it says so",
+    (text) => {
+      const host = text.slice(0, text.indexOf("/"));
+      expect(() => parseImageName(text)).toThrow(
+        expect.objectContaining({
+          code: "INVALID_IMAGE_NAME",
+          message: expect.stringContaining(`"${host}" is not the host of a registry: `),
+        }),
+      );
+    },
+  );
+
   it("is written as container engines write it", () => {
     expect(imageNameText(parseImageName("node"))).toBe("docker.io/library/node:latest");
     expect(imageNameText(parseImageName(`http://h.test/a:b@${digest}`))).toBe(`h.test/a:b@${digest}`);
@@ -67,10 +80,19 @@ describe("the address of a registry", () => {
     expect(parseRegistryAddress(text)).toEqual(expected);
   });
 
-  it.each(["", "my-org", "ftp://h.test", "h.test/Org", "h.test?x", "user:pw@h.test", "h.test/a:tag"])(
-    "%j is none",
-    (text) => {
-      expect(parseRegistryAddress(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    "",
+    "my-org",
+    "ftp://h.test",
+    "h.test/Org",
+    "h.test?x",
+    "user:pw@h.test",
+    "h.test/a:tag",
+    "localhost:99999",
+    "http://localhost:65536/a",
+    "[1:2]:5000",
+    "1.2.3.999",
+  ])("%j is none", (text) => {
+    expect(parseRegistryAddress(text)).toBeUndefined();
+  });
 });

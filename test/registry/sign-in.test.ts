@@ -3,9 +3,11 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseChallenges } from "../../src/image/registry/challenge.ts";
-import { type Credentials, findCredentials } from "../../src/image/registry/credentials.ts";
+import { askCredentialHelper } from "../../src/image/registry/credential-helper.ts";
+import { authFiles, type Credentials, findCredentials } from "../../src/image/registry/credentials.ts";
 import { pauseBefore } from "../../src/image/registry/retry.ts";
-import { failureOf, folder } from "../image/support.ts";
+import { failureOf, folder, installed, run } from "../image/support.ts";
+import { HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 
 const { signal } = new AbortController();
 
@@ -44,7 +46,7 @@ describe("credentials", () => {
     await mkdir(join(dir, ".docker"));
     await writeFile(join(dir, ".docker/config.json"), typeof config === "string" ? config : JSON.stringify(config));
     const PATH = bin ?? "/nowhere";
-    return shown(await findCredentials({ host, repository }, { HOME: dir, PATH }, signal));
+    return shown(await findCredentials({ host, repository }, { HOME: dir, XDG_RUNTIME_DIR: dir, PATH }, signal));
   }
 
   function shown(found: Credentials | undefined) {
@@ -84,28 +86,78 @@ describe("credentials", () => {
   it("are none where there is no file, but a file that is named has to be there", async () => {
     const dir = await folder();
     const wanted = { host: "r.test", repository: "a" };
-    expect(await findCredentials(wanted, { HOME: dir }, signal)).toBeUndefined();
+    expect(await findCredentials(wanted, { HOME: dir, XDG_RUNTIME_DIR: dir }, signal)).toBeUndefined();
     const error = await failureOf(findCredentials(wanted, { REGISTRY_AUTH_FILE: join(dir, "none") }, signal));
     expect(error).toMatchObject({ code: "INVALID_AUTH_FILE", message: expect.stringContaining(join(dir, "none")) });
   });
 
-  it("REGISTRY_AUTH_FILE wins over DOCKER_CONFIG, that over the home directory", async () => {
+  it.each<[string, NodeJS.ProcessEnv, NodeJS.Platform, string[]]>([
+    [
+      "on Linux",
+      { XDG_RUNTIME_DIR: "/run/user/7" },
+      "linux",
+      ["/run/user/7/containers/auth.json", "/h/.config/containers/auth.json", "/h/.docker/config.json"],
+    ],
+    [
+      "on Linux without XDG_RUNTIME_DIR",
+      { XDG_CONFIG_HOME: "/c" },
+      "linux",
+      ["/run/containers/7/auth.json", "/c/containers/auth.json", "/h/.docker/config.json"],
+    ],
+    [
+      "elsewhere",
+      { XDG_RUNTIME_DIR: "/run/user/7" },
+      "darwin",
+      ["/h/.config/containers/auth.json", "/h/.docker/config.json"],
+    ],
+    ["with DOCKER_CONFIG", { DOCKER_CONFIG: "/d", XDG_RUNTIME_DIR: "/run/user/7" }, "linux", ["/d/config.json"]],
+    ["with REGISTRY_AUTH_FILE", { DOCKER_CONFIG: "/d", REGISTRY_AUTH_FILE: "/a.json" }, "linux", ["/a.json"]],
+  ])("are looked for where the tools that sign in keep them %s", (_, env, platform, expected) => {
+    const files = authFiles({ HOME: "/h", ...env }, { platform, getuid: () => 7 });
+    expect(files.map(({ file }) => file)).toEqual(expected);
+  });
+
+  it("are those of the first file that has any for the registry", async () => {
     const dir = await folder();
-    const write = async (file: string, user: string) => {
+    const env = { HOME: dir, XDG_RUNTIME_DIR: join(dir, "run") };
+    const write = async (file: string, user: string, ...hosts: string[]) => {
       await mkdir(join(dir, file, ".."), { recursive: true });
-      await writeFile(join(dir, file), JSON.stringify({ auths: { "r.test": auth(`${user}:x`) } }));
-      return join(dir, file);
+      const auths = Object.fromEntries(hosts.map((host) => [host, auth(`${user}:x`)]));
+      await writeFile(join(dir, file), JSON.stringify({ auths }));
     };
-    await write(".docker/config.json", "home");
-    await write("docker/config.json", "docker");
-    const REGISTRY_AUTH_FILE = await write("auth.json", "named");
-    const user = async (env: NodeJS.ProcessEnv) => {
-      const found = await findCredentials({ host: "r.test", repository: "a" }, { HOME: dir, ...env }, signal);
+    await write(".docker/config.json", "docker", "r.test", "b.test", "c.test");
+    await write(".config/containers/auth.json", "config", "r.test", "b.test");
+    if (process.platform === "linux") await write("run/containers/auth.json", "runtime", "r.test");
+    const user = async (host: string) => {
+      const found = await findCredentials({ host, repository: "a" }, env, signal);
       return found?.kind === "password" && found.username;
     };
-    expect(await user({})).toBe("home");
-    expect(await user({ DOCKER_CONFIG: join(dir, "docker") })).toBe("docker");
-    expect(await user({ DOCKER_CONFIG: join(dir, "docker"), REGISTRY_AUTH_FILE })).toBe("named");
+    expect(await user("r.test")).toBe(process.platform === "linux" ? "runtime" : "config");
+    expect(await user("b.test")).toBe("config");
+    expect(await user("c.test")).toBe("docker");
+    expect(await user("d.test")).toBe(false);
+  });
+
+  describe.skipIf(!hasDockerRegistry())("as they are really written", () => {
+    it.each(["skopeo", "podman"])("by %s login", async (tool) => {
+      if (!installed(tool)) return;
+      const dir = await folder();
+      const registry = await startDockerRegistry({ dir: await folder(), auth: { htpasswd: HTPASSWD } });
+      try {
+        await mkdir(join(dir, "run"), { mode: 0o700 });
+        const env = { HOME: dir, XDG_RUNTIME_DIR: join(dir, "run"), PATH: process.env["PATH"] };
+        const signIn = run(tool, ["login", "--tls-verify=false", "-u", "ann", "--password-stdin", registry.host], {
+          env,
+          cwd: dir,
+        });
+        signIn.child.stdin?.end("open sesame");
+        await signIn;
+        const found = await findCredentials({ host: registry.host, repository: "a" }, env, signal);
+        expect(shown(found)).toEqual({ username: "ann", password: "open sesame" });
+      } finally {
+        await registry.close();
+      }
+    });
   });
 
   it("does not show what is in a file that is no JSON", async () => {
@@ -145,15 +197,53 @@ describe("credentials", () => {
       expect(await find(config, "a", "c.test", bin)).toEqual({ username: "file", password: "3" });
     });
 
-    it("takes <token> for an identity token, and asks for Docker Hub under its old address", async () => {
-      const bin = await helpers({ all: gives("<token>", "of $server") });
+    it.each([
+      [
+        "in credHelpers, as Docker writes it",
+        { credHelpers: { "https://index.docker.io/v1/": "all" } },
+        "https://index.docker.io/v1/",
+      ],
+      ["in credHelpers, as podman writes it", { credHelpers: { "docker.io": "all" } }, "docker.io"],
+      ["in auths", { credsStore: "all", auths: { "docker.io": {} } }, "docker.io"],
+      ["nowhere", { credsStore: "all" }, "https://index.docker.io/v1/"],
+    ])("is asked for Docker Hub by the name that it has %s", async (_, config, server) => {
+      const bin = await helpers({ all: `${gives("ann", "of %s")} "$server"` });
+      expect(await find(config, "library/node", "docker.io", bin)).toEqual({
+        username: "ann",
+        password: `of ${server}`,
+      });
+    });
+
+    it("is asked for another registry by the name that it has in the file, else by its host", async () => {
+      const bin = await helpers({
+        all: `case "$server" in https://r.test | b.test) ;; *) echo credentials not found; exit 1 ;; esac\n${gives("ann", "1")}`,
+      });
+      const config = { credsStore: "all", auths: { "https://r.test": {} } };
+      expect(await find(config, "a", "r.test", bin)).toEqual({ username: "ann", password: "1" });
+      expect(await find(config, "a", "b.test", bin)).toEqual({ username: "ann", password: "1" });
+      expect(await find(config, "a", "c.test", bin)).toBeUndefined();
+    });
+
+    it("takes <token> for an identity token", async () => {
+      const bin = await helpers({ all: gives("<token>", "1") });
       const found = await find({ credsStore: "all" }, "library/node", "docker.io", bin);
       expect(found).toMatchObject({ kind: "identity" });
+    });
+
+    it("says that it did not answer in time only when it had that time", async () => {
+      const PATH = await helpers({ all: "exec sleep 3600" });
+      const error = await failureOf(askCredentialHelper("all", "r.test", { PATH }, signal, 100));
+      expect(error).toMatchObject({
+        code: "CREDENTIAL_HELPER_FAILED",
+        message: expect.stringContaining("did not answer within 0.1 seconds"),
+      });
     });
 
     it.each([
       ["is not on the PATH", "none", ""],
       ["ended with exit code 3", "all", "echo my-secret; echo my-secret >&2; exit 3"],
+      ["was ended by the signal SIGSEGV", "all", "echo my-secret; kill -SEGV $$"],
+      ["was ended by the signal SIGTERM", "all", "echo my-secret; kill -TERM $$"],
       ["answered with something that is not JSON", "all", "echo my-secret"],
       ["answered without Username and Secret", "all", `echo '{"Secret":"my-secret"}'`],
       ["has a name that no program can have", "../all", ""],

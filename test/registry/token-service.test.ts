@@ -22,7 +22,8 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
   let registry: DockerRegistry;
   let proxy: FaultProxy;
   let asked: { method: string; scopes: string[]; user: string }[] = [];
-  let refusals: { status: number; headers?: Record<string, string> }[] = [];
+  /** With `cut` the answer breaks off. */
+  let refusals: { status: number; headers?: Record<string, string>; cut?: true }[] = [];
   let lifetime = 300;
 
   beforeAll(async () => {
@@ -57,6 +58,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
       const user = form.get("refresh_token") === "of ann" ? "ann, by her token" : name;
       asked.push({ method: request.method ?? "", scopes, user });
       const refusal = refusals.shift();
+      if (refusal?.cut) return void response.writeHead(refusal.status).write('{"token":', () => response.destroy());
       if (refusal) return void response.writeHead(refusal.status, refusal.headers).end();
       if (name !== "" && password !== "open sesame") {
         return void response
@@ -128,6 +130,11 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     const repository = repositoryAt(proxy.host, { credentials });
     const error = await failureOf(repository.resolve("1"));
     expect(error).toMatchObject({ code: "REGISTRY_REFUSED", message: expect.stringContaining("UNAUTHORIZED: wrong") });
+    // One signs in to the registry, whoever keeps its passwords.
+    expect(error.next).toEqual([`docker login ${proxy.host}   # or: skopeo login, podman login`]);
+    expect(error.hint).toContain(`stored for ${proxy.host} are not accepted`);
+    expect(error.message).toMatch(/^127\.0\.0\.1:\d+ answered 401/);
+    expect(error.message).not.toContain(`${proxy.host} answered`);
     expect(JSON.stringify(error)).not.toContain("sesame");
     await repository.close();
   });
@@ -142,6 +149,27 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     const repository = repositoryAt(proxy.host, { credentials: ann, wait });
     const error = await failureOf(repository.resolve("1"));
     expect(error).toMatchObject({ code: "REGISTRY_UNAVAILABLE", message: expect.stringContaining("a token for") });
+    expect(error.hint).toContain("it was tried 6 times");
+    refusals = [{ status: 429, headers: { "retry-after": "3600" } }];
+    const long = await failureOf(repository.resolve("1"));
+    expect(long).toMatchObject({ code: "REGISTRY_UNAVAILABLE", hint: expect.stringMatching(/^it asks for a pause/) });
+    expect(long.message).toContain("answered 429");
+    expect(long.message).not.toContain(`${proxy.host} answered`);
+    await repository.close();
+  });
+
+  it("is asked again when its answer breaks off, and told of when each does", async () => {
+    const { asked: waited, wait } = pauses();
+    refusals = [{ status: 200, cut: true }];
+    await push(repositoryAt(proxy.host, { credentials: ann, wait }));
+    expect(asked).toHaveLength(2);
+    expect(waited).toHaveLength(1);
+    refusals = Array.from({ length: 10 }, () => ({ status: 200, cut: true }));
+    const repository = repositoryAt(proxy.host, { credentials: ann, wait });
+    const error = await failureOf(repository.resolve("1"));
+    expect(error).toMatchObject({ code: "REGISTRY_UNREACHABLE", exit: 6 });
+    expect(error.message).toMatch(/^127\.0\.0\.1:\d+ does not answer/);
+    expect(error.message).not.toContain(`${proxy.host} does not answer`);
     await repository.close();
   });
 

@@ -25,7 +25,7 @@ export type AskTokenService = (request: {
   headers: Record<string, string>;
   body?: Buffer;
   length?: number;
-}) => Promise<{ status: number; text: string }>;
+}) => Promise<{ status: number; text: string; tries: number }>;
 
 /** The `Authorization` header for one registry and a set of scopes; many requests at once ask for it once. */
 export class Authorizer {
@@ -94,15 +94,17 @@ export class Authorizer {
     const covered = (scope: string) => own.some((each) => resourceOf(each) === resourceOf(scope));
     const more = (parameters["scope"] ?? "").split(" ").filter((scope) => scope !== "" && !covered(scope));
     const scopes = [...own, ...more];
-    const at = { ...about, host: url.host };
-    const { status, text } = await (credentials?.kind === "identity"
+    const at = { ...about, host: url.host, registry: about.host };
+    const { status, text, tries } = await (credentials?.kind === "identity"
       ? ask(refreshRequest(url, service, scopes, credentials.token.reveal()))
       : ask(tokenRequest(url, service, scopes, credentials))
     ).catch((error: unknown) => {
       throw asConnectionError(error, at);
     });
-    if (status !== 200)
-      throw answerError(status, text, { ...at, subject: `a token for ${about.subject}` }, this.signedIn);
+    if (status !== 200) {
+      const what = { ...at, subject: `a token for ${about.subject}` };
+      throw answerError({ status, body: text, tries }, what, this.signedIn);
+    }
     const token = tokenIn(text);
     if (token === undefined) throw protocolError("its token service gave no token", at);
     return token;
@@ -126,7 +128,7 @@ export class Authorizer {
 const resourceOf = (scope: string) => scope.slice(0, scope.lastIndexOf(":"));
 
 /** `Authorization: Basic …`. */
-export function basicHeader(credentials: Extract<Credentials, { kind: "password" }>): string {
+function basicHeader(credentials: Extract<Credentials, { kind: "password" }>): string {
   const pair = `${credentials.username}:${credentials.password.reveal()}`;
   return `Basic ${Buffer.from(pair, "utf8").toString("base64")}`;
 }

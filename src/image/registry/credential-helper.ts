@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { AppctlError, ExitCode } from "../../core/errors.ts";
 import { Redacted } from "../../core/redacted.ts";
 
-/** How long a helper may take, in milliseconds: it may ask a person to unlock a key ring. */
+/** How long a helper may take by default, in milliseconds: it may ask a person to unlock a key ring. */
 const TIMEOUT_MS = 60_000;
 
 /**
@@ -15,6 +15,7 @@ export async function askCredentialHelper(
   server: string,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
+  timeout = TIMEOUT_MS,
 ): Promise<{ username: string; secret: Redacted<string> } | undefined> {
   const program = `docker-credential-${name}`;
   const failed = (why: string, cause?: unknown) =>
@@ -22,17 +23,21 @@ export async function askCredentialHelper(
       code: "CREDENTIAL_HELPER_FAILED",
       exit: ExitCode.auth,
       message: `${program}, which keeps the credentials for ${server}, ${why}`,
-      hint: `the file of docker login names it as credsStore or in credHelpers; try: echo ${server} | ${program} get`,
+      hint: `the file with the credentials names it as credsStore or in credHelpers; try: echo ${server} | ${program} get`,
       cause,
     });
   if (!/^[\w.-]+$/.test(name)) throw failed("has a name that no program can have");
-  const { code, stdout } = await run(program, server, env, signal).catch((cause: NodeJS.ErrnoException) => {
-    signal.throwIfAborted();
-    throw failed(cause.code === "ENOENT" ? "is not on the PATH" : "could not be run", cause);
-  });
+  const options = { env, signal, timeout };
+  const { code, ended, timedOut, stdout } = await run(program, server, options).catch(
+    (cause: NodeJS.ErrnoException) => {
+      signal.throwIfAborted();
+      throw failed(cause.code === "ENOENT" ? "is not on the PATH" : "could not be run", cause);
+    },
+  );
   if (code !== 0) {
     if (/credentials not found/i.test(stdout)) return undefined;
-    throw failed(code === null ? "did not answer in time" : `ended with exit code ${code}`);
+    if (timedOut) throw failed(`did not answer within ${timeout / 1000} seconds`);
+    throw failed(ended === null ? `ended with exit code ${code}` : `was ended by the signal ${ended}`);
   }
   try {
     const { Username: username, Secret: secret } = JSON.parse(stdout);
@@ -46,17 +51,17 @@ export async function askCredentialHelper(
 function run(
   program: string,
   input: string,
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
-): Promise<{ code: number | null; stdout: string }> {
+  options: { env: NodeJS.ProcessEnv; signal: AbortSignal; timeout: number },
+): Promise<{ code: number | null; ended: NodeJS.Signals | null; timedOut: boolean; stdout: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], { env, signal, timeout: TIMEOUT_MS, stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(program, ["get"], { ...options, stdio: ["pipe", "pipe", "ignore"] });
     let stdout = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
     });
     child.once("error", reject);
-    child.once("close", (code) => resolve({ code, stdout }));
+    // Nobody but the time-out kills it: whoever stops the command rejects with an error.
+    child.once("close", (code, ended) => resolve({ code, ended, timedOut: child.killed, stdout }));
     child.stdin.on("error", () => undefined); // one that does not read has its answer all the same
     child.stdin.end(`${input}\n`);
   });

@@ -21,23 +21,35 @@ interface AuthFile {
   credsStore: string | undefined;
 }
 
+/** Names of Docker Hub in files with credentials; the last is what Docker itself writes, and asks its helpers for. */
+const DOCKER_HUB = ["docker.io", "index.docker.io", "https://index.docker.io/v1/"];
+
 /**
- * The credentials for a repository, or undefined when there are none. The file is `$REGISTRY_AUTH_FILE`, else
- * `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. In it the registry's own helper (`credHelpers`) comes first,
- * then the helper for all (`credsStore`), then what the file itself holds (`auths`).
+ * The credentials for a repository, or undefined when there are none: from the first of {@link authFiles} that has any. In a
+ * file the registry's own helper (`credHelpers`) comes first, then the helper for all (`credsStore`), then what the file itself
+ * holds (`auths`).
  */
 export async function findCredentials(
   { host, repository }: { host: string; repository: string },
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<Credentials | undefined> {
-  const { file, named } = authFile(env);
-  const stored = await readAuthFile(file, named);
-  if (!stored) return undefined;
-  const server = host === "docker.io" ? "https://index.docker.io/v1/" : host;
-  const own = stored.credHelpers[host];
-  for (const helper of own === undefined ? [stored.credsStore] : [own, stored.credsStore]) {
-    if (!helper) continue;
+  for (const { file, named } of authFiles(env)) {
+    const stored = await readAuthFile(file, named);
+    const found = stored && (await credentialsOf(stored, host, repository, env, signal));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+async function credentialsOf(
+  stored: AuthFile,
+  host: string,
+  repository: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
+  for (const [helper, server] of helpersFor(stored, host)) {
     const found = await askCredentialHelper(helper, server, env, signal);
     if (!found) continue;
     // The helpers' own way to say that the secret is an identity token.
@@ -48,10 +60,38 @@ export async function findCredentials(
   return fromAuths(stored.auths, host, repository);
 }
 
-function authFile(env: NodeJS.ProcessEnv): { file: string; named: boolean } {
+/** The helpers to ask, each with the name of the registry by which it knows it: the one that the file has for it. */
+function helpersFor({ auths, credHelpers, credsStore }: AuthFile, host: string): [helper: string, server: string][] {
+  const keys = (entries: object) => Object.keys(entries).filter((key) => namesOf(host).includes(serverOf(key)));
+  const own = keys(credHelpers).map((key): [string, string] => [credHelpers[key] as string, key]);
+  if (credsStore === undefined) return own;
+  const usual = host === "docker.io" ? DOCKER_HUB.slice(-1) : [host];
+  // Docker leaves an empty entry in `auths` for what it has put into its store.
+  const servers = new Set([...keys(auths), ...usual]);
+  return [...own, ...[...servers].map((server): [string, string] => [credsStore, server])];
+}
+
+/**
+ * The files with credentials, in the order in which they are searched: `$REGISTRY_AUTH_FILE` alone, else the one in
+ * `$DOCKER_CONFIG` alone, else those of containers-auth.json(5), Docker's last. One that is `named` has to be there.
+ */
+export function authFiles(
+  env: NodeJS.ProcessEnv,
+  { platform, getuid }: Pick<NodeJS.Process, "platform" | "getuid"> = process,
+): { file: string; named: boolean }[] {
   const named = env["REGISTRY_AUTH_FILE"];
-  if (named) return { file: named, named: true };
-  return { file: join(env["DOCKER_CONFIG"] || join(env["HOME"] || homedir(), ".docker"), "config.json"), named: false };
+  if (named) return [{ file: named, named: true }];
+  const docker = env["DOCKER_CONFIG"];
+  if (docker) return [{ file: join(docker, "config.json"), named: false }];
+  const home = env["HOME"] || homedir();
+  const runtime = env["XDG_RUNTIME_DIR"];
+  const ofLinux = runtime ? join(runtime, "containers/auth.json") : `/run/containers/${getuid?.()}/auth.json`;
+  const files = [
+    platform === "linux" ? ofLinux : join(home, ".config/containers/auth.json"),
+    join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "containers/auth.json"),
+    join(home, ".docker/config.json"),
+  ];
+  return [...new Set(files)].map((file) => ({ file, named: false }));
 }
 
 async function readAuthFile(file: string, named: boolean): Promise<AuthFile | undefined> {
@@ -91,8 +131,7 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
 /** The closest entry: the repository's own, then those of the folders above it, then the registry's. */
 function fromAuths(auths: AuthFile["auths"], host: string, repository: string): Credentials | undefined {
   const entries = new Map(Object.entries(auths).map(([key, entry]) => [serverOf(key), entry]));
-  const hosts = host === "docker.io" ? ["docker.io", "index.docker.io"] : [host];
-  for (const each of hosts) {
+  for (const each of namesOf(host)) {
     const parts = repository.split("/");
     for (let length = parts.length; length >= 0; length--) {
       const found = credentialsIn(entries.get([each, ...parts.slice(0, length)].join("/")));
@@ -101,6 +140,9 @@ function fromAuths(auths: AuthFile["auths"], host: string, repository: string): 
   }
   return undefined;
 }
+
+/** What a registry is called, as {@link serverOf} gives it. */
+const namesOf = (host: string): string[] => (host === "docker.io" ? [...new Set(DOCKER_HUB.map(serverOf))] : [host]);
 
 /** `https://host/v1/` → `host`: older Dockers wrote addresses. */
 function serverOf(key: string): string {

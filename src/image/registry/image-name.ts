@@ -1,5 +1,5 @@
 import { AppctlError, ExitCode } from "../../core/errors.ts";
-import { isHost, isPlain } from "../../core/registry-address.ts";
+import { isHost, isPlain, isReachableHost } from "../../core/registry-address.ts";
 
 /** The name of an image in a registry. */
 export interface ImageName {
@@ -38,13 +38,15 @@ export function parseImageName(text: string): ImageName {
   const fault =
     more.length > 0
       ? "it has more than one @"
-      : !REPOSITORY.test(repository) || repository.length > 255
-        ? `"${rest}" is not the name of a repository: lower-case letters and digits with single '-', '_', '.' or '/' between`
-        : tag !== undefined && !TAG.test(tag)
-          ? `"${tag}" is not a tag: letters, digits, '_', '-' and '.', at most 128`
-          : digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest)
-            ? `"${digest}" is not a digest: it must be sha256: and 64 lower-case hex digits`
-            : undefined;
+      : !isReachableHost(host)
+        ? `"${host}" is not the host of a registry: a name or an IP address, and a port up to 65535; a tag stands last`
+        : !REPOSITORY.test(repository) || repository.length > 255
+          ? `"${rest}" is not the name of a repository: lower-case letters and digits with single '-', '_', '.' or '/' between`
+          : tag !== undefined && !TAG.test(tag)
+            ? `"${tag}" is not a tag: letters, digits, '_', '-' and '.', at most 128`
+            : digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest)
+              ? `"${digest}" is not a digest: it must be sha256: and 64 lower-case hex digits`
+              : undefined;
   if (fault !== undefined) {
     throw new AppctlError({
       code: "INVALID_IMAGE_NAME",

@@ -1,10 +1,9 @@
-import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
 import { readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import type { Descriptor } from "../oci.ts";
+import { fromLayout, fromRepository } from "./blob-source.ts";
 import type { Repository } from "./repository.ts";
-import { type BlobSource, CHUNK_SIZE, uploadBlob } from "./upload-blob.ts";
+import { CHUNK_SIZE, uploadBlob } from "./upload-blob.ts";
 
 /** What {@link pushImage} needs. */
 export interface PushOptions {
@@ -66,25 +65,6 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
   for (const each of ended) if (each.status === "rejected") throw each.reason;
   await repository.putManifest(tag, await layout.readBlob(image.digest), image.mediaType);
   return [...sent, image];
-}
-
-/** A blob of a layout, to send. */
-export function fromLayout(layout: OciLayout, { digest, size }: Descriptor): BlobSource {
-  return {
-    digest,
-    size,
-    // `end` of a stream is the last byte that is read.
-    open: (start, end) => createReadStream(layout.blobPath(digest), { start, end: end - 1 }),
-    verify: () => layout.readBlob(digest),
-  };
-}
-
-function fromRepository(repository: Repository, { digest, size }: Descriptor): BlobSource {
-  return {
-    digest,
-    size,
-    open: (start, end) => Readable.from(repository.blob({ digest, size }, start, end), { objectMode: false }),
-  };
 }
 
 /** Runs `work` on every item, a few at a time; the first failure ends it once what is under way has ended. */

@@ -5,7 +5,7 @@ import { isDescriptor } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, jsonBytes, MediaType } from "../oci.ts";
 import { REFERRER_MARK, type ReferrerParts, referrersTag, referrerTo, withReferrer } from "../referrer.ts";
-import { fromLayout } from "./push-image.ts";
+import { fromLayout } from "./blob-source.ts";
 import { protocolError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
 import { CHUNK_SIZE, uploadBlob } from "./upload-blob.ts";

@@ -1,20 +1,36 @@
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { proxyOf, proxyRefusal, proxyStatus, proxyText, proxyUnreachable } from "./proxy-error.ts";
+import { isPassing, LONGEST_WAIT_MS } from "./retry.ts";
 
 /** What a request to a registry was about, in words for a person. */
 export interface Purpose {
-  /** Host of the registry. */
+  /** Host that is asked: the registry's, or its token service's. */
   host: string;
+  /** Host of the registry, where it is another one. */
+  registry?: string;
   /** The image or the content: `ghcr.io/org/name:tag`. */
   subject: string;
   /** `asked for`, `sent`: what was being done with the subject. */
   action: string;
 }
 
-/** The error for an answer that means no. `body` is the registry's own text; errors of the specification are told from it. */
-export function answerError(status: number, body: string, about: Purpose, signedIn: boolean): AppctlError {
+/** An answer that means no, and what was done to get another one. */
+export interface Refusal {
+  status: number;
+  /** The registry's own text; errors of the specification are told from it. */
+  body: string;
+  /** How often it was asked for. */
+  tries: number;
+  /** It asks for a longer pause than anybody waits. */
+  longPause?: boolean;
+}
+
+/** The error for an answer that means no. */
+export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean): AppctlError {
+  const { status, body } = refusal;
   const said = errorsIn(body);
   const refused = status === 401 || status === 403;
+  const registry = about.registry ?? about.host;
   const message = `${about.host} answered ${status} when ${about.subject} was ${about.action}${said ? `: ${said}` : ""}`;
   if (refused) {
     return new AppctlError({
@@ -22,9 +38,9 @@ export function answerError(status: number, body: string, about: Purpose, signed
       exit: ExitCode.auth,
       message,
       hint: signedIn
-        ? "the credentials that are stored for it are not accepted, or do not reach that far; sign in again"
-        : "no credentials are stored for it in the file of docker login ($REGISTRY_AUTH_FILE, else ~/.docker/config.json)",
-      next: [`docker login ${about.host}   # or: skopeo login, podman login`],
+        ? `the credentials that are stored for ${registry} are not accepted, or do not reach that far; sign in again`
+        : `no credentials are stored for ${registry} where docker login, podman login and skopeo login keep them`,
+      next: [`docker login ${registry}   # or: skopeo login, podman login`],
     });
   }
   if (status === 404) {
@@ -35,26 +51,33 @@ export function answerError(status: number, body: string, about: Purpose, signed
       hint: "look at the spelling; some registries also say so of what one may not see, or of a repository not made yet",
     });
   }
-  if (status === 429 || status >= 500) {
+  if (isPassing(status)) {
     return new AppctlError({
       code: "REGISTRY_UNAVAILABLE",
       exit: ExitCode.unavailable,
       message,
-      hint: "it was tried several times; try again later. Nothing half sent counts, and what has arrived is not sent again",
+      hint: `${whatWasDone(refusal)}. Nothing half sent counts, and what has arrived is not sent again`,
     });
   }
-  return new AppctlError({
-    code: "REGISTRY_ERROR",
-    exit: ExitCode.failed,
-    message,
-    ...(status === 400 && /HTTPS server/i.test(body)
-      ? { hint: `it speaks HTTPS: write it as https://${about.host}` }
-      : {}),
-  });
+  const hint =
+    status === 400 && /HTTPS server/i.test(body)
+      ? `it speaks HTTPS: write it as https://${about.host}`
+      : status >= 500
+        ? "that says that it cannot do this at all, so it was not tried again"
+        : undefined;
+  return new AppctlError({ code: "REGISTRY_ERROR", exit: ExitCode.failed, message, ...(hint ? { hint } : {}) });
+}
+
+function whatWasDone({ tries, longPause }: Refusal): string {
+  const done = tries > 1 ? `it was tried ${tries} times; ` : "";
+  const longest = `the ${LONGEST_WAIT_MS / 1000} seconds that are waited for`;
+  return longPause
+    ? `${done}it asks for a pause of more than ${longest}; try again after that`
+    : `${done}try again later`;
 }
 
 /** The error for a registry that does not answer, or no longer; or for the proxy before it. */
-export function connectionError(cause: unknown, about: Purpose): AppctlError {
+function connectionError(cause: unknown, about: Purpose): AppctlError {
   const code = errorCode(cause);
   const text = code || messageOf(cause);
   const proxy = proxyOf(cause);
@@ -101,13 +124,18 @@ export function damagedError(why: string, { host, subject }: Purpose, cause?: un
 }
 
 /** The system's or undici's name of what went wrong with a connection, or "". */
-export function errorCode(error: unknown): string {
+function errorCode(error: unknown): string {
+  return coded(error)?.code ?? "";
+}
+
+/** The first error with a code: `error` itself, or what caused it. */
+function coded(error: unknown): { code: string; syscall?: unknown } | undefined {
   for (let each = error; typeof each === "object" && each !== null; ) {
-    const { code, cause, errors } = each as { code?: unknown; cause?: unknown; errors?: unknown[] };
-    if (typeof code === "string") return code;
+    const { code, syscall, cause, errors } = each as Record<"code" | "syscall" | "cause" | "errors", unknown>;
+    if (typeof code === "string") return { code, syscall };
     each = Array.isArray(errors) ? errors[0] : cause;
   }
-  return "";
+  return undefined;
 }
 
 /** `CODE: message` of the errors of an answer (distribution-spec, Error Codes), or "". */
@@ -128,7 +156,11 @@ const BROKEN =
 /** With a proxy, it is the only host that a connection is made to. */
 const NO_CONNECTION =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:CONNECT_TIMEOUT|PRX_TLS|PRX_CONN))$/;
-const OF_A_CONNECTION = /^(?:E[A-Z]+|EAI_[A-Z]+|UND_ERR_\w+|ERR_(?:TLS|SSL)_\w+|UNABLE_TO_\w+|\w*CERT\w*)$/;
+/** Not every E…: a file that is sent, or a helper program, has such codes, too. */
+const OF_A_CONNECTION =
+  /^(?:ECONN[A-Z]+|E(?:HOST|NET)(?:UNREACH|DOWN)|EADDR[A-Z]+|ENOTFOUND|EPIPE|EPROTO|ETIMEDOUT|EAFNOSUPPORT|EAI_[A-Z]+|UND_ERR_\w+|ERR_(?:TLS|SSL)_\w+|UNABLE_TO_\w+|\w*CERT\w*)$/;
+/** What the system was asked to do; `EPERM` of a connection is a firewall's. */
+const CONNECTING = ["connect", "getaddrinfo"];
 
 /** True when a connection could not be made, or broke under way: another try may get through. */
 export function isBrokenConnection(error: unknown): boolean {
@@ -138,6 +170,7 @@ export function isBrokenConnection(error: unknown): boolean {
 /** `error` itself when it has words for a person already or is none of a connection's, else {@link connectionError}. */
 export function asConnectionError(error: unknown, about: Purpose): unknown {
   if (isAppctlError(error)) return error;
-  const code = errorCode(error);
-  return BROKEN.test(code) || OF_A_CONNECTION.test(code) ? connectionError(error, about) : error;
+  const { code, syscall } = coded(error) ?? { code: "" };
+  const connection = BROKEN.test(code) || OF_A_CONNECTION.test(code) || CONNECTING.includes(String(syscall));
+  return connection ? connectionError(error, about) : error;
 }

@@ -3,9 +3,17 @@ import type { Readable } from "node:stream";
 import { type EnvProxy, proxyFor } from "../../client/env-proxy.ts";
 import { pause } from "../../client/http.ts";
 import type { AskTokenService, Authorizer } from "./authorizer.ts";
+import { bodyText } from "./body-text.ts";
 import { parseChallenges } from "./challenge.ts";
 import { throughProxy } from "./proxy-error.ts";
-import { answerError, asConnectionError, isBrokenConnection, type Purpose, protocolError } from "./registry-error.ts";
+import {
+  answerError,
+  asConnectionError,
+  isBrokenConnection,
+  type Purpose,
+  protocolError,
+  type Refusal,
+} from "./registry-error.ts";
 import { isPassing, LONGEST_WAIT_MS, pauseBefore, RETRIES } from "./retry.ts";
 
 /** One request to a registry. */
@@ -69,7 +77,9 @@ export class RegistryHttp {
       });
       if (!answer) continue;
       if (wanted.includes(answer.status)) return answer;
-      if (attempt >= RETRIES || !isPassing(answer.status)) throw await this.refusal(answer, request.about);
+      if (attempt >= RETRIES || !isPassing(answer.status)) {
+        throw await this.refusal(answer, request.about, { tries: attempt + 1 });
+      }
       await this.pauseAfter(answer, attempt, request.about);
     }
   }
@@ -77,7 +87,7 @@ export class RegistryHttp {
   /** Waits as an answer asks, or as `attempt` (from 0) says. Throws when it asks for longer than anybody waits. */
   async pauseAfter(answer: RegistryAnswer, attempt: number, about: Purpose): Promise<void> {
     const ms = pauseBefore(attempt, answer.headers["retry-after"], { now: Date.now(), chance: Math.random() });
-    if (ms > LONGEST_WAIT_MS) throw await this.refusal(answer, about);
+    if (ms > LONGEST_WAIT_MS) throw await this.refusal(answer, about, { tries: attempt + 1, longPause: true });
     await answer.body.dump();
     await this.#wait(ms);
   }
@@ -87,12 +97,12 @@ export class RegistryHttp {
     return this.#wait(pauseBefore(attempt, undefined, { now: 0, chance: Math.random() }));
   }
 
-  /** The error for an answer that was not wanted. */
-  async refusal(answer: RegistryAnswer, about: Purpose): Promise<Error> {
+  /** The error for an answer that was not wanted, after so many tries. */
+  async refusal(answer: RegistryAnswer, about: Purpose, done: Omit<Refusal, "status" | "body">): Promise<Error> {
     // What the registry says about it is worth having, but not worth another failure.
-    const text = await answer.body.text().catch(() => "");
+    const body = await bodyText(answer.body).catch(() => "");
     const asked = answer.headers["retry-after"];
-    const error = answerError(answer.status, text, about, this.#options.authorizer.signedIn);
+    const error = answerError({ ...done, status: answer.status, body }, about, this.#options.authorizer.signedIn);
     if (asked !== undefined && isPassing(answer.status)) error.details.push(`It asks to wait: Retry-After: ${asked}`);
     return error;
   }
@@ -105,7 +115,8 @@ export class RegistryHttp {
     // Only the registry itself is told who we are; where it redirects to has its own ways.
     if (answer.status !== 401 || answer.url.origin !== new URL(origin).origin) return answer;
     const challenges = parseChallenges(answer.headers["www-authenticate"]);
-    const ask: AskTokenService = (message) => this.#plainly(message, request.about);
+    const ask: AskTokenService = (message) =>
+      this.#plainly(message, { ...request.about, host: message.url.host, registry: request.about.host });
     used = await authorizer.answer(challenges, used, ask, request.about);
     if (used === undefined) return answer;
     await answer.body.dump();
@@ -140,19 +151,18 @@ export class RegistryHttp {
   }
 
   /** To the token service, which is another server: nothing of the registry's goes along but what is given. */
-  async #plainly(request: Omit<RegistryRequest, "about">, about: Purpose): Promise<{ status: number; text: string }> {
-    const wanted = [200, 400, 401, 403, 404, 405];
+  async #plainly(request: Parameters<AskTokenService>[0], about: Purpose): ReturnType<AskTokenService> {
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.#raw({ ...request, about }).catch(async (error: unknown) => {
+      try {
+        const answer = await this.#raw({ ...request, about });
+        if (attempt >= RETRIES || !isPassing(answer.status)) {
+          return { status: answer.status, text: await bodyText(answer.body), tries: attempt + 1 };
+        }
+        await this.pauseAfter(answer, attempt, about);
+      } catch (error) {
         if (attempt >= RETRIES || !isBrokenConnection(error)) throw error;
         await this.pauseBefore(attempt);
-      });
-      if (!answer) continue;
-      if (attempt < RETRIES && !wanted.includes(answer.status) && isPassing(answer.status)) {
-        await this.pauseAfter(answer, attempt, about);
-        continue;
       }
-      return { status: answer.status, text: await answer.body.text() };
     }
   }
 

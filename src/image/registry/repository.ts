@@ -8,7 +8,7 @@ import { type RegistryAnswer, RegistryHttp } from "./registry-http.ts";
 import { RETRIES } from "./retry.ts";
 
 /** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
-export const MANIFEST_TYPES = [
+const MANIFEST_TYPES = [
   MediaType.index,
   MediaType.manifest,
   "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -111,12 +111,11 @@ export class Repository {
    * The bytes of a blob from `start` on, as they come: whoever takes them checks the digest. A connection that breaks is
    * taken up where it broke.
    */
-  async *blob({ digest, size }: Pick<Descriptor, "digest" | "size">, start = 0, end = size): AsyncGenerator<Buffer> {
+  async *blob({ digest, size }: Pick<Descriptor, "digest" | "size">, start = 0): AsyncGenerator<Buffer> {
     const about = this.purpose("fetched", digest);
     let at = start;
-    for (let failures = 0; at < end; ) {
-      const ranged = at > 0 || end < size;
-      const headers: Record<string, string> = ranged ? { range: `bytes=${at}-${end - 1}` } : {};
+    for (let failures = 0; at < size; ) {
+      const headers: Record<string, string> = at > 0 ? { range: `bytes=${at}-${size - 1}` } : {};
       const answer = await this.http.send(
         { method: "GET", url: this.url(`blobs/${digest}`), headers, about },
         [200, 206],
@@ -128,13 +127,12 @@ export class Repository {
         for await (const chunk of answer.body as AsyncIterable<Buffer>) {
           const rest = chunk.subarray(Math.min(skip, chunk.length));
           skip -= chunk.length - rest.length;
-          const wanted = rest.subarray(0, end - at);
+          const wanted = rest.subarray(0, size - at);
           at += wanted.length;
           if (wanted.length > 0) yield wanted;
-          if (at >= end && end < size) break;
         }
         // One that sends more than it should is told by its digest; one that ends early would be asked for ever.
-        if (at < end) throw damagedError(`it ended after ${at} of ${size} bytes`, about);
+        if (at < size) throw damagedError(`it ended after ${at} of ${size} bytes`, about);
         return;
       } catch (error) {
         this.signal.throwIfAborted();

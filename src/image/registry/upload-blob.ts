@@ -14,6 +14,8 @@ export interface BlobSource {
   open(start: number, end: number): Readable;
   /** Throws when the source itself does not have the digest. */
   verify?(): Promise<unknown>;
+  /** Called when no more of it is opened. */
+  close?(): void;
 }
 
 /** How a blob is sent. */
@@ -39,7 +41,11 @@ export async function uploadBlob(
   source: BlobSource,
   options: UploadOptions,
 ): Promise<"mounted" | "sent"> {
-  return new Upload(repository, source, options).run();
+  try {
+    return await new Upload(repository, source, options).run();
+  } finally {
+    source.close?.();
+  }
 }
 
 class Upload {
@@ -132,11 +138,17 @@ class Upload {
       this.#proven = true;
       const sent = Math.min(this.#offset + this.#chunkSize, this.#source.size);
       this.#location = this.#locationOf(answer, request.url);
+      const before = this.#offset;
       this.#moveTo(rangeEnd(answer) ?? sent);
+      if (this.#offset <= before) {
+        const why = `it took bytes from ${before} on, and says that it has ${this.#offset}`;
+        await this.#failed(async () => protocolError(why, this.#about));
+        await http.pauseBefore(this.#failures - 1);
+      }
       return false;
     }
     if (isPassing(status)) {
-      await this.#failed(() => http.refusal(answer, this.#about));
+      await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
       await http.pauseAfter(answer, this.#failures - 1, this.#about);
       return this.#stands();
     }
@@ -150,14 +162,14 @@ class Upload {
     // 416: it stands elsewhere. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
     if (status === 416 || status === 404 || status === 400) {
       if (status === 400) await this.#source.verify?.();
-      await this.#failed(() => http.refusal(answer, this.#about));
+      await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
       await answer.body.dump();
       // One that was asked to go on from its very start has something, and cannot say how much: `0-0` is none and one byte.
       if (status === 416 && this.#offset > 0) return this.#stands();
       this.#location = undefined;
       return false;
     }
-    throw await http.refusal(answer, this.#about);
+    throw await http.refusal(answer, this.#about, { tries: 1 });
   }
 
   async #broken(error: unknown): Promise<undefined> {
