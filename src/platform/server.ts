@@ -34,7 +34,7 @@ export class PlatformServer {
     const api = getRequestListener((request, env) => parts.fetch(request, env as { incoming: IncomingMessage }), {
       overrideGlobalObjects: false,
     });
-    const handle = (req: IncomingMessage, res: ServerResponse) => {
+    const handle = (req: IncomingMessage, res: ServerResponse, mayContinue = false) => {
       // node:http drops what it has read together with such a request, and takes whatever comes next for a request's
       // beginning: it could be the middle of a body. So the connection carries nothing more.
       const declined = this.#declined.get(req.socket);
@@ -51,6 +51,8 @@ export class PlatformServer {
         const hint = `the platform answers at ${parts.addresses().url}, apps at *.${parts.addresses().appsDomain}`;
         return refuse(res, new ProblemError(421, "UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
       }
+      // An app says itself whether it takes the body; here it is wanted, or thrown away with the answer.
+      if (mayContinue) res.writeContinue();
       void api(req, res);
     };
     this.#server = createServer(
@@ -70,9 +72,9 @@ export class PlatformServer {
           return false;
         },
       },
-      handle,
+      (req, res) => handle(req, res),
     );
-    this.#server.on("checkContinue", handle);
+    this.#server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
     this.#server.on("clientError", refuseUnreadable);
     this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on("error", () => undefined); // node:http no longer listens: a reset would end the platform

@@ -74,6 +74,22 @@ describe("who may ask", () => {
     (await fetch(`http://${host}/v2/`, { headers: authorization ? { authorization } : {} })).status;
   const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
+  it("asks for the body of a client that waits to be asked (Expect: 100-continue)", async () => {
+    const bytes = Buffer.from("only when it is wanted");
+    const digest = digestOf(bytes);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const upload = httpRequest(`http://${host}/v2/waits/blobs/uploads/?digest=${digest}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, expect: "100-continue", "content-length": bytes.length },
+      });
+      upload.once("continue", () => upload.end(bytes));
+      upload.once("response", (answer) => resolve(answer.resume().statusCode));
+      upload.once("error", reject);
+      upload.flushHeaders();
+    });
+    expect(status).toBe(201);
+  });
+
   it("is whoever has an API key, as the password of any user or alone", async () => {
     const answer = await fetch(`http://${host}/v2/`);
     expect(answer.headers.get("www-authenticate")).toBe('Basic realm="appctl"');
