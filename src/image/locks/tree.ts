@@ -64,8 +64,8 @@ function place({ root, packages }: LockGraph, movesUp: boolean): Placed {
         if (nested > MAX_NESTED || queue.length > MAX_FOLDERS) return { without: circleOf(id, packages) };
         placed[path] = id;
         queue.push(path);
-        for (const [peer, found] of shared) if (found !== undefined) keepFree(path, peer, found);
       }
+      for (const [peer, found] of shared) if (found !== undefined) keepFree(path, peer, found);
       keepFree(at, name, path);
     }
   }

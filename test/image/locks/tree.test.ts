@@ -156,6 +156,18 @@ describe("circles of packages", () => {
     });
   });
 
+  it("leave a peer in sight of a package that was there before the peer was", () => {
+    const graph = graphOf({
+      ...{ "": "c@2 o@1 p@1", "o@1": "x@1", "p@1": "x@1 y@1", "x@1": "c@1|y", "c@1": "y@2" },
+      ...{ "c@2": "", "y@1": "", "y@2": "" },
+    });
+    expect(placesOf(graph)).toMatchObject({
+      "node_modules/x": "x@1",
+      "node_modules/y": "y@1",
+      "node_modules/x/node_modules/c/node_modules/y": "y@2",
+    });
+  });
+
   it("are one package each, where a lock names them by how much of the circle came along", () => {
     const [one, two, three] = ["a@1(b)", "a@1(b(a))", "a@1(b(a(b)))"];
     const graph: LockGraph = {
