@@ -71,8 +71,11 @@ function noFolders(ids: readonly string[], { packages }: LockGraph, written: str
   const labels = [...new Set(of.map(({ name, version }) => `${name} ${version}`))].sort();
   const listed = labels.length > 12 ? [...labels.slice(0, 12), `${labels.length - 12} more`] : labels;
   const names = [...new Set(of.map(({ name }) => name))].sort();
+  const who = new Intl.ListFormat("en").format(listed);
   return lockFault(
-    `no folders are found in which ${new Intl.ListFormat("en").format(listed)} ${labels.length > 1 ? "need each other and " : ""}each get what ${written} has for them`,
+    labels.length > 1
+      ? `${who} need each other in a circle, and no node_modules gives each of them what ${written} has for it`
+      : `no node_modules gives ${who} and what it needs what ${written} has for them`,
     `Hold ${names.length > 12 ? "them" : new Intl.ListFormat("en", { type: "disjunction" }).format(names)} at one version, with the overrides or resolutions of package.json.`,
   );
 }
