@@ -29,7 +29,6 @@ interface BunLock {
   workspaces?: Record<string, Workspace>;
   packages?: Record<string, [resolution: string, ...rest: unknown[]]>;
   patchedDependencies?: Record<string, string>;
-  overrides?: Ranges;
 }
 
 const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
@@ -41,11 +40,17 @@ const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as co
 export function readBunLock(text: string, project: LockedProject, written: string): ReadLock {
   const lock: BunLock = JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, (_, string) => string ?? ""));
   const version = lock.lockfileVersion;
-  if (version === undefined || ![0, 1, 2].includes(version))
-    throw new Error(`it is of version ${version}, and one of 0 to 2 is needed`);
+  // Version 3 has overrides below a package; what they come to is in the packages, as ever.
+  if (version === undefined || ![0, 1, 2, 3].includes(version))
+    throw new Error(`it is of version ${version}, and one of 0 to 3 is needed`);
   const root = lock.workspaces?.[""] ?? {};
   const graph: LockGraph = { root: { dependencies: {}, optionalDependencies: {} }, packages: new Map() };
-  const faults = KINDS.flatMap((kind) => disagreements(project[kind], root[kind], written));
+  // What is in both is optional, and bun writes it there alone.
+  const [asked, locked] = [project, root].map((of) => ({
+    ...of,
+    dependencies: without(of.dependencies, of.optionalDependencies),
+  }));
+  const faults = KINDS.flatMap((kind) => disagreements(asked?.[kind], locked?.[kind], written));
   const places = new Map<string, string>();
   // bun does not write for which C library a package is, and only newly which have install scripts.
   const read: ReadLock = { graph, places, unsaid: version < 2 ? ["platforms", "scripts"] : ["platforms"], faults };

@@ -3,8 +3,9 @@ import { basename } from "node:path";
 import { type Fault, messageOf } from "../../core/errors.ts";
 import { type LockEntry, PROJECT, type ResolvedLock } from "../lock.ts";
 import { readBunLock } from "./bun.ts";
-import { type LockedProject, type LockReader, lockFault } from "./graph.ts";
+import { type LockedProject, type LockGraph, type LockReader, lockFault } from "./graph.ts";
 import { readPnpmLock } from "./pnpm.ts";
+import { mergeSame } from "./same.ts";
 import { all, lockEntries, placePackages } from "./tree.ts";
 import { readYarnBerryLock } from "./yarn-berry.ts";
 import { readYarnClassicLock } from "./yarn-classic.ts";
@@ -44,10 +45,13 @@ export async function translateLock(
     .catch((error: unknown) => messageOf(error));
   if (typeof read === "string")
     return { faults: [lockFault(`${written} is not a lock file that can be read: ${read}`)] };
-  const { graph, places, unsaid, faults } = read;
+  const { places, unsaid, faults } = read;
   const [first, ...more] = [...new Map(faults.map((fault) => [fault.message, fault])).values()];
   if (first !== undefined) return { faults: [first, ...more] };
-  const { root, entries } = lockEntries(graph, places ?? placePackages(graph));
+  const graph = places === undefined ? mergeSame(read.graph) : read.graph;
+  const placed = places === undefined ? placePackages(graph) : { places };
+  if ("without" in placed) return { faults: [noFolders(placed.without, graph, written)] };
+  const { root, entries } = lockEntries(graph, placed.places);
   const packages: Record<string, LockEntry> = { "": { name: PROJECT, ...root }, ...entries };
   return {
     faults: [],
@@ -59,4 +63,19 @@ export async function translateLock(
       unsaid,
     },
   };
+}
+
+/** The fault of packages for which there is no node_modules. */
+function noFolders(ids: readonly string[], { packages }: LockGraph, written: string): Fault {
+  const of = ids.flatMap((id) => packages.get(id) ?? []);
+  const labels = [...new Set(of.map(({ name, version }) => `${name} ${version}`))].sort();
+  const listed = labels.length > 12 ? [...labels.slice(0, 12), `${labels.length - 12} more`] : labels;
+  const names = [...new Set(of.map(({ name }) => name))].sort();
+  const who = new Intl.ListFormat("en").format(listed);
+  return lockFault(
+    labels.length > 1
+      ? `${who} need each other in a circle, and no node_modules gives each of them what ${written} has for it`
+      : `no node_modules gives ${who} and what it needs what ${written} has for them`,
+    `Hold ${names.length > 12 ? "them" : new Intl.ListFormat("en", { type: "disjunction" }).format(names)} at one version, with the overrides or resolutions of package.json.`,
+  );
 }

@@ -2,14 +2,29 @@
 import { type LockEntry, locatePackage } from "../lock.ts";
 import type { LockedDependencies, LockedPackage, LockGraph } from "./graph.ts";
 
-/** No tree of packages is this deep; one that seems to be would never end. */
-const MAX_DEPTH = 64;
+/** How often a package may lie below itself. Once and twice happen in trees that end; those that do not go on for ever. */
+const MAX_NESTED = 2;
+/** Folders of packages that a project can have. Circles can branch so often that they never get deep. */
+const MAX_FOLDERS = 20_000;
+
+/** Places of packages, or the ids of those that no folders were found for. */
+export type Placed = { places: Map<string, string> } | { without: string[] };
 
 /**
  * Gives every package that the project needs a path (`node_modules/hono`), as far up as it can stand, and below what needs
  * it where versions conflict. Peers are found where the package is that needs them. Answers ids by path.
+ *
+ * Packages that need each other in a circle, in several versions, can have no such places: a node_modules has one package of
+ * a name, so that each version asks again for a folder below the other one. Some do when nothing is moved up.
  */
-export function placePackages({ root, packages }: LockGraph): Map<string, string> {
+export function placePackages(graph: LockGraph): Placed {
+  const high = place(graph, true);
+  if ("places" in high) return high;
+  const low = place(graph, false);
+  return "places" in low ? low : high;
+}
+
+function place({ root, packages }: LockGraph, movesUp: boolean): Placed {
   const placed: Record<string, string> = Object.create(null);
   // Places that have to stay free: something below looks through them and finds what it needs further up.
   const free = new Set<string>();
@@ -21,32 +36,72 @@ export function placePackages({ root, packages }: LockGraph): Map<string, string
   };
   const queue = [""];
   for (const at of queue) {
-    for (const [name, id] of inOrder(at === "" ? root : known(packages, placed[at]), packages)) {
-      const { peers, dependencies } = known(packages, id);
+    const has = at === "" ? root : known(packages, placed[at]);
+    for (const [name, id] of inOrder(has, packages)) {
+      const { peers, ...own } = known(packages, id);
+      const needs = all(own);
+      // Peers of each other: this one goes first, and lies beside the other one, which has no place yet.
+      const coming = (peer: string, path: string | undefined) =>
+        needs[peer] === undefined && all(has)[peer] !== undefined && placed[path ?? ""] !== all(has)[peer];
       // A peer that the lock gives in another version than lies here is like any other dependency.
       const shared = peers.flatMap((peer): [peer: string, path: string | undefined][] => {
         const path = locatePackage(placed, at, peer);
-        const wanted = dependencies[peer];
-        return wanted !== undefined && (path === undefined || placed[path] !== wanted) ? [] : [[peer, path]];
+        const wanted = needs[peer];
+        const other = wanted !== undefined && (path === undefined || placed[path] !== wanted);
+        return other || coming(peer, path) ? [] : [[peer, path]];
       });
+      const stays = peers.some((peer) => coming(peer, locatePackage(placed, at, peer)));
       const sees = (from: string) => shared.every(([peer, path]) => locatePackage(placed, from, peer) === path);
       let path = locatePackage(placed, at, name);
-      if (path === undefined || placed[path] !== id || !sees(path)) {
+      if (path === undefined || placed[path] !== id || stays || !sees(path)) {
         path = slot(at, name);
-        for (const owner of owners(at)) {
+        for (const owner of movesUp && !stays ? owners(at) : []) {
           const higher = slot(owner, name);
           if (placed[higher] !== undefined) break;
           if (!free.has(higher) && sees(owner)) path = higher;
         }
-        if (path.split("/node_modules/").length > MAX_DEPTH) throw new Error(`the packages at ${path} have no end`);
+        const nested = owners(path).filter((owner) => placed[owner] === id).length;
+        if (nested > MAX_NESTED || queue.length > MAX_FOLDERS) return { without: circleOf(id, packages) };
         placed[path] = id;
         queue.push(path);
-        for (const [peer, found] of shared) if (found !== undefined) keepFree(path, peer, found);
       }
+      for (const [peer, found] of shared) if (found !== undefined) keepFree(path, peer, found);
       keepFree(at, name, path);
     }
   }
-  return new Map(Object.entries(placed));
+  const strayed = strayedPeer(root, packages, placed);
+  return strayed === undefined ? { places: new Map(Object.entries(placed)) } : { without: strayed };
+}
+
+/** A package that does not find the peer that the package has which needs it, with that peer: peers of each other can. */
+function strayedPeer(
+  root: LockedDependencies,
+  packages: LockGraph["packages"],
+  placed: Readonly<Record<string, string>>,
+): string[] | undefined {
+  for (const at of ["", ...Object.keys(placed)]) {
+    const has = all(at === "" ? root : known(packages, placed[at]));
+    for (const [name, id] of Object.entries(has)) {
+      const { peers, ...own } = known(packages, id);
+      const path = locatePackage(placed, at, name) ?? "";
+      for (const peer of peers) {
+        const given = has[peer];
+        if (given === undefined || all(own)[peer] !== undefined) continue;
+        if (locatePackage(placed, path, peer) !== locatePackage(placed, at, peer)) return [id, given];
+      }
+    }
+  }
+  return undefined;
+}
+
+/** The packages that need `id` and that it needs, itself among them. */
+function circleOf(id: string, packages: LockGraph["packages"]): string[] {
+  const reach = (from: string) => {
+    const found = new Set([from]);
+    for (const next of found) for (const to of Object.values(all(known(packages, next)))) found.add(to);
+    return found;
+  };
+  return [...reach(id)].filter((other) => reach(other).has(id));
 }
 
 /** Packages before those that have them as peers, else by name. */

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { Fault } from "../../core/errors.ts";
 import { type LockedProject, type LockGraph, lockFault, originFault, type ReadLock, unusualAddress } from "./graph.ts";
 
 interface Entry {
@@ -9,6 +10,9 @@ interface Entry {
   optionalDependencies?: Record<string, string>;
 }
 
+const ROOT = "package.json";
+const RESOLUTIONS = "the resolutions of package.json";
+
 /**
  * Reads a yarn.lock of Yarn 1. It says for each `name@range` of package.json or of a package which version that is, and
  * nothing of platforms, programs and peers.
@@ -17,11 +21,22 @@ export function readYarnClassicLock(text: string, project: LockedProject, writte
   const entries = parseYarnClassic(text);
   const graph: LockGraph = { root: { dependencies: {}, optionalDependencies: {} }, packages: new Map() };
   const read: ReadLock = { graph, unsaid: ["platforms", "bins", "scripts"], faults: [] };
+  const rules = readResolutions(project.resolutions);
   const wanted: [id: string, name: string, entry: Entry][] = [];
-  const ids = (from: string, ranges: Record<string, string> = {}): Record<string, string> => {
+  const ids = (asks: string, ranges: Record<string, string> = {}): Record<string, string> => {
     const found = Object.entries(ranges)
       .sort(byName)
-      .flatMap(([name, range]): [string, string][] => {
+      .flatMap(([name, asked]): [string, string][] => {
+        const refused = rules.flatMap((rule) =>
+          rule.name === name && rule.path ? pathFault(rule, entries, written) : [],
+        );
+        if (refused.length > 0) {
+          read.faults.push(...refused);
+          return [];
+        }
+        // Yarn leaves what package.json asks for itself as it is.
+        const rule = asks === ROOT ? undefined : rules.find((rule) => rule.name === name && !rule.path);
+        const [from, range] = rule === undefined ? [asks, asked] : [RESOLUTIONS, rule.range];
         const entry = entries.get(`${name}@${range}`);
         const real = /^npm:(@?[^@]+)/.exec(range)?.[1] ?? name;
         const fault =
@@ -38,8 +53,8 @@ export function readYarnClassicLock(text: string, project: LockedProject, writte
   };
   const { optionalDependencies = {} } = project;
   graph.root = {
-    dependencies: ids("package.json", without(project.dependencies, optionalDependencies)),
-    optionalDependencies: ids("package.json", optionalDependencies),
+    dependencies: ids(ROOT, without(project.dependencies, optionalDependencies)),
+    optionalDependencies: ids(ROOT, optionalDependencies),
   };
   for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
     const [id, name, { version = "", resolved, integrity, dependencies, optionalDependencies }] = next;
@@ -58,12 +73,46 @@ export function readYarnClassicLock(text: string, project: LockedProject, writte
   return read;
 }
 
+/** One of the `resolutions` of package.json. Those with a path, such as `a/b`, are for some that ask for `name`. */
+interface Rule {
+  pattern: string;
+  name: string;
+  range: string;
+  path: boolean;
+}
+
+// `b` and `**/b` are for all that ask for b.
+function readResolutions(resolutions: Record<string, string> = {}): Rule[] {
+  return Object.entries(resolutions).map(([pattern, range]) => {
+    const parts = pattern.match(/@[^/]+\/[^/]+|[^/]+/g) ?? [];
+    return { pattern, name: parts.pop() ?? "", range, path: parts.some((part) => part !== "**") };
+  });
+}
+
+/**
+ * The fault of a rule with a path. Yarn 1 does not write for whom a version is, and takes by the range alone the next time:
+ * there is one answer only where the lock has one version.
+ */
+function pathFault({ pattern, name, range }: Rule, entries: ReadonlyMap<string, Entry>, written: string): Fault[] {
+  const versions = new Set([...entries].filter(([key]) => nameOf(key) === name).map(([, { version }]) => version));
+  if (!entries.has(`${name}@${range}`)) return [missing(entries, RESOLUTIONS, name, range, written)];
+  if (versions.size === 1) return [];
+  return [
+    lockFault(
+      `${RESOLUTIONS} have ${pattern} at ${range}, and ${written}, which has ${name} ${[...versions].sort().join(" and ")}, does not say who gets it`,
+      `Give all the same: "resolutions": { "${name}": "${range}" }.`,
+    ),
+  ];
+}
+
+function nameOf(key: string): string {
+  return key.slice(0, key.indexOf("@", 1));
+}
+
 function missing(entries: ReadonlyMap<string, Entry>, from: string, name: string, range: string, written: string) {
-  const ranges = [...entries.keys()]
-    .filter((key) => key.startsWith(`${name}@`))
-    .map((key) => key.slice(name.length + 1));
+  const ranges = [...entries.keys()].filter((key) => nameOf(key) === name).map((key) => key.slice(name.length + 1));
   const has = ranges.length === 0 ? "does not have it" : `has it for ${ranges.join(", ")} alone`;
-  return lockFault(`${from} asks for ${name} ${range}, and ${written} ${has}`);
+  return lockFault(`${from} ask${from === RESOLUTIONS ? "" : "s"} for ${name} ${range}, and ${written} ${has}`);
 }
 
 function byName([a]: [string, string], [b]: [string, string]): number {

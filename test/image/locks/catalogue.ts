@@ -66,6 +66,20 @@ export const MANIFEST = {
   optionalDependencies: { elsewhere: "1" },
 };
 
+/** The same with what bun writes lock files of version 3 for, and with a package that is in two lists. */
+export const BUN_MANIFEST = {
+  ...MANIFEST,
+  dependencies: { ...MANIFEST.dependencies, elsewhere: "1" },
+  overrides: { tree: { leaf: "2.0.0" } },
+};
+
+/** The same with a version for all that ask for a package. Yarn 1 has two ways to say that. */
+export const YARN_MANIFESTS = {
+  name: { ...MANIFEST, resolutions: { leaf: "2.0.0" } },
+  everywhere: { ...MANIFEST, resolutions: { "**/leaf": "2.0.0" } },
+  path: { ...MANIFEST, resolutions: { "tree/leaf": "2.0.0" } },
+};
+
 /** Newer versions that would fit, published after the recordings were made. */
 export const NEWER: TestPackage[] = [
   { name: "leaf", version: "1.5.0" },

@@ -8,7 +8,7 @@ import { readRequirements } from "../../../src/image/requirements.ts";
 import { unpackPackages } from "../../../src/image/unpack.ts";
 import { startRegistry, type TestRegistry } from "../registry.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../support.ts";
-import { CATALOGUE, MANIFEST, NEWER } from "./catalogue.ts";
+import { BUN_MANIFEST, CATALOGUE, MANIFEST, NEWER, YARN_MANIFESTS } from "./catalogue.ts";
 
 let registry: TestRegistry;
 beforeAll(async () => {
@@ -23,6 +23,10 @@ interface Recorded {
   /** The leaf that a package with a peer gets below one that has an older leaf than the project. */
   friendOfHost: string;
   integrity: boolean;
+  /** The project that it was recorded in, where that is another one. */
+  manifest?: typeof MANIFEST;
+  /** What tree and @corp/host find where something overrides that. */
+  leaves?: [ofTree: string, ofHost: string];
 }
 /** bun and Yarn 1 put one `friend` where all find it; the others keep peers apart. */
 const RECORDED: Recorded[] = [
@@ -32,13 +36,23 @@ const RECORDED: Recorded[] = [
   { file: "yarn-berry-6.lock", lock: "yarn.lock", install: "yarn install", friendOfHost: "1.0.0", integrity: false },
   { file: "yarn-berry-10.lock", lock: "yarn.lock", install: "yarn install", friendOfHost: "1.0.0", integrity: false },
   { file: "bun-2.lock", lock: "bun.lock", install: "bun install", friendOfHost: "2.0.0", integrity: true },
+  {
+    ...{ file: "bun-3.lock", lock: "bun.lock", install: "bun install", friendOfHost: "2.0.0", integrity: true },
+    ...{ manifest: BUN_MANIFEST, leaves: ["2.0.0", "1.0.0"] },
+  },
+  ...(["name", "everywhere", "path"] as const).map(
+    (name): Recorded => ({
+      ...{ file: `yarn-1-${name}.lock`, lock: "yarn.lock", install: "yarn install", friendOfHost: "2.0.0" },
+      ...{ integrity: true, manifest: YARN_MANIFESTS[name], leaves: ["2.0.0", "2.0.0"] },
+    }),
+  ),
 ];
 
 /** A project whose lock file is a recorded one. */
 async function project(
-  { file, lock }: Recorded,
+  { file, lock, manifest: its = MANIFEST }: Recorded,
   edit: (text: string) => string = (text) => text,
-  manifest: object = MANIFEST,
+  manifest: object = its,
 ) {
   const dir = await folder();
   const text = await readFile(join(import.meta.dirname, "recorded", file), "utf8");
@@ -88,8 +102,9 @@ describe.each(RECORDED)("requirements from $file", (recorded) => {
        console.log(JSON.stringify([await of("leaf"), await of("other"), await of("tree"), await of("friend"), await of("@corp/host")]));`,
     );
     const { stdout } = await run(process.execPath, [join(packages, "../app.mjs")]);
-    expect(JSON.parse(stdout)).toEqual(["2.0.0", "1.0.0", "1.0.0", "2.0.0", [recorded.friendOfHost, "1.0.0"]]);
-    expect((await run(join(packages, ".bin", "tree"))).stdout).toBe("1.0.0\n");
+    const [ofTree, ofHost] = recorded.leaves ?? ["1.0.0", "1.0.0"];
+    expect(JSON.parse(stdout)).toEqual(["2.0.0", "1.0.0", ofTree, "2.0.0", [recorded.friendOfHost, ofHost]]);
+    expect((await run(join(packages, ".bin", "tree"))).stdout).toBe(`${ofTree}\n`);
   });
 
   it("take the packages of each platform", async () => {
@@ -112,7 +127,8 @@ describe.each(RECORDED)("requirements from $file", (recorded) => {
   });
 
   it("are faults where package.json says something else, each of them", async () => {
-    const manifest = { ...MANIFEST, dependencies: { ...MANIFEST.dependencies, leaf: "^9.0.0", absent: "1" } };
+    const { manifest: its = MANIFEST } = recorded;
+    const manifest = { ...its, dependencies: { ...its.dependencies, leaf: "^9.0.0", absent: "1" } };
     const { requirements } = await project(recorded, undefined, manifest);
     const error = await failureOf(readRequirements(requirements));
     expect(error).toMatchObject({ code: "INVALID_REQUIREMENTS", exit: 2, next: [recorded.install] });
@@ -145,6 +161,28 @@ describe.each(RECORDED)("requirements from $file", (recorded) => {
     const missing = { file: join(dir, "other", recorded.lock), written: `other/${recorded.lock}` };
     expect(requirements.file).not.toBe(missing.file);
     expect((await failureOf(readRequirements(missing))).message).toContain("does not exist");
+  });
+});
+
+describe("a package that is a dependency and an optional one", () => {
+  const bun = RECORDED.find(({ file }) => file === "bun-2.lock") as Recorded;
+  const both = (range: string) => ({
+    ...MANIFEST,
+    dependencies: { ...MANIFEST.dependencies, elsewhere: "^0.1.0" },
+    optionalDependencies: { elsewhere: range },
+  });
+
+  it("is optional, as bun has it", async () => {
+    const { requirements } = await project(bun, undefined, both("1"));
+    const { lock } = await readRequirements(requirements);
+    expect(lock.packages[""]?.optionalDependencies).toEqual({ elsewhere: "1.0.0" });
+    expect(lock.packages["node_modules/elsewhere"]).toMatchObject({ version: "1.0.0", optional: true });
+  });
+
+  it("is a fault once where bun.lock has it at another range", async () => {
+    const { requirements } = await project(bun, undefined, both("2"));
+    const { faults } = await failureOf(readRequirements(requirements));
+    expect(faults.map(({ message }) => message)).toEqual(["elsewhere is 2 in package.json and 1 in bun.lock"]);
   });
 });
 

@@ -10,17 +10,23 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startRegistry } from "../registry.ts";
-import { CATALOGUE, MANIFEST } from "./catalogue.ts";
+import { BUN_MANIFEST, CATALOGUE, MANIFEST, YARN_MANIFESTS } from "./catalogue.ts";
 
 const tools = join(process.argv[2] ?? ".", "node_modules");
 const node = process.execPath;
-const runs: [recorded: string, lockFile: string, command: string[]][] = [
+const yarn = [node, join(tools, "yarn/bin/yarn.js"), "install", "--ignore-scripts"];
+const bun = [join(tools, "bun/bin/bun.exe"), "install", "--lockfile-only", "--save-text-lockfile"];
+const runs: [recorded: string, lockFile: string, command: string[], manifest?: object][] = [
   ["pnpm-6.yaml", "pnpm-lock.yaml", [node, join(tools, "pnpm8/bin/pnpm.cjs"), "install", "--lockfile-only"]],
   ["pnpm-9.yaml", "pnpm-lock.yaml", [node, join(tools, "pnpm/bin/pnpm.cjs"), "install", "--lockfile-only"]],
-  ["yarn-1.lock", "yarn.lock", [node, join(tools, "yarn/bin/yarn.js"), "install", "--ignore-scripts"]],
+  ["yarn-1.lock", "yarn.lock", yarn],
+  ["yarn-1-name.lock", "yarn.lock", yarn, YARN_MANIFESTS.name],
+  ["yarn-1-everywhere.lock", "yarn.lock", yarn, YARN_MANIFESTS.everywhere],
+  ["yarn-1-path.lock", "yarn.lock", yarn, YARN_MANIFESTS.path],
   ["yarn-berry-6.lock", "yarn.lock", [node, join(tools, "berry3/bin/yarn.js"), "install", "--mode=update-lockfile"]],
   ["yarn-berry-10.lock", "yarn.lock", [node, join(tools, "berry/bin/yarn.js"), "install", "--mode=update-lockfile"]],
-  ["bun-2.lock", "bun.lock", [join(tools, "bun/bin/bun.exe"), "install", "--lockfile-only", "--save-text-lockfile"]],
+  ["bun-2.lock", "bun.lock", bun],
+  ["bun-3.lock", "bun.lock", bun, BUN_MANIFEST],
 ];
 
 const registry = await startRegistry(CATALOGUE);
@@ -32,9 +38,9 @@ const yarnrc = [
   "enableImmutableInstalls: false",
   "npmMinimalAgeGate: 0",
 ];
-for (const [recorded, lockFile, [program = "", ...args]] of runs) {
+for (const [recorded, lockFile, [program = "", ...args], manifest = MANIFEST] of runs) {
   const dir = await mkdtemp(join(tmpdir(), "record-"));
-  await writeFile(join(dir, "package.json"), JSON.stringify(MANIFEST));
+  await writeFile(join(dir, "package.json"), JSON.stringify(manifest));
   await writeFile(join(dir, ".npmrc"), `registry=${registry.url}\n`);
   await writeFile(
     join(dir, ".yarnrc.yml"),
