@@ -9,6 +9,7 @@ import { type Fault, messageOf } from "../../../core/errors.ts";
 import { imageUnreadable } from "../../causes.ts";
 import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
@@ -148,12 +149,12 @@ class DockerRuntime implements Runtime {
       return image;
     };
     try {
-      await this.#images.load(reference, read, signal);
+      const { entrypoint } = await this.#images.load(reference, read, signal);
+      return { dir: "/app", packagesDir: undefined, entrypoint, roots: ["/app"], reference };
     } catch (error) {
       if (error instanceof StartFailure) throw error;
       throw new StartFailure(imageNotLoaded(digest, error), { cause: error });
     }
-    return { dir: "/app", packagesDir: undefined, roots: ["/app"], reference };
   }
 
   async start(request: StartRequest): Promise<RunningReplica> {
@@ -171,7 +172,8 @@ class DockerRuntime implements Runtime {
     } catch (error) {
       await ended();
       if (error instanceof StartFailure) throw error;
-      throw new StartFailure(notStarted(spec, error), { cause: error });
+      // What could not be started may be the image's entry point.
+      throw new StartFailure(notStarted(withEntrypoint(spec, request.content), error), { cause: error });
     }
   }
 
@@ -200,9 +202,10 @@ class DockerRuntime implements Runtime {
   ): Promise<RunningReplica> {
     const { ref, revision } = request;
     const { spec } = revision;
+    const { reference, entrypoint } = request.content as LoadedContent;
     const token = spec.kind === "framework" ? randomBytes(32).toString("hex") : undefined;
     const { variables, files } = await this.#readSecrets(revision.secrets);
-    const launch = launchOf(spec, { variables, token });
+    const launch = launchOf(withEntrypoint(spec, { entrypoint }), { variables, token });
     const { network, endpoint, afterStart } = await this.#networkOf(request, ownPort);
     const port = ownPort ?? spec.port;
     const body = containerBody({
@@ -210,7 +213,7 @@ class DockerRuntime implements Runtime {
       ref,
       revision: revision.name,
       replica: request.replica,
-      image: (request.content as LoadedContent).reference,
+      image: reference,
       spec,
       program: launch.program,
       env: containerEnv({

@@ -12,8 +12,17 @@ export interface ImageToLoad {
 /** Reads an image of the platform's store. */
 export type ImageSource = (digest: string) => Promise<ImageToLoad>;
 
+/** An image that the engine has. */
+export interface LoadedImage {
+  /** Digests of the uncompressed layers, lowest first. */
+  layers: string[];
+  /** What an app's `args` are handed to. */
+  entrypoint: string[];
+}
+
 interface InspectedImage {
   RootFS?: { Layers?: string[] | null };
+  Config?: { Entrypoint?: string[] | null } | null;
 }
 
 /** How many images are looked through for layers that the engine has. */
@@ -23,7 +32,7 @@ const MOST_LOOKED_AT = 32;
 export class ImageLoader {
   readonly #api: EngineApi;
   readonly #prefix: string;
-  readonly #loading = new Map<string, Promise<void>>();
+  readonly #loading = new Map<string, Promise<LoadedImage>>();
   /** Images whose removal is under way: who wants one of them again waits, and loads it anew. */
   readonly #removing = new Map<string, Promise<void>>();
   /** Layers of images that the engine has: each a whole stack, lowest first. */
@@ -42,9 +51,10 @@ export class ImageLoader {
   }
 
   /** Makes sure that the engine has the image. Two who ask at once load it once. */
-  async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<void> {
+  async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<LoadedImage> {
     await this.#removing.get(reference)?.catch(() => {}); // told to whoever removes it
-    if (await this.#layersOf(reference)) return;
+    const found = await this.#find(reference);
+    if (found) return found;
     const under = this.#loading.get(reference);
     if (under) return under;
     const loading = this.#load(reference, await read(), signal).finally(() => this.#loading.delete(reference));
@@ -89,36 +99,36 @@ export class ImageLoader {
     return (await imageTags(this.#api)).filter((tag) => tag.startsWith(`${repository}:`));
   }
 
-  async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<void> {
+  async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<LoadedImage> {
     this.#stacks ??= this.#readStacks();
     const stacks = await this.#stacks;
     const present = Math.max(0, ...stacks.map((stack) => commonLayers(stack, image.diffIds)));
-    try {
-      await this.#send(reference, image, present, signal);
-    } catch (error) {
+    const loaded = await this.#send(reference, image, present, signal).catch((error: unknown) => {
       if (present === 0 || signal.aborted) throw error;
       // What it had is gone meanwhile, or it wants to see every layer.
-      await this.#send(reference, image, 0, signal);
-    }
+      return this.#send(reference, image, 0, signal);
+    });
     stacks.push(image.diffIds);
+    return loaded;
   }
 
-  async #send(reference: string, image: ImageToLoad, present: number, signal: AbortSignal): Promise<void> {
+  async #send(reference: string, image: ImageToLoad, present: number, signal: AbortSignal): Promise<LoadedImage> {
     const answer = await this.#api.upload("/images/load", image.archive(reference, present), {
       query: { quiet: "1" },
       signal,
     });
     const fault = faultIn(answer);
     if (fault !== undefined) throw new Error(fault);
-    const layers = await this.#layersOf(reference);
-    if (!layers) throw new Error(`the engine took it and does not have it: ${answer.trim().slice(0, 500)}`);
-    if (layers.join() !== image.diffIds.join()) throw new Error("the engine has other layers than were sent");
+    const loaded = await this.#find(reference);
+    if (!loaded) throw new Error(`the engine took it and does not have it: ${answer.trim().slice(0, 500)}`);
+    if (loaded.layers.join() !== image.diffIds.join()) throw new Error("the engine has other layers than were sent");
+    return loaded;
   }
 
-  async #layersOf(reference: string): Promise<string[] | undefined> {
+  async #find(reference: string): Promise<LoadedImage | undefined> {
     try {
-      const { RootFS } = await this.#api.json<InspectedImage>("GET", `/images/${reference}/json`);
-      return RootFS?.Layers ?? [];
+      const { RootFS, Config } = await this.#api.json<InspectedImage>("GET", `/images/${reference}/json`);
+      return { layers: RootFS?.Layers ?? [], entrypoint: Config?.Entrypoint ?? [] };
     } catch (error) {
       if (error instanceof EngineApiError && error.status === 404) return undefined;
       throw error;
@@ -127,8 +137,8 @@ export class ImageLoader {
 
   async #readStacks(): Promise<string[][]> {
     const tags = (await imageTags(this.#api)).filter((tag) => tag.startsWith("localhost/appctl-"));
-    const stacks = await Promise.all(tags.slice(0, MOST_LOOKED_AT).map((tag) => this.#layersOf(tag)));
-    return stacks.filter((stack) => stack !== undefined);
+    const images = await Promise.all(tags.slice(0, MOST_LOOKED_AT).map((tag) => this.#find(tag)));
+    return images.flatMap((image) => (image ? [image.layers] : []));
   }
 
   #repositoryOf({ project, domain, name }: AppRef): string {
