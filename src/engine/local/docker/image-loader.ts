@@ -25,6 +25,13 @@ interface InspectedImage {
   Config?: { Entrypoint?: string[] | null } | null;
 }
 
+/** A load under way. It ends early only when nobody waits for it any more. */
+interface Loading {
+  image: Promise<LoadedImage>;
+  ending: AbortController;
+  waiting: number;
+}
+
 /** How many images are looked through for layers that the engine has. */
 const MOST_LOOKED_AT = 32;
 
@@ -32,7 +39,7 @@ const MOST_LOOKED_AT = 32;
 export class ImageLoader {
   readonly #api: EngineApi;
   readonly #prefix: string;
-  readonly #loading = new Map<string, Promise<LoadedImage>>();
+  readonly #loading = new Map<string, Loading>();
   /** Images whose removal is under way: who wants one of them again waits, and loads it anew. */
   readonly #removing = new Map<string, Promise<void>>();
   /** Layers of images that the engine has: each a whole stack, lowest first. */
@@ -50,14 +57,30 @@ export class ImageLoader {
     return `${this.#repositoryOf(ref)}:${digest.replace(/^sha256:/, "").slice(0, 32)}`;
   }
 
-  /** Makes sure that the engine has the image. Two who ask at once load it once. */
+  /**
+   * Makes sure that the engine has the image. Two who ask at once load it once; who is aborted leaves, and takes nothing from
+   * the other.
+   */
   async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<LoadedImage> {
-    await this.#removing.get(reference)?.catch(() => {}); // told to whoever removes it
-    const found = await this.#find(reference);
-    if (found) return found;
-    const under = this.#loading.get(reference);
-    if (under) return under;
-    const loading = this.#load(reference, await read(), signal).finally(() => this.#loading.delete(reference));
+    for (let removing = this.#removing.get(reference); removing; removing = this.#removing.get(reference))
+      await removing.catch(() => {}); // told to whoever removes it
+    const loading = this.#loading.get(reference) ?? this.#begin(reference, read);
+    loading.waiting++;
+    try {
+      return await unlessAborted(loading.image, signal);
+    } finally {
+      if (--loading.waiting === 0) {
+        if (this.#loading.get(reference) === loading) this.#loading.delete(reference);
+        loading.ending.abort();
+      }
+    }
+  }
+
+  #begin(reference: string, read: () => Promise<ImageToLoad>): Loading {
+    const ending = new AbortController();
+    const bring = async () =>
+      (await this.#find(reference)) ?? (await this.#load(reference, await read(), ending.signal));
+    const loading = { image: bring(), ending, waiting: 0 };
     this.#loading.set(reference, loading);
     return loading;
   }
@@ -73,6 +96,7 @@ export class ImageLoader {
       const kept = needed();
       if (kept === undefined) return;
       if ([...kept].some((digest) => this.referenceOf(ref, digest) === tag)) continue;
+      this.#loading.delete(tag); // what it has found may be gone in a moment
       const removing = this.#removing.get(tag) ?? this.#remove(tag).finally(() => this.#removing.delete(tag));
       this.#removing.set(tag, removing);
       await removing;
@@ -100,8 +124,12 @@ export class ImageLoader {
   }
 
   async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<LoadedImage> {
-    this.#stacks ??= this.#readStacks();
-    const stacks = await this.#stacks;
+    const reading = this.#stacks ?? this.#readStacks();
+    this.#stacks = reading;
+    const stacks = await reading.catch((error: unknown) => {
+      if (this.#stacks === reading) this.#stacks = undefined;
+      throw error;
+    });
     const present = Math.max(0, ...stacks.map((stack) => commonLayers(stack, image.diffIds)));
     const loaded = await this.#send(reference, image, present, signal).catch((error: unknown) => {
       if (present === 0 || signal.aborted) throw error;
@@ -144,6 +172,16 @@ export class ImageLoader {
   #repositoryOf({ project, domain, name }: AppRef): string {
     return `${this.#prefix}/${project}/${domain}/${name}`;
   }
+}
+
+/** What the promise gives, or the reason of the abort when that comes first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 /** How often a listing is tried that was taken while an image was being removed. */
