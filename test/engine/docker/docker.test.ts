@@ -85,6 +85,7 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
           // Podman has no way to keep the containers of one network apart.
           neighbour: podman ? expect.stringContaining("3000") : "TimeoutError",
           otherProject: "TimeoutError",
+          afterPrune: { pruned: [], port: "3000" },
           lastExit: "out of memory: it used more than its limit of 200Mi",
           left: { networks: own, containers: [] },
         });

@@ -168,7 +168,11 @@ class DockerRuntime implements Runtime {
       });
     };
     try {
-      return await this.#start(request, id, ownPort, ended);
+      return await this.#start(request, id, ownPort, ended).catch(async (error: unknown) => {
+        if (!this.#networks.forgetMissing(request.ref.project, error)) throw error;
+        await rm(join(this.#secrets, id), { recursive: true, force: true });
+        return this.#start(request, id, ownPort, ended);
+      });
     } catch (error) {
       await ended();
       if (error instanceof StartFailure) throw error;

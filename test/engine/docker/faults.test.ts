@@ -1,0 +1,55 @@
+/** The runtime `docker` on an engine that has a fault. */
+import { expect, it, onTestFinished } from "vitest";
+import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
+import type { OutputLine, RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
+import { ref, revisionOf, temporaryDirectory } from "../helpers.ts";
+import { dockerOptions } from "./docker-engine.ts";
+import { type FaultyEngine, startFaultyEngine } from "./faulty-engine.ts";
+
+const never = new AbortController().signal;
+
+/** The runtime on that engine, with what it logs and what its replicas print. */
+async function runtimeOn(engine: FaultyEngine) {
+  const messages: string[] = [];
+  const lines: string[] = [];
+  const { platformUrl: _, ...options } = dockerOptions(temporaryDirectory(), temporaryDirectory(), {
+    DOCKER_HOST: `unix://${engine.socketPath}`,
+  });
+  const runtime = await createDockerRuntime({ ...options, log: (message) => messages.push(message) });
+  onTestFinished(async () => {
+    engine.end();
+    await runtime.close();
+  });
+  const output = async (printed: OutputLine[]) => void lines.push(...printed.map(({ line }) => line));
+  return { runtime, messages, lines, start: () => start(runtime, output) };
+}
+
+async function start(runtime: Runtime, output: (lines: OutputLine[]) => Promise<void>): Promise<RunningReplica> {
+  const revision = revisionOf("web-00001", `sha256:${"1".repeat(64)}`, { spec: { kind: "args", args: ["server"] } });
+  const content = await runtime.prepare(ref, revision, never);
+  return runtime.start({ ref, revision, replica: "web-00001-1", content, output });
+}
+
+it("makes a project's network again that somebody has removed", async () => {
+  const engine = await startFaultyEngine();
+  const { start } = await runtimeOn(engine);
+  await start();
+  const before = [...engine.networks];
+  expect(before).toHaveLength(1);
+  engine.networks.clear(); // docker network prune
+  await start();
+  expect([...engine.networks]).toEqual(before);
+  // What was made for the first try is gone.
+  expect(engine.containers.size).toBe(2);
+});
+
+it("makes it once more only", async () => {
+  const engine = await startFaultyEngine((call) => {
+    if (call.endsWith("/start")) engine.networks.clear();
+    return false;
+  });
+  const { start } = await runtimeOn(engine);
+  await expect(start()).rejects.toMatchObject({ failure: { message: expect.stringMatching(/network .* not found/) } });
+  expect(engine.calls.filter((call) => call === "POST /networks/create")).toHaveLength(2);
+  expect(engine.containers.size).toBe(0);
+});
