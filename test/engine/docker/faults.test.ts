@@ -2,9 +2,9 @@
 import { expect, it, onTestFinished } from "vitest";
 import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
 import type { OutputLine, RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
-import { ref, revisionOf, temporaryDirectory } from "../helpers.ts";
+import { ref, revisionOf, temporaryDirectory, until } from "../helpers.ts";
 import { dockerOptions } from "./docker-engine.ts";
-import { type FaultyEngine, startFaultyEngine } from "./faulty-engine.ts";
+import { type FaultyEngine, refuse, startFaultyEngine } from "./faulty-engine.ts";
 
 const never = new AbortController().signal;
 
@@ -52,4 +52,16 @@ it("makes it once more only", async () => {
   await expect(start()).rejects.toMatchObject({ failure: { message: expect.stringMatching(/network .* not found/) } });
   expect(engine.calls.filter((call) => call === "POST /networks/create")).toHaveLength(2);
   expect(engine.containers.size).toBe(0);
+});
+
+it("closes the connection that reads a container's output when the start fails after it", async () => {
+  for (const failing of [/\/start$/, /^GET \/containers\/[^/]+\/json$/]) {
+    const engine = await startFaultyEngine((call, res) => failing.test(call) && refuse(res, 500, "out of order"));
+    const { start } = await runtimeOn(engine);
+    await expect(start()).rejects.toMatchObject({ failure: { message: expect.stringContaining("out of order") } });
+    const [connection] = engine.attached;
+    connection?.resume(); // its end is seen only by who reads
+    await until(() => connection?.readableEnded || connection?.destroyed);
+    expect(engine.containers.size).toBe(0);
+  }
 });

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
 import { EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { engineSockets } from "../../../core/engine-socket.ts";
@@ -237,15 +238,11 @@ class DockerRuntime implements Runtime {
     });
     const name = `${this.#platform}-${request.replica}-${id}`;
     const container = await this.#create(name, body);
+    let output: Duplex | Readable | undefined;
     try {
       const query = { stream: "1", stdout: "1", stderr: "1" };
-      const output = await this.#api.hijack(`/containers/${container.Id}/attach`, query);
-      try {
-        await this.#api.json("POST", `/containers/${container.Id}/start`);
-      } catch (error) {
-        output.destroy();
-        throw error;
-      }
+      output = await this.#api.hijack(`/containers/${container.Id}/attach`, query);
+      await this.#api.json("POST", `/containers/${container.Id}/start`);
       await afterStart?.();
       const { State, NetworkSettings } = await this.#api.json<InspectedContainer>(
         "GET",
@@ -274,6 +271,7 @@ class DockerRuntime implements Runtime {
         },
       });
     } catch (error) {
+      output?.destroy();
       await this.#remove(container.Id).catch(() => {
         // the next start of the platform tries again
       });
