@@ -65,3 +65,20 @@ it("closes the connection that reads a container's output when the start fails a
     expect(engine.containers.size).toBe(0);
   }
 });
+
+it("recovers without what the engine cannot remove, and says so", async () => {
+  const engine = await startFaultyEngine((call, res) => {
+    const isStuck = call === "DELETE /containers/stuck" || call.startsWith("DELETE /networks/");
+    return isStuck && refuse(res, 500, "device or resource busy");
+  });
+  for (const id of ["one", "stuck", "two"]) engine.containers.add(id);
+  engine.networks.add("appctl-left");
+  const { runtime, messages } = await runtimeOn(engine);
+  await runtime.recover();
+  expect([...engine.containers]).toEqual(["stuck"]);
+  expect(messages).toEqual([
+    "container stuck of an earlier platform could not be removed, and is left: device or resource busy",
+    "a network of an earlier platform could not be removed, and is left: device or resource busy",
+    "ended 2 replica(s) that an earlier platform left running",
+  ]);
+});

@@ -132,10 +132,22 @@ class DockerRuntime implements Runtime {
   async recover(): Promise<void> {
     const query = { all: "1", filters: { label: [`${Label.platform}=${this.#platform}`] } };
     const left = await this.#api.json<{ Id: string; State: string }[]>("GET", "/containers/json", { query });
-    await Promise.all(left.map(({ Id }) => this.#remove(Id)));
-    await this.#networks.removeAll();
+    const ended = await Promise.all(
+      left.map(async ({ Id, State }) => {
+        try {
+          await this.#remove(Id);
+          return State === "running";
+        } catch (error) {
+          this.#goOnWithout(`container ${Id.slice(0, 12)} of an earlier platform`, error);
+          return false;
+        }
+      }),
+    );
+    await this.#networks.removeAll().catch((error: unknown) => {
+      this.#goOnWithout("a network of an earlier platform", error);
+    });
     await rm(this.#secrets, { recursive: true, force: true });
-    const ran = left.filter(({ State }) => State === "running").length;
+    const ran = ended.filter(Boolean).length;
     if (ran > 0) this.#options.log(`ended ${ran} replica(s) that an earlier platform left running`);
   }
 
@@ -331,6 +343,12 @@ class DockerRuntime implements Runtime {
       else variables[envVar] = secretText(key, bytes);
     }
     return { variables, files };
+  }
+
+  /** One thing that an engine cannot remove must not keep the platform down. Throws when there is no engine. */
+  #goOnWithout(what: string, error: unknown): void {
+    if (!(error instanceof EngineApiError)) throw error;
+    this.#options.log(`${what} could not be removed, and is left: ${error.message}`);
   }
 
   async #remove(container: string): Promise<void> {
