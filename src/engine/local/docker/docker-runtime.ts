@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
-import { EngineApi, EngineApiError } from "../../../core/engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { engineSockets } from "../../../core/engine-socket.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
 import { imageUnreadable } from "../../causes.ts";
@@ -25,8 +25,9 @@ import {
 } from "./container-body.ts";
 import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
-import { imageNotLoaded, noBaseImage, noEngine, notStarted } from "./docker-failures.ts";
+import { imageNotLoaded, noBaseImage, notStarted } from "./docker-failures.ts";
 import { DockerReplica } from "./docker-replica.ts";
+import { findEngine } from "./find-engine.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
@@ -64,16 +65,8 @@ interface InspectedContainer {
  * Makes the runtime `docker`. Throws an `AppctlError` when no engine answers, with what was tried.
  */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
-  const tried: { socketPath: string; error: unknown }[] = [];
-  for (const socketPath of engineSockets(options.env ?? {})) {
-    try {
-      const api = await EngineApi.connect(socketPath);
-      return new DockerRuntime(options, api, await ProjectNetworks.possible(api));
-    } catch (error) {
-      tried.push({ socketPath, error });
-    }
-  }
-  throw noEngine(tried);
+  const { api, hasBridge } = await findEngine(engineSockets(options.env ?? {}));
+  return new DockerRuntime(options, api, hasBridge);
 }
 
 class DockerRuntime implements Runtime {

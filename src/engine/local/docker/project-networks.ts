@@ -30,8 +30,8 @@ export class ProjectNetworks {
   }
 
   /** Whether the engine can make them: one that was started without a bridge can not. */
-  static async possible(api: EngineApi): Promise<boolean> {
-    const networks = await api.json<InspectedNetwork[]>("GET", "/networks");
+  static async possible(api: EngineApi, patienceMs?: number): Promise<boolean> {
+    const networks = await api.soon<InspectedNetwork[]>("/networks", patienceMs);
     return networks.some(({ Driver }) => Driver === "bridge");
   }
 
