@@ -104,7 +104,7 @@ class DockerRuntime implements Runtime {
         cpu: `hard: ${engine}`,
         mem: `hard: ${engine}; no swap`,
         tasks: `hard: ${engine}, ${MOST_TASKS}`,
-        storage: `hard: only /tmp can be written, memory of ${DEFAULT_TMP} or limits.ephemeralStorage`,
+        storage: `hard: only memory can be written: /tmp, ${DEFAULT_TMP} or limits.ephemeralStorage; /dev/shm, sharedMemory or what ${engine} gives, usually 64Mi${this.#api.isPodman ? "; /run and /var/tmp, up to limits.mem" : ""}`,
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,
       needsBase: true,
