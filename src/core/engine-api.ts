@@ -129,7 +129,7 @@ export class EngineApi {
   }
 
   /** Takes over the connection of a call, as attach does. What comes is {@link framesOf}'s to read. */
-  async hijack(path: string, query: CallOptions["query"]): Promise<Duplex | Readable> {
+  async hijack(path: string, { query, signal }: Omit<CallOptions, "body">): Promise<Duplex | Readable> {
     return new Promise((resolve, reject) => {
       const send = request({
         socketPath: this.socketPath,
@@ -137,6 +137,7 @@ export class EngineApi {
         method: "POST",
         path: this.#path(path, query),
         headers: { host: "engine", connection: "Upgrade", upgrade: "tcp", "content-length": "0" },
+        ...(signal ? { signal } : {}),
       });
       send.once("upgrade", (_, socket, head) => {
         if (head.length > 0) socket.unshift(head);

@@ -4,7 +4,7 @@ import { createDockerRuntime } from "../../../src/engine/local/docker/docker-run
 import type { OutputLine, RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
 import { ref, revisionOf, temporaryDirectory, until } from "../helpers.ts";
 import { dockerOptions } from "./docker-engine.ts";
-import { type FaultyEngine, refuse, startFaultyEngine } from "./faulty-engine.ts";
+import { type FaultyEngine, refuse, startFaultyEngine, stdout } from "./faulty-engine.ts";
 
 const never = new AbortController().signal;
 
@@ -81,4 +81,34 @@ it("recovers without what the engine cannot remove, and says so", async () => {
     "a network of an earlier platform could not be removed, and is left: device or resource busy",
     "ended 2 replica(s) that an earlier platform left running",
   ]);
+});
+
+it("reads the output of a container again when the connection broke, and says once that lines may be missing", async () => {
+  const engine = await startFaultyEngine();
+  const { start, lines, messages } = await runtimeOn(engine);
+  const replica = await start();
+  for (const [at, text] of ["one", "two", "three"].entries()) {
+    const connection = await until(() => engine.attached[at]);
+    connection.write(stdout(`${text}\nhalf of ${text}`));
+    await until(() => lines.includes(text));
+    if (at < 2) connection.destroy();
+  }
+  engine.end();
+  await replica.exited;
+  expect(lines).toEqual(["one", "half of one", "two", "half of two", "three", "half of three"]);
+  expect(messages).toEqual([
+    expect.stringMatching(/^the output of container container-\S* broke off and is read again: lines may be missing$/),
+  ]);
+  expect(engine.attached).toHaveLength(3);
+});
+
+it("ends with its container while the output that broke off cannot be had again", async () => {
+  const engine = await startFaultyEngine();
+  const { start } = await runtimeOn(engine);
+  const replica = await start();
+  engine.silentAttach = true;
+  engine.attached[0]?.destroy();
+  await until(() => engine.calls.filter((call) => call === "POST attach").length === 2);
+  engine.end();
+  expect(await replica.exited).toMatchObject({ code: 0 });
 });

@@ -21,6 +21,8 @@ export interface FaultyEngine {
   containers: Set<string>;
   /** Connections that read a container's output, in the order in which they came. */
   attached: Duplex[];
+  /** Who asks for output gets no answer. */
+  silentAttach: boolean;
   /** Ends the containers that run. */
   end(): void;
 }
@@ -107,6 +109,7 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
   server.on("upgrade", (req, socket) => {
     calls.push(`${req.method} attach`);
     upgraded.add(socket.on("error", () => {}));
+    if (engine.silentAttach) return;
     attached.push(socket);
     socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
   });
@@ -117,16 +120,19 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
     server.closeAllConnections();
     for (const socket of upgraded) socket.destroy();
   });
-  return {
+  const engine: FaultyEngine = {
     socketPath,
     calls,
     networks,
     containers,
     attached,
+    silentAttach: false,
     end() {
       running = false;
       for (const res of waiting) answer(res, 200, { StatusCode: 0 });
+      waiting.clear();
       for (const socket of upgraded) socket.end();
     },
   };
+  return engine;
 }

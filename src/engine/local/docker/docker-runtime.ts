@@ -26,7 +26,7 @@ import {
 import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
 import { imageNotLoaded, noBaseImage, notStarted } from "./docker-failures.ts";
-import { DockerReplica } from "./docker-replica.ts";
+import { attach, DockerReplica } from "./docker-replica.ts";
 import { findEngine } from "./find-engine.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
@@ -245,8 +245,7 @@ class DockerRuntime implements Runtime {
     const container = await this.#create(name, body);
     let output: Duplex | Readable | undefined;
     try {
-      const query = { stream: "1", stdout: "1", stderr: "1" };
-      output = await this.#api.hijack(`/containers/${container.Id}/attach`, query);
+      output = await attach(this.#api, container.Id);
       await this.#api.json("POST", `/containers/${container.Id}/start`);
       await afterStart?.();
       const { State, NetworkSettings } = await this.#api.json<InspectedContainer>(
