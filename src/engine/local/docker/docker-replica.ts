@@ -164,6 +164,9 @@ export class DockerReplica implements RunningReplica {
       await delay(pause, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted) return;
       try {
+        // Podman makes a container that has ended ready to start again for who attaches to it, and forgets how it ended.
+        const { State } = await api.json<{ State: ContainerState }>("GET", `/containers/${id}/json`, { signal });
+        if (!State.Running) continue;
         this.#output = await attach(api, id, signal);
         if (!wasTold)
           log(`the output of container ${id.slice(0, 12)} broke off and is read again: lines may be missing`);
