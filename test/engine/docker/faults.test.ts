@@ -112,3 +112,22 @@ it("ends with its container while the output that broke off cannot be had again"
   engine.end();
   expect(await replica.exited).toMatchObject({ code: 0 });
 });
+
+it("does not attach again to a container that has ended, before the engine has told its end", async () => {
+  let looks = 0;
+  let ended = false;
+  const engine = await startFaultyEngine((call, res) => {
+    if (!ended || !/^GET \/containers\/[^/]+\/json$/.test(call)) return false;
+    looks++;
+    res.end(JSON.stringify({ State: { Running: false, Pid: 0, ExitCode: 3, OOMKilled: false } }));
+    return true;
+  });
+  const { start } = await runtimeOn(engine);
+  const replica = await start();
+  ended = true;
+  engine.attached[0]?.destroy();
+  await until(() => looks > 1); // a second look: what came of the first has been done
+  expect(engine.calls.filter((call) => call === "POST attach")).toHaveLength(1);
+  engine.end();
+  expect(await replica.exited).toMatchObject({ code: 3 });
+});
