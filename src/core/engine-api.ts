@@ -17,6 +17,9 @@ export class EngineApiError extends Error {
   }
 }
 
+/** How long an engine may take to say who it is: one that its socket starts first takes a moment. */
+const PATIENCE_MS = 10_000;
+
 /** What a call carries. `query` values are sent as they are; objects in it as JSON, as filters are. */
 export interface CallOptions {
   query?: Record<string, string | number | object>;
@@ -49,8 +52,11 @@ export class EngineApi {
     this.#agent = agent;
   }
 
-  /** Asks the engine at `socketPath` who it is. Rejects with the system's error when nobody answers there. */
-  static async connect(socketPath: string): Promise<EngineApi> {
+  /**
+   * Asks the engine at `socketPath` who it is. Rejects with the system's error when nobody is there, and with one in words
+   * when there is no answer in time.
+   */
+  static async connect(socketPath: string, patienceMs?: number): Promise<EngineApi> {
     const agent = new Agent({ keepAlive: true });
     const unversioned = new EngineApi(socketPath, { prefix: "", isPodman: false, platform: "" }, agent);
     const {
@@ -58,12 +64,17 @@ export class EngineApi {
       Os,
       Arch,
       Components = [],
-    } = await unversioned.json<{
-      ApiVersion: string;
-      Os: string;
-      Arch: string;
-      Components?: { Name: string }[];
-    }>("GET", "/version");
+    } = await unversioned
+      .soon<{
+        ApiVersion: string;
+        Os: string;
+        Arch: string;
+        Components?: { Name: string }[];
+      }>("/version", patienceMs)
+      .catch((error: unknown) => {
+        agent.destroy();
+        throw error;
+      });
     const isPodman = Components.some(({ Name }) => Name.startsWith("Podman"));
     const platform = Arch === "arm" ? "linux/arm/v7" : `${Os}/${Arch}`;
     return new EngineApi(socketPath, { prefix: `/v${versionFor(ApiVersion)}`, isPodman, platform }, agent);
@@ -78,6 +89,17 @@ export class EngineApi {
     });
     const text = (await textOf(response)).trim(); // Podman ends an empty answer with a line end
     return (text === "" ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** Gets what every engine answers at once. Rejects when there is no answer in time: an engine may hang. */
+  async soon<T>(path: string, patienceMs = PATIENCE_MS): Promise<T> {
+    const signal = AbortSignal.timeout(patienceMs);
+    try {
+      return await this.json<T>("GET", path, { signal });
+    } catch (error) {
+      if (signal.aborted) throw new Error(`no answer within ${patienceMs / 1000} s`, { cause: error });
+      throw error;
+    }
   }
 
   /** Sends a tar archive, and gives the text of the answer: one JSON object a line. */
@@ -107,7 +129,7 @@ export class EngineApi {
   }
 
   /** Takes over the connection of a call, as attach does. What comes is {@link framesOf}'s to read. */
-  async hijack(path: string, query: CallOptions["query"]): Promise<Duplex | Readable> {
+  async hijack(path: string, { query, signal }: Omit<CallOptions, "body">): Promise<Duplex | Readable> {
     return new Promise((resolve, reject) => {
       const send = request({
         socketPath: this.socketPath,
@@ -115,6 +137,7 @@ export class EngineApi {
         method: "POST",
         path: this.#path(path, query),
         headers: { host: "engine", connection: "Upgrade", upgrade: "tcp", "content-length": "0" },
+        ...(signal ? { signal } : {}),
       });
       send.once("upgrade", (_, socket, head) => {
         if (head.length > 0) socket.unshift(head);

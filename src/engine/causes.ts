@@ -17,6 +17,8 @@ export interface FailureFacts {
   wasReady: boolean;
   /** The program could not be started at all: the system's error code, for example `ENOENT`. */
   spawnError?: string;
+  /** The program of which the engine says that it is missing, when it says one. */
+  missing?: string;
   /** TCP ports on which it listened, when that is why it is given up. */
   otherPorts?: number[];
   /** The port that it was given in `PORT`. */
@@ -53,6 +55,7 @@ type Seen = FailureFacts & { stderr: string[]; error: PrintedError | undefined; 
 export const DEFAULT_STORAGE = "2Gi";
 
 const LAST_LINES = 20;
+const SHELL = "/bin/sh";
 const LONGEST_LINE = 2000;
 
 /** Ordered: the first entry that fits is the cause. */
@@ -80,10 +83,25 @@ const CATALOGUE = [
     hint: () => 'give the app large secrets as files: new Secret({ key, mount: "file" })',
   },
   {
+    // Only a container is started through a shell for its secrets; see `docker/launch.ts`.
+    code: "NO_SUCH_PROGRAM",
+    fits: ({ spec, wasReady, missing, stderr }) =>
+      !wasReady &&
+      spec.kind === "args" &&
+      spec.args?.[0] !== SHELL &&
+      (missing === SHELL || programThatFailed(stderr) === SHELL),
+    message: ({ spec }) =>
+      `the image has no ${SHELL}, which a program needs to get secrets as variables: "${spec.args?.[0]}" was not started`,
+    hint: () =>
+      'mount the secrets as files: new Secret({ key, mount: "file" }); or name a base image with a shell, or start the program with "node"',
+  },
+  {
     code: "NO_SUCH_PROGRAM",
     fits: ({ spec, spawnError, exit, wasReady, stderr }) =>
       spawnError !== undefined ||
-      (!wasReady && (exit?.code === 127 || exit?.code === 126) && (spec.kind === "command" || saysExecFailed(stderr))),
+      (!wasReady &&
+        (exit?.code === 127 || exit?.code === 126) &&
+        (spec.kind === "command" || programThatFailed(stderr) !== undefined)),
     message: ({ spec, spawnError, exit, stderr }) => {
       if (spec.kind === "command") {
         const why = exit?.code === 126 ? "cannot be executed" : "was not found";
@@ -259,9 +277,13 @@ function lastLines(output: readonly LogLine[]): LogLine[] {
     );
 }
 
-/** A container's first process (tini) says that it could not start the program. */
-function saysExecFailed(stderr: readonly string[]): boolean {
-  return stderr.some((line) => /^\[FATAL tini \(\d+\)\] exec .* failed/.test(line));
+/** The program of which a container's first process (tini) says that it could not start it. */
+function programThatFailed(stderr: readonly string[]): string | undefined {
+  for (const line of stderr) {
+    const said = /^\[FATAL tini \(\d+\)\] exec (.*) failed/.exec(line);
+    if (said) return said[1];
+  }
+  return undefined;
 }
 
 function shimLine(stderr: readonly string[]): string | undefined {

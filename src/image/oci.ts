@@ -62,6 +62,7 @@ export interface ImageConfig {
     Cmd?: string[];
     WorkingDir: string;
     Labels?: Record<string, string>;
+    Volumes?: Record<string, Record<string, never>>;
   };
   /** Digests of the uncompressed layers, lowest first. */
   rootfs: { type: "layers"; diff_ids: string[] };

@@ -9,6 +9,7 @@ it("installs the packages first, then runs the commands, each as it is written",
       'RUN ["/bin/sh","-c","apt-get update && apt-get install -y --no-install-recommends curl jq=1.6-2.1 && rm -rf /var/lib/apt/lists/*"]',
       'RUN ["/bin/sh","-c","echo \\"$HOME\\" \\\\"]',
       'RUN ["/bin/sh","-c","a\\nb"]',
+      "CMD []",
       "",
     ].join("\n"),
   );

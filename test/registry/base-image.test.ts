@@ -22,7 +22,7 @@ const base = (config: object) =>
   }) as unknown as ImageConfig;
 
 describe("the configuration of an image on a base", () => {
-  it("has what the base says, then what the image says; but not how the base is started", () => {
+  it("has what the base says, then what the image says; but not how the base is started, nor its volumes", () => {
     const merged = mergedConfig(
       base({
         Env: ["PATH=/bin", "BOTH=base", "EMPTY="],
@@ -30,6 +30,7 @@ describe("the configuration of an image on a base", () => {
         WorkingDir: "/home",
         Entrypoint: ["docker-entrypoint.sh"],
         Cmd: ["node"],
+        Volumes: { "/data": {} },
         Labels: { from: "base" },
         StopSignal: "SIGTERM",
       }),

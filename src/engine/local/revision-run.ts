@@ -5,6 +5,7 @@ import { engineError, explainFailure } from "../causes.ts";
 import type { Lease, RunnableRevision } from "../engine.ts";
 import { BackOff } from "./back-off.ts";
 import type { Clock } from "./clock.ts";
+import { withEntrypoint } from "./entrypoint.ts";
 import { Leases } from "./leases.ts";
 import type { AppLog } from "./logs/app-log.ts";
 import { type StartOutcome, waitUntilReady } from "./readiness.ts";
@@ -194,7 +195,7 @@ export class RevisionRun {
       if (exit.addressTaken && !wasAnswering && attempt < ADDRESS_TRIES && !this.#abort.signal.aborted) continue;
       const { address } = running;
       const cause = explainFailure({
-        spec: this.revision.spec,
+        spec: withEntrypoint(this.revision.spec, content),
         // a replica that was given up has been killed by the engine: its end explains nothing, save for a limit
         ...(outcome.type === "ready" || outcome.type === "exited" || exit.outOfMemory || exit.outOfStorage
           ? { exit }

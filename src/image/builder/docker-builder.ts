@@ -1,5 +1,5 @@
 /** Makes a base image with a container engine, and takes it over into an OCI layout. */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 import { EngineApi as Engine, type EngineApi } from "../../core/engine-api.ts";
 import { engineSockets } from "../../core/engine-socket.ts";
@@ -42,15 +42,32 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
   if (here && (await isWhole(layout, here.manifest))) return here;
   const api = await connect(build.env);
   try {
-    const name = `appctl-${reference}`;
+    // A name of its own: another build of the same may take its image out, and remove it, at the same time.
+    const name = `appctl-${reference}-${randomBytes(4).toString("hex")}`;
     // How its registry is spoken to is the engine's own to know.
     await run(api, name, dockerfileOf(base.replace(/^https?:\/\//, ""), programs), build);
-    build.onProgress?.({ step: "layer", message: "taking the built image out of the engine" });
-    const image = await readSavedImage(await api.download(`/images/${name}/get`, { signal: build.signal }), layout);
-    await layout.tag(reference, image.descriptor);
-    return image;
+    try {
+      build.onProgress?.({ step: "layer", message: "taking the built image out of the engine" });
+      const image = await readSavedImage(await api.download(`/images/${name}/get`, { signal: build.signal }), layout);
+      await layout.tag(reference, image.descriptor);
+      return image;
+    } finally {
+      await remove(api, name, build);
+    }
   } finally {
     api.close();
+  }
+}
+
+/** Removes the image, which the layout has now, and keeps those of its steps: they are the engine's cache. */
+async function remove(api: EngineApi, name: string, { onProgress }: DockerBuild): Promise<void> {
+  try {
+    // Podman removes the images of the steps in any case, so its image only loses its name.
+    if (api.isPodman) await api.json("POST", `/libpod/images/${name}/untag`);
+    else await api.json("DELETE", `/images/${name}`, { query: { noprune: "1" } });
+  } catch (error) {
+    // The build has what it needs.
+    onProgress?.({ step: "layer", message: `the engine keeps the image ${name}: ${messageOf(error)}` });
   }
 }
 
@@ -76,7 +93,14 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
   const { platform, signal, force, onProgress } = build;
   const { os, architecture } = goPlatform(platform);
   const context = tar([{ type: "file", path: "Dockerfile", content: Buffer.from(dockerfile) }]);
-  const query = { t: name, rm: 1, forcerm: 1, platform: `${os}/${architecture}`, ...(force ? { nocache: 1 } : {}) };
+  const query = {
+    t: name,
+    rm: 1,
+    forcerm: 1,
+    platform: `${os}/${architecture}`,
+    ...(force ? { nocache: 1 } : {}),
+    ...(api.isPodman ? { layers: 1 } : {}),
+  };
   const output: string[] = [];
   const failed = (message: string, code?: number) =>
     usageError(`the image could not be built${code === undefined ? "" : `: a command ended with exit code ${code}`}`, {
@@ -85,6 +109,14 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
       hint: message,
       details: [...output.slice(-LAST_LINES), "Dockerfile:", ...dockerfile.trimEnd().split("\n")],
     });
+  async function* unlessBroken(lines: AsyncIterable<string>) {
+    try {
+      yield* lines;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failed(`the engine's answer broke off: ${messageOf(error)}`);
+    }
+  }
   let answer: Awaited<ReturnType<EngineApi["send"]>>;
   try {
     answer = await api.send("/build", context, { query, signal });
@@ -92,7 +124,10 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
     signal.throwIfAborted();
     throw failed(messageOf(error));
   }
-  for await (const line of createInterface({ input: answer })) {
+  const lines = createInterface({ input: answer });
+  // Podman's answer goes on after it has told of a failure: it breaks off when nobody reads any more.
+  lines.on("error", () => {});
+  for await (const line of unlessBroken(lines)) {
     if (line.trim() === "") continue;
     const { stream, error, errorDetail } = JSON.parse(line) as {
       stream?: string;

@@ -8,9 +8,18 @@ export interface Programs {
   commands: readonly string[];
 }
 
-/** A Dockerfile. Commands are in exec form, which the builder hands on as they are: it expands and joins nothing in them. */
+/**
+ * A Dockerfile. Commands are in exec form, which the builder hands on as they are: it expands and joins nothing in them. The
+ * last line changes nothing that is kept (an app says itself how it starts): it makes the image another one than that of the
+ * last command, which so stays in the engine's cache when the image is removed.
+ */
 export function dockerfileOf(base: string, { aptPackages, commands }: Programs): string {
   const install = `apt-get update && apt-get install -y --no-install-recommends ${aptPackages.join(" ")} && rm -rf /var/lib/apt/lists/*`;
   const all = [...(aptPackages.length > 0 ? [install] : []), ...commands];
-  return [`FROM ${base}`, ...all.map((command) => `RUN ${JSON.stringify(["/bin/sh", "-c", command])}`), ""].join("\n");
+  return [
+    `FROM ${base}`,
+    ...all.map((command) => `RUN ${JSON.stringify(["/bin/sh", "-c", command])}`),
+    "CMD []",
+    "",
+  ].join("\n");
 }

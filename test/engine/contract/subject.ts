@@ -23,6 +23,8 @@ export interface RevisionDetails {
   spec?: Partial<AppSpec>;
   env?: Record<string, string>;
   secrets?: PinnedSecret[];
+  /** The entry point of its image. */
+  entrypoint?: string[];
 }
 
 /** A platform that is to be killed. */

@@ -15,11 +15,17 @@ export interface BaseLayer {
 
 const PROGRAMS = { "bin/node": process.execPath, "bin/sh": "/bin/sh", "bin/sleep": "/bin/sleep" };
 
+/** What there is when only a shell is needed: it is packed in a moment. */
+export const SHELL_ALONE = { "bin/sh": "/bin/sh" };
+
 /** Puts the layer into the layout. */
-export async function writeBaseLayer(layout: OciLayout): Promise<BaseLayer> {
+export async function writeBaseLayer(
+  layout: OciLayout,
+  programs: Readonly<Record<string, string>> = PROGRAMS,
+): Promise<BaseLayer> {
   const hash = createHash("sha256");
   async function* hashed() {
-    for await (const chunk of tar(entries())) {
+    for await (const chunk of tar(entries(programs))) {
       hash.update(chunk);
       yield chunk;
     }
@@ -28,9 +34,9 @@ export async function writeBaseLayer(layout: OciLayout): Promise<BaseLayer> {
   return { descriptor: { mediaType: MediaType.layer, ...blob }, diffId: `sha256:${hash.digest("hex")}` };
 }
 
-function entries(): TarEntry[] {
-  const files = new Map<string, string>(Object.entries(PROGRAMS));
-  for (const program of Object.values(PROGRAMS)) {
+function entries(programs: Readonly<Record<string, string>>): TarEntry[] {
+  const files = new Map<string, string>(Object.entries(programs));
+  for (const program of Object.values(programs)) {
     for (const library of librariesOf(program)) files.set(library.slice(1), library);
   }
   const text = (path: string, content: string): TarEntry => ({ type: "file", path, content: Buffer.from(content) });

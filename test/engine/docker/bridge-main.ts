@@ -59,6 +59,13 @@ const found = {
   neighbour: await first(`/?url=http://${two.ip}:${two.port}/`),
   otherProject: await first(`/?url=http://${three.ip}:${three.port}/`),
 };
+const third = { project: "other", domain: "development", name: "third" };
+await engine.apply({ ref: third, revisions: [], traffic: null });
+while (engine.replicas(third).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+await api.json("POST", "/networks/prune");
+const pruned = (await networks()).filter((network) => network.endsWith("-other"));
+const again = await serve(engine, "other", "fourth");
+const afterPrune = { pruned, port: (await again("/")).port };
 await first("/?hoard").catch(() => {});
 const hoarder = { project: "default", domain: "development", name: "first" };
 while (!engine.replicas(hoarder)[0]?.lastExit) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -72,7 +79,7 @@ api.close();
 await dockerd.stop();
 platform.close();
 rmSync(dir, { recursive: true, force: true });
-process.stdout.write(`${JSON.stringify({ ...found, lastExit, left })}\n`);
+process.stdout.write(`${JSON.stringify({ ...found, afterPrune, lastExit, left })}\n`);
 process.exit();
 
 async function serve(engine: Engine, project: string, name: string) {

@@ -10,7 +10,9 @@ import { ending } from "./cases/ending.ts";
 import { images } from "./cases/images.ts";
 import { leftovers } from "./cases/leftovers.ts";
 import { limits } from "./cases/limits.ts";
+import { networks as projectNetworks } from "./cases/networks.ts";
 import { oldImages } from "./cases/old-images.ts";
+import { output } from "./cases/output.ts";
 import { secrets } from "./cases/secrets.ts";
 import { ContainerGround } from "./container-ground.ts";
 
@@ -20,6 +22,8 @@ export type ContainerCases = Readonly<Record<string, (on: ContainerGround) => Pr
 const areas: Readonly<Record<string, ContainerCases>> = {
   "is confined:": confinement,
   "has limits:": limits,
+  "has a network:": projectNetworks,
+  "prints:": output,
   "ends:": ending,
   "keeps secrets:": secrets,
   "is made from an image:": images,

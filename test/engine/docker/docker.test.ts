@@ -15,6 +15,7 @@ import { type DockerGround, dockerSubject } from "../contract/subjects/docker.ts
 import { holdToContract } from "../contract/suite.ts";
 import { collect, temporaryDirectory } from "../helpers.ts";
 import { writeBaseLayer } from "./base-layer.ts";
+import { holdBuilder } from "./builder-cases.ts";
 import { holdContainers } from "./container-cases.ts";
 import { createDockerEngine, dockerOptions } from "./docker-engine.ts";
 import { type Dockerd, noDockerd, startDockerd } from "./dockerd.ts";
@@ -60,6 +61,7 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
   holdToContract(dockerSubject("docker", "framework", () => ground));
 
   holdContainers("docker", { networks: false }, () => ground);
+  holdBuilder("Docker", () => ground);
 
   for (const podman of [false, true]) {
     const without = podman ? noPodman() : undefined;
@@ -85,6 +87,7 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
           // Podman has no way to keep the containers of one network apart.
           neighbour: podman ? expect.stringContaining("3000") : "TimeoutError",
           otherProject: "TimeoutError",
+          afterPrune: { pruned: [], port: "3000" },
           lastExit: "out of memory: it used more than its limit of 200Mi",
           left: { networks: own, containers: [] },
         });

@@ -84,6 +84,19 @@ it("puts what keeps a container from starting in words", () => {
     code: "NO_SUCH_PROGRAM",
     message: 'the program "nothing" was not found',
   });
+  for (const said of [
+    'failed to create shim: OCI runtime create failed: exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown',
+    'runc: runc create failed: unable to start container process: exec: "/bin/sh": stat /bin/sh: no such file or directory',
+    "crun: executable file `/bin/sh` not found: No such file or directory",
+  ]) {
+    expect(notStarted(spec, new EngineApiError(400, said))).toMatchObject({
+      code: "NO_SUCH_PROGRAM",
+      message: 'the image has no /bin/sh, which a program needs to get secrets as variables: "nothing" was not started',
+    });
+    // Who names the shell itself is told of the program that was named.
+    const shell = specOf({ kind: "args", args: ["/bin/sh", "-c", "x"] });
+    expect(notStarted(shell, new EngineApiError(400, said)).message).toBe('the program "/bin/sh" was not found');
+  }
   const gone = Object.assign(new Error("connect ENOENT /x.sock"), { code: "ENOENT", syscall: "connect" });
   expect(notStarted(spec, gone)).toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
   expect(notStarted(spec, new EngineApiError(400, "Minimum memory limit allowed is 6MB"))).toMatchObject({

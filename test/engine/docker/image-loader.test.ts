@@ -6,11 +6,16 @@ import { EngineApi } from "../../../src/core/engine-api.ts";
 import { ImageLoader, imageTags } from "../../../src/engine/local/docker/image-loader.ts";
 import { ref, temporaryDirectory, until } from "../helpers.ts";
 
-/** An engine that knows images by name alone. Removals wait in `removals` until the test answers them. */
+/**
+ * An engine that knows images by name alone. Removals wait in `removals` until the test answers them, loads in `loads`
+ * when the test holds them.
+ */
 async function startEngine() {
   const tags = new Set<string>();
   const removals: { tag: string; response: ServerResponse }[] = [];
   const calls: string[] = [];
+  /** Loads that were sent whole, and how many were broken off. */
+  const loads = { held: false, waiting: [] as (() => void)[], broken: 0 };
   /** How many listings fail as Podman's do while an image is being removed. */
   const listings = { failing: 0 };
   const server = createServer((req, res) => {
@@ -31,8 +36,15 @@ async function startEngine() {
         archive += text;
       });
       req.on("end", () => {
-        tags.add(archive);
-        answer(200, {});
+        const end = () => {
+          tags.add(archive);
+          answer(200, {});
+        };
+        if (!loads.held) return end();
+        loads.waiting.push(end);
+        res.once("close", () => {
+          if (!res.writableEnded) loads.broken++;
+        });
       });
     } else if (tags.has(tag)) answer(200, { RootFS: { Layers: ["a"] } });
     else answer(404, { message: `No such image: ${tag}` });
@@ -50,7 +62,7 @@ async function startEngine() {
     tags.delete(tag ?? "");
     response?.writeHead(200).end("[]");
   };
-  return { api, tags, removals, calls, listings, endRemoval };
+  return { api, tags, removals, calls, loads, listings, endRemoval };
 }
 
 /** An image whose archive is its reference. */
@@ -79,6 +91,61 @@ it("loads an image anew that is wanted while it is removed", async () => {
   endRemoval();
   await Promise.all([retained, loaded]);
   expect([...tags]).toEqual([reference]);
+});
+
+const isLoad = (call: string) => call === "POST /images/load";
+
+it("loads an image once for two who ask at once, and reads it once", async () => {
+  const { api, calls } = await startEngine();
+  const images = new ImageLoader(api, "appctl-0123456789");
+  let reads = 0;
+  const read = async () => {
+    reads++;
+    // The second has long asked when the first has read.
+    await imageTags(api);
+    return image();
+  };
+  const reference = images.referenceOf(ref, one);
+  const both = await Promise.all([images.load(reference, read, never), images.load(reference, read, never)]);
+  expect(both).toEqual([
+    { layers: ["a"], entrypoint: [] },
+    { layers: ["a"], entrypoint: [] },
+  ]);
+  expect(reads).toBe(1);
+  expect(calls.filter(isLoad)).toHaveLength(1);
+});
+
+it("goes on with a load when who began it is aborted and another one waits", async () => {
+  const { api, calls, loads } = await startEngine();
+  const images = new ImageLoader(api, "appctl-0123456789");
+  const reference = images.referenceOf(ref, one);
+  const superseded = new AbortController();
+  loads.held = true;
+  const first = images.load(reference, image, superseded.signal);
+  const second = images.load(reference, image, never);
+  await until(() => loads.waiting.length === 1);
+  superseded.abort(new Error("superseded"));
+  await expect(first).rejects.toThrow("superseded");
+  for (const end of loads.waiting) end();
+  expect(await second).toMatchObject({ layers: ["a"] });
+  expect(loads.broken).toBe(0);
+  expect(calls.filter(isLoad)).toHaveLength(1);
+});
+
+it("breaks a load off when nobody waits for it, and begins anew for who asks then", async () => {
+  const { api, calls, loads } = await startEngine();
+  const images = new ImageLoader(api, "appctl-0123456789");
+  const reference = images.referenceOf(ref, one);
+  const superseded = new AbortController();
+  loads.held = true;
+  const both = [1, 2].map(() => images.load(reference, image, superseded.signal));
+  await until(() => loads.waiting.length === 1);
+  loads.held = false;
+  superseded.abort(new Error("superseded"));
+  for (const each of both) await expect(each).rejects.toThrow("superseded");
+  expect(await images.load(reference, image, never)).toMatchObject({ layers: ["a"] });
+  await until(() => loads.broken === 1);
+  expect(calls.filter(isLoad)).toHaveLength(2);
 });
 
 it("asks before each removal anew what is needed", async () => {

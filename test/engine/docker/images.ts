@@ -5,15 +5,16 @@ import type { OciLayout } from "../../../src/image/layout.ts";
 import { EPOCH, goPlatform, hostPlatform } from "../../../src/image/oci.ts";
 import type { BaseLayer } from "./base-layer.ts";
 
-/** Writes an image with these files in its app folder; gives its digest. Without a base nothing in it can run. */
+/** Writes an image with these files in its app folder, or where an absolute name says; gives its digest. Without a base nothing in it can run. */
 export async function writeProgramImage(
   layout: OciLayout,
   base: BaseLayer | undefined,
   files: Record<string, string | Uint8Array>,
+  entrypoint?: string[],
 ): Promise<string> {
   const entries = Object.entries(files).map(([name, content]) => ({
     type: "file" as const,
-    path: `app/${name}`,
+    path: name.startsWith("/") ? name.slice(1) : `app/${name}`,
     content: Buffer.from(content as string),
   }));
   const app = await writeLayer(layout, entries, { role: "app", level: 1 });
@@ -23,7 +24,7 @@ export async function writeProgramImage(
     {
       created: EPOCH,
       ...goPlatform(hostPlatform()),
-      config: { Env: [], WorkingDir: "/app" },
+      config: { Env: [], WorkingDir: "/app", ...(entrypoint ? { Entrypoint: entrypoint } : {}) },
       rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
       history: layers.map(() => ({ created: EPOCH, created_by: "test" })),
     },

@@ -10,6 +10,7 @@ import { OciLayout } from "../../../src/image/layout.ts";
 import { type DockerGround, dockerSubject } from "../contract/subjects/docker.ts";
 import { holdToContract } from "../contract/suite.ts";
 import { writeBaseLayer } from "../docker/base-layer.ts";
+import { holdBuilder } from "../docker/builder-cases.ts";
 import { holdContainers } from "../docker/container-cases.ts";
 import type { Dockerd } from "../docker/dockerd.ts";
 import { startPodman } from "../docker/podman.ts";
@@ -29,3 +30,4 @@ afterAll(async () => {
 
 holdToContract(dockerSubject("podman", "framework", () => ground));
 holdContainers("podman", { networks: true }, () => ground);
+holdBuilder("Podman", () => ground);

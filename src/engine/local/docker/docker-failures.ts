@@ -33,7 +33,15 @@ export function notStarted(spec: AppSpec, error: unknown): FailureCause {
   // In the words of runc and of crun.
   const missing = /executable file (?:`[^`]*` )?not found|\bexec:? .*no such file or directory/i.test(message);
   if (error instanceof EngineApiError && missing) {
-    return explainFailure({ spec, wasReady: false, spawnError: "ENOENT", output: [], roots: [] });
+    const program = /\b(?:exec:|executable file) ["`]([^"`]+)/.exec(message)?.[1];
+    return explainFailure({
+      spec,
+      wasReady: false,
+      spawnError: "ENOENT",
+      ...(program === undefined ? {} : { missing: program }),
+      output: [],
+      roots: [],
+    });
   }
   if (error instanceof EngineApiError && /permission denied/i.test(message) && /exec/i.test(message)) {
     return explainFailure({ spec, wasReady: false, spawnError: "EACCES", output: [], roots: [] });

@@ -31,10 +31,18 @@ export interface StartedContainer {
   ended(): Promise<void>;
 }
 
+/** Opens the stream of what a container prints: frames. What was printed before is not in it. */
+export function attach(api: EngineApi, container: string, signal?: AbortSignal): Promise<Duplex | Readable> {
+  const query = { stream: "1", stdout: "1", stderr: "1" };
+  return api.hijack(`/containers/${container}/attach`, { query, signal });
+}
+
 /** How long the output of a container that ended is waited for. */
 const LAST_OUTPUT_MS = 1_000;
 /** Pause between two tries to reach an engine that went away. */
 const AWAY_MS = 500;
+/** The longest pause before the output of a container is asked for again: a program may have closed it for good. */
+const LONGEST_PAUSE_MS = 30_000;
 
 /** The replica. */
 export class DockerReplica implements RunningReplica {
@@ -51,6 +59,9 @@ export class DockerReplica implements RunningReplica {
   #addressTaken = false;
   /** Aborts to stop waiting for an engine that does not answer. */
   readonly #givenUp = new AbortController();
+  /** Aborts when the container has ended. */
+  readonly #over = new AbortController();
+  #output: Duplex | Readable;
 
   constructor(started: StartedContainer) {
     this.#of = started;
@@ -58,6 +69,7 @@ export class DockerReplica implements RunningReplica {
     this.address = started.address;
     this.port = started.port;
     this.token = started.token;
+    this.#output = started.output;
     const output = this.#read();
     this.exited = this.#end(output);
   }
@@ -113,8 +125,9 @@ export class DockerReplica implements RunningReplica {
   async #end(output: Promise<void>): Promise<ReplicaExit> {
     const state = await this.#lastState();
     this.hasExited = true;
+    this.#over.abort();
     await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
-    this.#of.output.destroy();
+    this.#output.destroy();
     await output;
     await this.#of.ended();
     const { limited, api } = this.#of;
@@ -140,8 +153,34 @@ export class DockerReplica implements RunningReplica {
     return { ExitCode: 137, OOMKilled: false };
   }
 
+  /** Reads until the container has ended. Its stream can end before, with the connection: it is then opened again. */
   async #read(): Promise<void> {
+    const { api, id, log } = this.#of;
+    const { signal } = this.#over;
+    let wasTold = false;
+    for (let pause = AWAY_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      if (await this.#readStream()) pause = AWAY_MS;
+      // Mostly it is the container's end, which is known in a moment.
+      await delay(pause, undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        // Podman makes a container that has ended ready to start again for who attaches to it, and forgets how it ended.
+        const { State } = await api.json<{ State: ContainerState }>("GET", `/containers/${id}/json`, { signal });
+        if (!State.Running) continue;
+        this.#output = await attach(api, id, signal);
+        if (!wasTold)
+          log(`the output of container ${id.slice(0, 12)} broke off and is read again: lines may be missing`);
+        wasTold = true;
+      } catch {
+        // the engine is away, or the container has ended meanwhile: its end is waited for elsewhere
+      }
+    }
+  }
+
+  /** Reads one stream to its end. Whether there was anything in it. */
+  async #readStream(): Promise<boolean> {
     const splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+    let hadBytes = false;
     const pass = async (stream: "stdout" | "stderr", lines: string[]) => {
       if (lines.length === 0) return;
       const time = this.#of.now();
@@ -151,12 +190,15 @@ export class DockerReplica implements RunningReplica {
     try {
       // The loop asks for more only after the lines were taken. The engine then holds what the container writes, up to a
       // megabyte, and after that the container has to wait.
-      for await (const { stream, bytes } of framesOf(this.#of.output))
+      for await (const { stream, bytes } of framesOf(this.#output)) {
+        hadBytes = true;
         await pass(stream, splitters[stream].push(bytes));
+      }
     } catch {
       // destroyed after the container ended, or the engine went away
     }
     for (const stream of ["stdout", "stderr"] as const) await pass(stream, splitters[stream].flush());
+    return hadBytes;
   }
 
   #saysTaken(line: string): boolean {

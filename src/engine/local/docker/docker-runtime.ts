@@ -2,13 +2,15 @@
 import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
-import { EngineApi, EngineApiError } from "../../../core/engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { engineSockets } from "../../../core/engine-socket.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
 import { imageUnreadable } from "../../causes.ts";
 import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
@@ -23,8 +25,9 @@ import {
 } from "./container-body.ts";
 import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
-import { imageNotLoaded, noBaseImage, noEngine, notStarted } from "./docker-failures.ts";
-import { DockerReplica } from "./docker-replica.ts";
+import { imageNotLoaded, noBaseImage, notStarted } from "./docker-failures.ts";
+import { attach, DockerReplica } from "./docker-replica.ts";
+import { findEngine } from "./find-engine.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
@@ -62,16 +65,8 @@ interface InspectedContainer {
  * Makes the runtime `docker`. Throws an `AppctlError` when no engine answers, with what was tried.
  */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
-  const tried: { socketPath: string; error: unknown }[] = [];
-  for (const socketPath of engineSockets(options.env ?? {})) {
-    try {
-      const api = await EngineApi.connect(socketPath);
-      return new DockerRuntime(options, api, await ProjectNetworks.possible(api));
-    } catch (error) {
-      tried.push({ socketPath, error });
-    }
-  }
-  throw noEngine(tried);
+  const { api, hasBridge } = await findEngine(engineSockets(options.env ?? {}));
+  return new DockerRuntime(options, api, hasBridge);
 }
 
 class DockerRuntime implements Runtime {
@@ -109,7 +104,7 @@ class DockerRuntime implements Runtime {
         cpu: `hard: ${engine}`,
         mem: `hard: ${engine}; no swap`,
         tasks: `hard: ${engine}, ${MOST_TASKS}`,
-        storage: `hard: only /tmp can be written, memory of ${DEFAULT_TMP} or limits.ephemeralStorage`,
+        storage: `hard: only memory can be written: /tmp, ${DEFAULT_TMP} or limits.ephemeralStorage; /dev/shm, sharedMemory or what ${engine} gives, usually 64Mi${this.#api.isPodman ? "; /run and /var/tmp, up to limits.mem" : ""}`,
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,
       needsBase: true,
@@ -130,10 +125,22 @@ class DockerRuntime implements Runtime {
   async recover(): Promise<void> {
     const query = { all: "1", filters: { label: [`${Label.platform}=${this.#platform}`] } };
     const left = await this.#api.json<{ Id: string; State: string }[]>("GET", "/containers/json", { query });
-    await Promise.all(left.map(({ Id }) => this.#remove(Id)));
-    await this.#networks.removeAll();
+    const ended = await Promise.all(
+      left.map(async ({ Id, State }) => {
+        try {
+          await this.#remove(Id);
+          return State === "running";
+        } catch (error) {
+          this.#goOnWithout(`container ${Id.slice(0, 12)} of an earlier platform`, error);
+          return false;
+        }
+      }),
+    );
+    await this.#networks.removeAll().catch((error: unknown) => {
+      this.#goOnWithout("a network of an earlier platform", error);
+    });
     await rm(this.#secrets, { recursive: true, force: true });
-    const ran = left.filter(({ State }) => State === "running").length;
+    const ran = ended.filter(Boolean).length;
     if (ran > 0) this.#options.log(`ended ${ran} replica(s) that an earlier platform left running`);
   }
 
@@ -148,12 +155,12 @@ class DockerRuntime implements Runtime {
       return image;
     };
     try {
-      await this.#images.load(reference, read, signal);
+      const { entrypoint } = await this.#images.load(reference, read, signal);
+      return { dir: "/app", packagesDir: undefined, entrypoint, roots: ["/app"], reference };
     } catch (error) {
       if (error instanceof StartFailure) throw error;
       throw new StartFailure(imageNotLoaded(digest, error), { cause: error });
     }
-    return { dir: "/app", packagesDir: undefined, roots: ["/app"], reference };
   }
 
   async start(request: StartRequest): Promise<RunningReplica> {
@@ -167,11 +174,16 @@ class DockerRuntime implements Runtime {
       });
     };
     try {
-      return await this.#start(request, id, ownPort, ended);
+      return await this.#start(request, id, ownPort, ended).catch(async (error: unknown) => {
+        if (!this.#networks.forgetMissing(request.ref.project, error)) throw error;
+        await rm(join(this.#secrets, id), { recursive: true, force: true });
+        return this.#start(request, id, ownPort, ended);
+      });
     } catch (error) {
       await ended();
       if (error instanceof StartFailure) throw error;
-      throw new StartFailure(notStarted(spec, error), { cause: error });
+      // What could not be started may be the image's entry point.
+      throw new StartFailure(notStarted(withEntrypoint(spec, request.content), error), { cause: error });
     }
   }
 
@@ -200,9 +212,10 @@ class DockerRuntime implements Runtime {
   ): Promise<RunningReplica> {
     const { ref, revision } = request;
     const { spec } = revision;
+    const { reference, entrypoint } = request.content as LoadedContent;
     const token = spec.kind === "framework" ? randomBytes(32).toString("hex") : undefined;
     const { variables, files } = await this.#readSecrets(revision.secrets);
-    const launch = launchOf(spec, { variables, token });
+    const launch = launchOf(withEntrypoint(spec, { entrypoint }), { variables, token });
     const { network, endpoint, afterStart } = await this.#networkOf(request, ownPort);
     const port = ownPort ?? spec.port;
     const body = containerBody({
@@ -210,7 +223,7 @@ class DockerRuntime implements Runtime {
       ref,
       revision: revision.name,
       replica: request.replica,
-      image: (request.content as LoadedContent).reference,
+      image: reference,
       spec,
       program: launch.program,
       env: containerEnv({
@@ -230,15 +243,10 @@ class DockerRuntime implements Runtime {
     });
     const name = `${this.#platform}-${request.replica}-${id}`;
     const container = await this.#create(name, body);
+    let output: Duplex | Readable | undefined;
     try {
-      const query = { stream: "1", stdout: "1", stderr: "1" };
-      const output = await this.#api.hijack(`/containers/${container.Id}/attach`, query);
-      try {
-        await this.#api.json("POST", `/containers/${container.Id}/start`);
-      } catch (error) {
-        output.destroy();
-        throw error;
-      }
+      output = await attach(this.#api, container.Id);
+      await this.#api.json("POST", `/containers/${container.Id}/start`);
       await afterStart?.();
       const { State, NetworkSettings } = await this.#api.json<InspectedContainer>(
         "GET",
@@ -267,6 +275,7 @@ class DockerRuntime implements Runtime {
         },
       });
     } catch (error) {
+      output?.destroy();
       await this.#remove(container.Id).catch(() => {
         // the next start of the platform tries again
       });
@@ -326,6 +335,12 @@ class DockerRuntime implements Runtime {
       else variables[envVar] = secretText(key, bytes);
     }
     return { variables, files };
+  }
+
+  /** One thing that an engine cannot remove must not keep the platform down. Throws when there is no engine. */
+  #goOnWithout(what: string, error: unknown): void {
+    if (!(error instanceof EngineApiError)) throw error;
+    this.#options.log(`${what} could not be removed, and is left: ${error.message}`);
   }
 
   async #remove(container: string): Promise<void> {

@@ -12,8 +12,24 @@ export interface ImageToLoad {
 /** Reads an image of the platform's store. */
 export type ImageSource = (digest: string) => Promise<ImageToLoad>;
 
+/** An image that the engine has. */
+export interface LoadedImage {
+  /** Digests of the uncompressed layers, lowest first. */
+  layers: string[];
+  /** What an app's `args` are handed to. */
+  entrypoint: string[];
+}
+
 interface InspectedImage {
   RootFS?: { Layers?: string[] | null };
+  Config?: { Entrypoint?: string[] | null } | null;
+}
+
+/** A load under way. It ends early only when nobody waits for it any more. */
+interface Loading {
+  image: Promise<LoadedImage>;
+  ending: AbortController;
+  waiting: number;
 }
 
 /** How many images are looked through for layers that the engine has. */
@@ -23,7 +39,7 @@ const MOST_LOOKED_AT = 32;
 export class ImageLoader {
   readonly #api: EngineApi;
   readonly #prefix: string;
-  readonly #loading = new Map<string, Promise<void>>();
+  readonly #loading = new Map<string, Loading>();
   /** Images whose removal is under way: who wants one of them again waits, and loads it anew. */
   readonly #removing = new Map<string, Promise<void>>();
   /** Layers of images that the engine has: each a whole stack, lowest first. */
@@ -41,13 +57,30 @@ export class ImageLoader {
     return `${this.#repositoryOf(ref)}:${digest.replace(/^sha256:/, "").slice(0, 32)}`;
   }
 
-  /** Makes sure that the engine has the image. Two who ask at once load it once. */
-  async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<void> {
-    await this.#removing.get(reference)?.catch(() => {}); // told to whoever removes it
-    if (await this.#layersOf(reference)) return;
-    const under = this.#loading.get(reference);
-    if (under) return under;
-    const loading = this.#load(reference, await read(), signal).finally(() => this.#loading.delete(reference));
+  /**
+   * Makes sure that the engine has the image. Two who ask at once load it once; who is aborted leaves, and takes nothing from
+   * the other.
+   */
+  async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<LoadedImage> {
+    for (let removing = this.#removing.get(reference); removing; removing = this.#removing.get(reference))
+      await removing.catch(() => {}); // told to whoever removes it
+    const loading = this.#loading.get(reference) ?? this.#begin(reference, read);
+    loading.waiting++;
+    try {
+      return await unlessAborted(loading.image, signal);
+    } finally {
+      if (--loading.waiting === 0) {
+        if (this.#loading.get(reference) === loading) this.#loading.delete(reference);
+        loading.ending.abort();
+      }
+    }
+  }
+
+  #begin(reference: string, read: () => Promise<ImageToLoad>): Loading {
+    const ending = new AbortController();
+    const bring = async () =>
+      (await this.#find(reference)) ?? (await this.#load(reference, await read(), ending.signal));
+    const loading = { image: bring(), ending, waiting: 0 };
     this.#loading.set(reference, loading);
     return loading;
   }
@@ -63,6 +96,7 @@ export class ImageLoader {
       const kept = needed();
       if (kept === undefined) return;
       if ([...kept].some((digest) => this.referenceOf(ref, digest) === tag)) continue;
+      this.#loading.delete(tag); // what it has found may be gone in a moment
       const removing = this.#removing.get(tag) ?? this.#remove(tag).finally(() => this.#removing.delete(tag));
       this.#removing.set(tag, removing);
       await removing;
@@ -89,36 +123,40 @@ export class ImageLoader {
     return (await imageTags(this.#api)).filter((tag) => tag.startsWith(`${repository}:`));
   }
 
-  async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<void> {
-    this.#stacks ??= this.#readStacks();
-    const stacks = await this.#stacks;
+  async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<LoadedImage> {
+    const reading = this.#stacks ?? this.#readStacks();
+    this.#stacks = reading;
+    const stacks = await reading.catch((error: unknown) => {
+      if (this.#stacks === reading) this.#stacks = undefined;
+      throw error;
+    });
     const present = Math.max(0, ...stacks.map((stack) => commonLayers(stack, image.diffIds)));
-    try {
-      await this.#send(reference, image, present, signal);
-    } catch (error) {
+    const loaded = await this.#send(reference, image, present, signal).catch((error: unknown) => {
       if (present === 0 || signal.aborted) throw error;
       // What it had is gone meanwhile, or it wants to see every layer.
-      await this.#send(reference, image, 0, signal);
-    }
+      return this.#send(reference, image, 0, signal);
+    });
     stacks.push(image.diffIds);
+    return loaded;
   }
 
-  async #send(reference: string, image: ImageToLoad, present: number, signal: AbortSignal): Promise<void> {
+  async #send(reference: string, image: ImageToLoad, present: number, signal: AbortSignal): Promise<LoadedImage> {
     const answer = await this.#api.upload("/images/load", image.archive(reference, present), {
       query: { quiet: "1" },
       signal,
     });
     const fault = faultIn(answer);
     if (fault !== undefined) throw new Error(fault);
-    const layers = await this.#layersOf(reference);
-    if (!layers) throw new Error(`the engine took it and does not have it: ${answer.trim().slice(0, 500)}`);
-    if (layers.join() !== image.diffIds.join()) throw new Error("the engine has other layers than were sent");
+    const loaded = await this.#find(reference);
+    if (!loaded) throw new Error(`the engine took it and does not have it: ${answer.trim().slice(0, 500)}`);
+    if (loaded.layers.join() !== image.diffIds.join()) throw new Error("the engine has other layers than were sent");
+    return loaded;
   }
 
-  async #layersOf(reference: string): Promise<string[] | undefined> {
+  async #find(reference: string): Promise<LoadedImage | undefined> {
     try {
-      const { RootFS } = await this.#api.json<InspectedImage>("GET", `/images/${reference}/json`);
-      return RootFS?.Layers ?? [];
+      const { RootFS, Config } = await this.#api.json<InspectedImage>("GET", `/images/${reference}/json`);
+      return { layers: RootFS?.Layers ?? [], entrypoint: Config?.Entrypoint ?? [] };
     } catch (error) {
       if (error instanceof EngineApiError && error.status === 404) return undefined;
       throw error;
@@ -127,13 +165,23 @@ export class ImageLoader {
 
   async #readStacks(): Promise<string[][]> {
     const tags = (await imageTags(this.#api)).filter((tag) => tag.startsWith("localhost/appctl-"));
-    const stacks = await Promise.all(tags.slice(0, MOST_LOOKED_AT).map((tag) => this.#layersOf(tag)));
-    return stacks.filter((stack) => stack !== undefined);
+    const images = await Promise.all(tags.slice(0, MOST_LOOKED_AT).map((tag) => this.#find(tag)));
+    return images.flatMap((image) => (image ? [image.layers] : []));
   }
 
   #repositoryOf({ project, domain, name }: AppRef): string {
     return `${this.#prefix}/${project}/${domain}/${name}`;
   }
+}
+
+/** What the promise gives, or the reason of the abort when that comes first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 /** How often a listing is tried that was taken while an image was being removed. */

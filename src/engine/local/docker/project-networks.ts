@@ -1,4 +1,7 @@
-/** Networks of the engine: one for each project, whose containers do not reach each other. */
+/**
+ * Networks of the engine: one for each project. Docker's containers do not reach each other in it; Podman has no way to keep
+ * the containers of one network apart.
+ */
 
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { Label } from "./container-body.ts";
@@ -27,8 +30,8 @@ export class ProjectNetworks {
   }
 
   /** Whether the engine can make them: one that was started without a bridge can not. */
-  static async possible(api: EngineApi): Promise<boolean> {
-    const networks = await api.json<InspectedNetwork[]>("GET", "/networks");
+  static async possible(api: EngineApi, patienceMs?: number): Promise<boolean> {
+    const networks = await api.soon<InspectedNetwork[]>("/networks", patienceMs);
     return networks.some(({ Driver }) => Driver === "bridge");
   }
 
@@ -43,6 +46,16 @@ export class ProjectNetworks {
     return made;
   }
 
+  /** Whether an error says that a project's network is gone, as after `docker network prune`: it is made anew when asked for. */
+  forgetMissing(project: string, error: unknown): boolean {
+    const isMissing =
+      error instanceof EngineApiError &&
+      error.message.includes(this.#nameOf(project)) &&
+      /not found|no such network/i.test(error.message);
+    if (isMissing) this.#made.delete(project);
+    return isMissing;
+  }
+
   /** Removes every network of this platform. One that a container still uses stays. */
   async removeAll(): Promise<void> {
     this.#made.clear();
@@ -55,7 +68,7 @@ export class ProjectNetworks {
   }
 
   async #make(project: string): Promise<ProjectNetwork> {
-    const name = `${this.#platform}-${project}`;
+    const name = this.#nameOf(project);
     try {
       await this.#api.json("POST", "/networks/create", {
         body: {
@@ -72,5 +85,9 @@ export class ProjectNetworks {
     }
     const { IPAM } = await this.#api.json<InspectedNetwork>("GET", `/networks/${name}`);
     return { name, gateway: IPAM?.Config?.find(({ Gateway }) => Gateway)?.Gateway };
+  }
+
+  #nameOf(project: string): string {
+    return `${this.#platform}-${project}`;
   }
 }

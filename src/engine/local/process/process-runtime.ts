@@ -9,6 +9,7 @@ import { DEFAULT_STORAGE, engineError, explainFailure, imageUnreadable } from ".
 import type { RunnableRevision } from "../../engine.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { withEntrypoint } from "../entrypoint.ts";
 import {
   type Content,
   type ReplicaAddress,
@@ -244,7 +245,7 @@ class ProcessRuntime implements Runtime {
         code !== undefined && syscall?.startsWith("spawn")
           ? explainFailure({
               // What could not be started may be the image's entry point.
-              spec: spec.kind === "args" ? { ...spec, args: argumentsOf(spec, content) } : spec,
+              spec: withEntrypoint(spec, content),
               wasReady: false,
               spawnError: code,
               output: [],
@@ -279,14 +280,9 @@ class ProcessRuntime implements Runtime {
       return { program: node, args: [...flags, "--enable-source-maps", join(content.dir, "serve.mjs")] };
     }
     if (spec.kind === "command") return { program: "/bin/sh", args: ["-c", spec.command ?? ""] };
-    const [program = "", ...args] = argumentsOf(spec, content);
+    const [program = "", ...args] = withEntrypoint(spec, content).args ?? [];
     return program === "node" ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args };
   }
-}
-
-/** The whole command line of an app with `args`. */
-function argumentsOf(spec: AppSpec, { entrypoint = [] }: Content): string[] {
-  return [...entrypoint, ...(spec.args ?? [])];
 }
 
 function limitsOf(spec: AppSpec): Limits {

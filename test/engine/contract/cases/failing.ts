@@ -60,6 +60,15 @@ export const failing: Cases = {
     expect(on.replicas).toEqual([]);
   },
 
+  async "an entry point that is not there fails the revision, with its name"(on) {
+    const spec = { kind: "args" as const, args: ["main.mjs"] };
+    const first = await on.revision("web-00001", {}, { spec, entrypoint: ["no-such-program"] });
+    expect((await on.deploy(first)).at(-1)?.cause).toMatchObject({
+      code: "NO_SUCH_PROGRAM",
+      message: 'the program "no-such-program" was not found',
+    });
+  },
+
   async "who asks late still learns the cause"(on) {
     const first = await on.revision("web-00001", { start: 7 });
     const conditions = await on.deploy(first);

@@ -131,4 +131,12 @@ export const starting: Cases = {
       if (at > 0) expect(await call(on.engine.lease(app))).toMatchObject({ body: `app ${at}` });
     }
   },
+
+  async "the args of an App are handed to the entry point of its image, and its secrets are there"(on) {
+    const spec = { kind: "args" as const, args: ["main.mjs"] };
+    const details = { spec, entrypoint: ["node"], secrets: [on.secret("TOKEN", "token")] };
+    await on.serveNew("web-00001", { answer: "entered" }, details);
+    expect(await on.ask()).toBe("entered");
+    expect(JSON.parse(await on.ask("/env"))["TOKEN"]).toBe("token");
+  },
 };

@@ -45,9 +45,9 @@ async function stageOf(kind: Kind, { env, layoutDir, base: baseLayer }: DockerGr
       onTestFinished(() => engine.close());
       return engine;
     },
-    async revision(name, behaviour, details) {
+    async revision(name, behaviour, { entrypoint, ...details }) {
       const files = { "behaviour.json": JSON.stringify(behaviour) };
-      if (kind === "framework") {
+      if ((details.spec?.kind ?? kind) === "framework") {
         const digest = await writeProgramImage(layout, baseLayer, {
           ...files,
           "app.json": JSON.stringify({ apps: { web: { secrets: [] } } }),
@@ -56,10 +56,8 @@ async function stageOf(kind: Kind, { env, layoutDir, base: baseLayer }: DockerGr
         });
         return revisionOf(name, digest, details);
       }
-      const digest = await writeProgramImage(layout, baseLayer, {
-        ...files,
-        "main.mjs": readFileSync(join(built, "process-main.mjs")),
-      });
+      const program = { ...files, "main.mjs": readFileSync(join(built, "process-main.mjs")) };
+      const digest = await writeProgramImage(layout, baseLayer, program, entrypoint);
       return revisionOf(name, digest, { ...details, spec: { kind, args: ["node", "main.mjs"], ...details.spec } });
     },
     secret(id, version, value) {

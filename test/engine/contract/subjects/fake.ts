@@ -15,6 +15,10 @@ export const fakeSubject: Subject = {
   exceptions: {
     "failing: a program that is not there fails the revision, with its name":
       "it runs programs of the test's own process, which are always there",
+    "starting: the args of an App are handed to the entry point of its image, and its secrets are there":
+      "it runs programs of the test's own process, and has no images",
+    "failing: an entry point that is not there fails the revision, with its name":
+      "it runs programs of the test's own process, and has no images",
     "secrets: a file lies in memory, and not on a disk": "it has no files: a path is only a name there",
     "limits: a program that takes too much memory before it listens fails the revision for it":
       "its programs share the memory of the test's own process",

@@ -29,6 +29,12 @@ async function stageOf(kind: Kind, ownUsers: boolean): Promise<Stage> {
   const built = await builtPrograms();
   const options = { ...engineOptions(base), env: process.env, stopMs: 500 };
   let images = 0;
+  const entrypoints = new Map<string, string[]>();
+  const { prepare } = options;
+  options.prepare = async (digest, ...rest) => ({
+    ...(await prepare(digest, ...rest)),
+    entrypoint: entrypoints.get(digest),
+  });
   mkdirSync(options.stateDir, { mode: 0o700 });
   if (ownUsers) {
     chmodSync(base, 0o711);
@@ -41,11 +47,12 @@ async function stageOf(kind: Kind, ownUsers: boolean): Promise<Stage> {
       onTestFinished(() => engine.close());
       return engine;
     },
-    async revision(name, behaviour, details) {
+    async revision(name, behaviour, { entrypoint, ...details }) {
       const digest = `d${images++}`;
       const dir = join(base, "content", digest);
       const files = { "behaviour.json": JSON.stringify(behaviour) };
-      if (kind === "framework") {
+      if (entrypoint) entrypoints.set(digest, entrypoint);
+      if ((details.spec?.kind ?? kind) === "framework") {
         await writeContent(dir, { files });
         cpSync(join(built, "framework-app.mjs"), join(dir, "app.mjs"));
         return revisionOf(name, digest, details);

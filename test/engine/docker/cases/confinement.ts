@@ -35,6 +35,18 @@ export const confinement: ContainerCases = {
     expect(await on.answerOf(body)).toBe("EROFS,EROFS,EROFS");
   },
 
+  async "nothing else can be written than what the runtime's facts name, and that is memory; with Podman that is more"(
+    on,
+  ) {
+    const body = `fs.readFileSync("/proc/self/mounts", "utf8").trim().split("\\n").map((line) => line.split(" ")[1]).filter((path) =>
+      attempt(() => fs.statSync(path).isDirectory() && fs.writeFileSync(path + "/written", "x") === undefined) === true)
+        .map((path) => path + " " + fs.statfsSync(path).type.toString(16)).sort()`;
+    const written = ["/dev/shm", ...(on.isPodman ? ["/run"] : []), "/tmp", ...(on.isPodman ? ["/var/tmp"] : [])];
+    expect(await on.answerOf(body)).toBe(written.map((path) => `${path} 1021994`).join());
+    const { storage } = on.engine.facts().limits;
+    expect([...storage.matchAll(/ (\/\S+?),? /g)].map(([, path]) => path).sort()).toEqual(written);
+  },
+
   async "it writes to /tmp up to its limit"(on) {
     const body = `attempt(() => fs.writeFileSync("/tmp/x", Buffer.alloc(3e6))) + " " + fs.statfsSync("/tmp").blocks * fs.statfsSync("/tmp").bsize`;
     expect(await on.answerOf(body, { spec: { limits: { ephemeralStorage: "2Mi" } } })).toBe("ENOSPC 2097152");

@@ -1,7 +1,9 @@
 /** What nobody reads in the engine. */
 import { expect } from "vitest";
-import { ref } from "../../helpers.ts";
+import type { PinnedSecret } from "../../../../src/engine/engine.ts";
+import { ref, revisionOf } from "../../helpers.ts";
 import type { ContainerCases } from "../container-cases.ts";
+import { writeProgramImage } from "../images.ts";
 
 export const secrets: ContainerCases = {
   async "it has its values and files, which nobody reads in the engine, and the files where no disk is"(on) {
@@ -31,6 +33,21 @@ export const secrets: ContainerCases = {
       secrets: [on.pin("value", "VALUE", "env")],
     });
     expect(answer).toBe('it\'s "a" $HOME');
+  },
+
+  async "an image without a shell is told when a program other than Node is to get them as variables"(on) {
+    await on.open();
+    on.secrets.set("value", Buffer.from("confidential"));
+    const digest = await writeProgramImage(on.layout, on.ground.base, { "/bin/.wh.sh": "" });
+    const revision = (secrets: PinnedSecret[]) =>
+      revisionOf(`web-${secrets.length}`, digest, { spec: { kind: "args", args: ["/bin/sleep", "x"] }, secrets });
+    expect((await on.deploy(revision([on.pin("value", "VALUE", "env")])))?.cause).toMatchObject({
+      code: "NO_SUCH_PROGRAM",
+      message: expect.stringMatching(/^the image has no \/bin\/sh, .*"\/bin\/sleep"/),
+      hint: expect.stringContaining("mount"),
+    });
+    // The program itself is there.
+    expect((await on.deploy(revision([])))?.cause).toMatchObject({ code: "EXITED", exitCode: 1 });
   },
 
   async "the engine keeps nothing of what it prints"(on) {

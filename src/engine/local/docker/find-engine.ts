@@ -1,0 +1,30 @@
+/** Which of the sockets has a container engine behind it. */
+import { EngineApi } from "../../../core/engine-api.ts";
+import { noEngine } from "./docker-failures.ts";
+import { ProjectNetworks } from "./project-networks.ts";
+
+/** An engine that answers. */
+export interface FoundEngine {
+  api: EngineApi;
+  /** It can make networks. */
+  hasBridge: boolean;
+}
+
+/**
+ * The first engine of the sockets that answers. One that takes a connection and says nothing for `patienceMs` is passed over.
+ * Throws an `AppctlError` when none answers, with what was tried.
+ */
+export async function findEngine(sockets: readonly string[], patienceMs?: number): Promise<FoundEngine> {
+  const tried: { socketPath: string; error: unknown }[] = [];
+  for (const socketPath of sockets) {
+    let api: EngineApi | undefined;
+    try {
+      api = await EngineApi.connect(socketPath, patienceMs);
+      return { api, hasBridge: await ProjectNetworks.possible(api, patienceMs) };
+    } catch (error) {
+      api?.close();
+      tried.push({ socketPath, error });
+    }
+  }
+  throw noEngine(tried);
+}

@@ -1,0 +1,74 @@
+/** Bases that a container engine makes for the builder `docker`. The same cases run on Docker and on Podman. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { EngineApi } from "../../../src/core/engine-api.ts";
+import { imageTags } from "../../../src/engine/local/docker/image-loader.ts";
+import { builtBase, type DockerBuild } from "../../../src/image/builder/docker-builder.ts";
+import { loadableImage } from "../../../src/image/docker-archive.ts";
+import { OciLayout } from "../../../src/image/layout.ts";
+import { hostPlatform } from "../../../src/image/oci.ts";
+import type { DockerGround } from "../contract/subjects/docker.ts";
+import { temporaryDirectory } from "../helpers.ts";
+import { SHELL_ALONE, writeBaseLayer } from "./base-layer.ts";
+import { writeProgramImage } from "./images.ts";
+
+const BASE = "localhost/base-of-builds:1";
+/** Makes another layer each time it runs. */
+const RANDOM = 'read -r id </proc/sys/kernel/random/uuid; echo "$id" >/made';
+
+/** Runs the cases on the engine of a ground. */
+export function holdBuilder(name: string, ground: () => DockerGround): void {
+  describe(`the builder docker with ${name}`, () => {
+    /** Gives the engine the base, which no registry has. */
+    beforeAll(async () => {
+      const layout = new OciLayout(ground().layoutDir);
+      const shell = await writeBaseLayer(layout, SHELL_ALONE);
+      const image = await loadableImage(layout, await writeProgramImage(layout, shell, { file: "of the base" }));
+      const api = await connect();
+      await api.upload("/images/load", image.archive(BASE, 0));
+      api.close();
+    });
+
+    const connect = () => EngineApi.connect((ground().env["DOCKER_HOST"] ?? "").replace("unix://", ""));
+    const build = (layout: OciLayout, commands: string[], more: Partial<DockerBuild> = {}) =>
+      builtBase({
+        base: BASE,
+        programs: { aptPackages: [], commands },
+        platform: hostPlatform(),
+        layout,
+        env: ground().env,
+        signal: new AbortController().signal,
+        ...more,
+      });
+
+    it("leaves no image in the engine, and its cache; with force nothing is taken from it", async () => {
+      const layout = new OciLayout(temporaryDirectory());
+      const before = await namesAt(await connect());
+      const one = await build(layout, [RANDOM]);
+      const two = await build(layout, [RANDOM, "echo more >/more"]);
+      const forced = await build(layout, [RANDOM], { force: true });
+      const [, , first] = one.config.rootfs.diff_ids;
+      expect(two.config.rootfs.diff_ids.slice(0, 3)).toEqual(one.config.rootfs.diff_ids);
+      expect(two.config.rootfs.diff_ids).toHaveLength(4);
+      expect(forced.config.rootfs.diff_ids).toHaveLength(3);
+      expect(forced.config.rootfs.diff_ids[2]).not.toBe(first);
+      expect(await namesAt(await connect())).toEqual(before);
+      // What force made stands for the one before, and no engine is needed for it.
+      const again = await build(layout, [RANDOM], { env: { DOCKER_HOST: "unix:///nowhere.sock" } });
+      expect(again.descriptor).toEqual(forced.descriptor);
+    });
+
+    it("leaves nothing under a name when a command fails", async () => {
+      const before = await namesAt(await connect());
+      const failed = build(new OciLayout(temporaryDirectory()), ["exit 7"]);
+      await expect(failed).rejects.toMatchObject({ code: "IMAGE_BUILD_FAILED" });
+      expect(await namesAt(await connect())).toEqual(before);
+    });
+  });
+}
+
+/** Images by name; what the cache keeps has none. */
+async function namesAt(api: EngineApi): Promise<string[]> {
+  const names = (await imageTags(api)).filter((name) => name !== "<none>:<none>");
+  api.close();
+  return names.sort();
+}

@@ -1,0 +1,133 @@
+/** The runtime `docker` on an engine that has a fault. */
+import { expect, it, onTestFinished } from "vitest";
+import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
+import type { OutputLine, RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
+import { ref, revisionOf, temporaryDirectory, until } from "../helpers.ts";
+import { dockerOptions } from "./docker-engine.ts";
+import { type FaultyEngine, refuse, startFaultyEngine, stdout } from "./faulty-engine.ts";
+
+const never = new AbortController().signal;
+
+/** The runtime on that engine, with what it logs and what its replicas print. */
+async function runtimeOn(engine: FaultyEngine) {
+  const messages: string[] = [];
+  const lines: string[] = [];
+  const { platformUrl: _, ...options } = dockerOptions(temporaryDirectory(), temporaryDirectory(), {
+    DOCKER_HOST: `unix://${engine.socketPath}`,
+  });
+  const runtime = await createDockerRuntime({ ...options, log: (message) => messages.push(message) });
+  onTestFinished(async () => {
+    engine.end();
+    await runtime.close();
+  });
+  const output = async (printed: OutputLine[]) => void lines.push(...printed.map(({ line }) => line));
+  return { runtime, messages, lines, start: () => start(runtime, output) };
+}
+
+async function start(runtime: Runtime, output: (lines: OutputLine[]) => Promise<void>): Promise<RunningReplica> {
+  const revision = revisionOf("web-00001", `sha256:${"1".repeat(64)}`, { spec: { kind: "args", args: ["server"] } });
+  const content = await runtime.prepare(ref, revision, never);
+  return runtime.start({ ref, revision, replica: "web-00001-1", content, output });
+}
+
+it("makes a project's network again that somebody has removed", async () => {
+  const engine = await startFaultyEngine();
+  const { start } = await runtimeOn(engine);
+  await start();
+  const before = [...engine.networks];
+  expect(before).toHaveLength(1);
+  engine.networks.clear(); // docker network prune
+  await start();
+  expect([...engine.networks]).toEqual(before);
+  // What was made for the first try is gone.
+  expect(engine.containers.size).toBe(2);
+});
+
+it("makes it once more only", async () => {
+  const engine = await startFaultyEngine((call) => {
+    if (call.endsWith("/start")) engine.networks.clear();
+    return false;
+  });
+  const { start } = await runtimeOn(engine);
+  await expect(start()).rejects.toMatchObject({ failure: { message: expect.stringMatching(/network .* not found/) } });
+  expect(engine.calls.filter((call) => call === "POST /networks/create")).toHaveLength(2);
+  expect(engine.containers.size).toBe(0);
+});
+
+it("closes the connection that reads a container's output when the start fails after it", async () => {
+  for (const failing of [/\/start$/, /^GET \/containers\/[^/]+\/json$/]) {
+    const engine = await startFaultyEngine((call, res) => failing.test(call) && refuse(res, 500, "out of order"));
+    const { start } = await runtimeOn(engine);
+    await expect(start()).rejects.toMatchObject({ failure: { message: expect.stringContaining("out of order") } });
+    const [connection] = engine.attached;
+    connection?.resume(); // its end is seen only by who reads
+    await until(() => connection?.readableEnded || connection?.destroyed);
+    expect(engine.containers.size).toBe(0);
+  }
+});
+
+it("recovers without what the engine cannot remove, and says so", async () => {
+  const engine = await startFaultyEngine((call, res) => {
+    const isStuck = call === "DELETE /containers/stuck" || call.startsWith("DELETE /networks/");
+    return isStuck && refuse(res, 500, "device or resource busy");
+  });
+  for (const id of ["one", "stuck", "two"]) engine.containers.add(id);
+  engine.networks.add("appctl-left");
+  const { runtime, messages } = await runtimeOn(engine);
+  await runtime.recover();
+  expect([...engine.containers]).toEqual(["stuck"]);
+  expect(messages).toEqual([
+    "container stuck of an earlier platform could not be removed, and is left: device or resource busy",
+    "a network of an earlier platform could not be removed, and is left: device or resource busy",
+    "ended 2 replica(s) that an earlier platform left running",
+  ]);
+});
+
+it("reads the output of a container again when the connection broke, and says once that lines may be missing", async () => {
+  const engine = await startFaultyEngine();
+  const { start, lines, messages } = await runtimeOn(engine);
+  const replica = await start();
+  for (const [at, text] of ["one", "two", "three"].entries()) {
+    const connection = await until(() => engine.attached[at]);
+    connection.write(stdout(`${text}\nhalf of ${text}`));
+    await until(() => lines.includes(text));
+    if (at < 2) connection.destroy();
+  }
+  engine.end();
+  await replica.exited;
+  expect(lines).toEqual(["one", "half of one", "two", "half of two", "three", "half of three"]);
+  expect(messages).toEqual([
+    expect.stringMatching(/^the output of container container-\S* broke off and is read again: lines may be missing$/),
+  ]);
+  expect(engine.attached).toHaveLength(3);
+});
+
+it("ends with its container while the output that broke off cannot be had again", async () => {
+  const engine = await startFaultyEngine();
+  const { start } = await runtimeOn(engine);
+  const replica = await start();
+  engine.silentAttach = true;
+  engine.attached[0]?.destroy();
+  await until(() => engine.calls.filter((call) => call === "POST attach").length === 2);
+  engine.end();
+  expect(await replica.exited).toMatchObject({ code: 0 });
+});
+
+it("does not attach again to a container that has ended, before the engine has told its end", async () => {
+  let looks = 0;
+  let ended = false;
+  const engine = await startFaultyEngine((call, res) => {
+    if (!ended || !/^GET \/containers\/[^/]+\/json$/.test(call)) return false;
+    looks++;
+    res.end(JSON.stringify({ State: { Running: false, Pid: 0, ExitCode: 3, OOMKilled: false } }));
+    return true;
+  });
+  const { start } = await runtimeOn(engine);
+  const replica = await start();
+  ended = true;
+  engine.attached[0]?.destroy();
+  await until(() => looks > 1); // a second look: what came of the first has been done
+  expect(engine.calls.filter((call) => call === "POST attach")).toHaveLength(1);
+  engine.end();
+  expect(await replica.exited).toMatchObject({ code: 3 });
+});

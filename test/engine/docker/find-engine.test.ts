@@ -1,0 +1,40 @@
+/** Looking for an engine where some have a fault: one that takes connections, and says nothing. */
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { findEngine } from "../../../src/engine/local/docker/find-engine.ts";
+import { temporaryDirectory } from "../helpers.ts";
+import { startFaultyEngine } from "./faulty-engine.ts";
+
+/** Where somebody takes connections and never answers. */
+async function startSilence(): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.on("error", () => {})));
+  const path = join(temporaryDirectory(), "silent.sock");
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return path;
+}
+
+it("passes over one that takes connections and says nothing, and asks the next", async () => {
+  const silent = await startSilence();
+  const hung = await startFaultyEngine((call) => call === "GET /networks"); // it never says which it has
+  const good = await startFaultyEngine();
+  const { api, hasBridge } = await findEngine([silent, hung.socketPath, good.socketPath], 3_000);
+  onTestFinished(() => api.close());
+  expect(api.socketPath).toBe(good.socketPath);
+  expect(hasBridge).toBe(true);
+  expect(hung.calls).toEqual(["GET /version", "GET /networks"]);
+});
+
+it("says how long it waited when no other is there", async () => {
+  const silent = await startSilence();
+  await expect(findEngine([silent], 50)).rejects.toMatchObject({
+    code: "RUNTIME_UNAVAILABLE",
+    exit: 6,
+    message: expect.stringContaining(`${silent} (no answer within 0.05 s)`),
+  });
+});
