@@ -1,6 +1,6 @@
 /**
  * The server shim: `serve.mjs` in the app layer of every image. It imports the bundle beside it, serves the App that
- * `APPCTL_APP` names, and ends in good order at SIGTERM. It answers nothing of its own but 403 to who has no token.
+ * `APPCTL_APP` names, else the only one, and ends in good order at SIGTERM. It answers nothing of its own but 403 to who has no token.
  *
  * It reads `APPCTL_SOCKET` (else `HOST` and `PORT`) for where to listen and `APPCTL_REPLICA_TOKEN` for what a request must
  * carry in `appctl-replica-token`; `app.json` beside it says which secrets each App declares.
@@ -40,9 +40,21 @@ function take(name: string): string | undefined {
   return value || undefined;
 }
 
-function checkSecrets(name: string): void {
-  const declarations: Declarations = JSON.parse(readFileSync(new URL("app.json", import.meta.url), "utf8"));
-  const missing = (declarations.apps[name]?.secrets ?? []).filter(({ envVar }) => process.env[envVar] === undefined);
+function readDeclarations(): Declarations {
+  return JSON.parse(readFileSync(new URL("app.json", import.meta.url), "utf8"));
+}
+
+/** The App to serve: a platform names it; who runs the image by hand need not when there is only one. */
+function wantedApp({ apps }: Declarations): string {
+  const said = process.env["APPCTL_APP"];
+  if (said !== undefined) return said;
+  const [only, ...more] = Object.keys(apps);
+  if (only !== undefined && more.length === 0) return only;
+  leave(ShimExit.noSuchApp, `APPCTL_APP has to say which App to serve: ${Object.keys(apps).join(", ")}`);
+}
+
+function checkSecrets(name: string, { apps }: Declarations): void {
+  const missing = (apps[name]?.secrets ?? []).filter(({ envVar }) => process.env[envVar] === undefined);
   if (missing.length === 0) return;
   const list = missing.map(({ key, envVar }) => `${key} (environment variable ${envVar})`).join(", ");
   leave(
@@ -63,12 +75,13 @@ async function importApp(name: string): Promise<App> {
 async function main(): Promise<void> {
   const socketPath = take("APPCTL_SOCKET");
   const token = take("APPCTL_REPLICA_TOKEN");
-  const name = process.env["APPCTL_APP"] ?? "";
+  const declarations = readDeclarations();
+  const name = wantedApp(declarations);
   const channel = takeChannel();
   let stop: () => void = () => process.exit(TERMINATED);
   process.on("SIGTERM", () => stop());
 
-  checkSecrets(name);
+  checkSecrets(name, declarations);
   let handler: Handler;
   try {
     const app = await importApp(name);

@@ -21,9 +21,6 @@ if (withoutDockerd !== undefined) console.warn(`SKIPPED a pushed image on Docker
 const withoutPodman = noPodmanCli();
 if (withoutPodman !== undefined) console.warn(`SKIPPED a pushed image on Podman: ${withoutPodman}`);
 
-/** Which App of the file is served: a platform says it, and whoever runs the image without one. */
-const APP = ["--env", "APPCTL_APP=web"];
-
 /** Asks the app from inside its container, which has no network but its own; tries until it listens. */
 const ASK = `const ask = () => fetch("http://127.0.0.1:8080/").then(async (answer) => console.log(await answer.text()),
   (error) => error.cause?.code === "ECONNREFUSED" ? setTimeout(ask, 50) : Promise.reject(error)); ask();`;
@@ -91,7 +88,7 @@ describe.skipIf(!hasDockerRegistry())("an image that was pushed", () => {
       await docker("pull", "--quiet", byDigest);
       const ids = await docker("images", "--no-trunc", "--format", "{{.ID}}");
       expect(new Set(ids.split("\n")).size).toBe(1);
-      const container = await docker("run", "--detach", "--network", "none", ...APP, byDigest);
+      const container = await docker("run", "--detach", "--network", "none", byDigest);
       expect(await docker("exec", container, "node", "-e", ASK)).toBe("served 1.0.0 own base");
       await docker("rm", "--force", container);
     } finally {
@@ -106,7 +103,7 @@ describe.skipIf(!hasDockerRegistry())("an image that was pushed", () => {
       const byDigest = `${built.reference.replace(/:[^:/]*$/, "")}@${built.digest}`;
       await podman.run("pull", "--quiet", byDigest);
       expect(await podman.run("image", "inspect", "--format", "{{.Digest}}", byDigest)).toBe(built.digest);
-      const container = await podman.run("run", "--detach", ...APP, byDigest);
+      const container = await podman.run("run", "--detach", byDigest);
       expect(await podman.run("exec", container, "node", "-e", ASK)).toBe("served 1.0.0 own base");
       await podman.run("rm", "--force", "--time", "1", container);
     } finally {

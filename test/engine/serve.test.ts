@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -250,7 +251,7 @@ child.on("message", () => console.log(child.pid));`;
 });
 
 describe("in a container", () => {
-  it("listens on HOST and PORT, without a channel", async () => {
+  it("listens on HOST and PORT, without a channel, and serves the only App there is", async () => {
     const dir = temporaryDirectory();
     await writeContent(dir, { app: fetchApp('return new Response("contained");') });
     const free = createServer().listen(0, "127.0.0.1");
@@ -258,7 +259,7 @@ describe("in a container", () => {
     const { port } = free.address() as { port: number };
     free.close();
     const child = spawn(process.execPath, [join(dir, "serve.mjs")], {
-      env: { APPCTL_APP: "web", HOST: "127.0.0.1", PORT: String(port) },
+      env: { HOST: "127.0.0.1", PORT: String(port) },
       stdio: "inherit",
     });
     onTestFinished(() => void child.kill("SIGKILL"));
@@ -278,6 +279,19 @@ describe("in a container", () => {
     expect(await get({ port })).toMatchObject({ status: 200, body: "contained" });
     child.kill("SIGTERM");
     expect(await once(child, "exit")).toEqual([0, null]);
+  });
+
+  it("has to be told which App to serve when there are several", async () => {
+    const dir = temporaryDirectory();
+    await writeContent(dir, { app: fetchApp('return new Response("one of them");') });
+    await writeFile(join(dir, "app.json"), JSON.stringify({ apps: { web: {}, api: {} } }));
+    const child = spawn(process.execPath, [join(dir, "serve.mjs")], { env: {}, stdio: ["ignore", "ignore", "pipe"] });
+    let text = "";
+    child.stderr.setEncoding("utf8").on("data", (part) => {
+      text += part;
+    });
+    expect(await once(child, "close")).toEqual([79, null]);
+    expect(text).toBe("appctl: APPCTL_APP has to say which App to serve: web, api\n");
   });
 
   it("says what the app threw, and exits 1", async () => {
