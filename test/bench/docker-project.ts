@@ -70,8 +70,9 @@ serve({ fetch: app.fetch, port: Number(PORT), hostname: "127.0.0.1" });
     );
   }
 
-  tsc(): void {
-    run(process.execPath, [join(repository, "node_modules/typescript/bin/tsc"), "-p", "."], this.dir, this.#env);
+  /** With the compiler of this project, or the one that lies in another `node_modules`. */
+  tsc(nodeModules = join(repository, "node_modules")): void {
+    run(process.execPath, [join(nodeModules, "typescript/bin/tsc"), "-p", "."], this.dir, this.#env);
   }
 
   build(tag: string): void {
