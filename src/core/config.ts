@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { parseApiKey } from "./api-key.ts";
 import { AppctlError, ExitCode, type Fault, messageOf, usageError } from "./errors.ts";
 import { pathsOf } from "./paths.ts";
+import { lastRuntime } from "./platform-file.ts";
 import { Redacted } from "./redacted.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "./registry-address.ts";
 
@@ -96,7 +97,9 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     // What keeps apps apart is not for a folder that was cloned from somewhere to choose.
     faults.push({ path: `${projectFile}: runtime`, message: "is a setting of the user's file, not of a project's" });
   }
-  const runtime = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime") ?? RUNTIMES[0];
+  const said = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime");
+  // A platform that was killed, or stopped, comes back as it was: apps that were kept in containers stay there.
+  const runtime = said ?? lastRuntime(pathsOf(env).state) ?? RUNTIMES[0];
   if (!isRuntime(runtime)) {
     faults.push({ path: "runtime", message: `"${runtime}" is no runtime: it is ${RUNTIMES.join(" or ")}` });
   }

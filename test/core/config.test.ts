@@ -67,6 +67,20 @@ describe("configuration", () => {
     ]);
   });
 
+  it("takes the runtime that the platform had before, when nothing else says one", async () => {
+    const state = join(env["HOME"] as string, ".local", "state", "appctl");
+    mkdirSync(state, { recursive: true });
+    const ran = (...args: string[]) => writeFileSync(join(state, "platform.json"), JSON.stringify({ args }));
+    ran("--port", "7654", "--runtime", "docker");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("docker");
+    expect((await resolveConfig({ runtime: "process" }, env, cwd)).runtime).toBe("process");
+    userFile("runtime: process\n");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("process");
+    userFile("");
+    ran("--port", "7654");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("process");
+  });
+
   it("takes key and endpoint from APPCTL_API_KEY, from a file it names, and from the configuration", async () => {
     projectFile("apiKeyFile: ../key\n");
     writeFileSync(join(cwd, "..", "..", "key"), `${key("https://c.example")}\n`);

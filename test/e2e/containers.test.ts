@@ -105,6 +105,24 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
   });
 
+  it("keeps apps in containers when the platform was killed or stopped and a command that says nothing starts it", async () => {
+    const { APPCTL_RUNTIME: _, ...env } = options("back", { APPCTL_BASE_IMAGE: base }).env;
+    const set = { ...options("back"), env };
+    await world.run(["platform", "stop"], set);
+    expect(await world.ok(["platform", "start", "--runtime", "docker"], set)).toContain("apps in containers");
+    const { endpoint } = await world.json<{ endpoint: string }>(deploy, set);
+    const status = async () => world.json<{ pid: number; runtime: string }>(["platform", "status"], set);
+    const { pid } = await status();
+    process.kill(pid, "SIGKILL");
+    await world.ok(["attach", "web"], set);
+    expect((await get(`${endpoint}/`)).body).toBe("back 1.0.0 yes false");
+    const back = await status();
+    expect([back.runtime, back.pid === pid]).toEqual(["docker", false]);
+    await world.ok(["platform", "stop"], set);
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
+    expect((await status()).runtime).toBe("docker");
+  });
+
   it("makes no secret when it is refused for its base", async () => {
     const cwd = world.folder("secretive", {
       "app.ts": `import { App, Secret } from "appctl";
