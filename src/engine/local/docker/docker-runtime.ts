@@ -258,6 +258,7 @@ class DockerRuntime implements Runtime {
         api: this.#api,
         id: container.Id,
         pid: State.Pid > 0 ? State.Pid : null,
+        startedAt: State.StartedAt,
         address: { host: "127.0.0.1", port: ownPort ?? published },
         port,
         token,
