@@ -6,6 +6,7 @@ import { pathsOf } from "./paths.ts";
 import { lastRuntime } from "./platform-file.ts";
 import { Redacted } from "./redacted.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "./registry-address.ts";
+import { credentialsHint, withoutCredentials } from "./without-credentials.ts";
 
 /** Port of the local platform when nothing else is said. */
 export const DEFAULT_PORT = 7654;
@@ -90,7 +91,9 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
 
   const registry = flags.registry ?? nonEmpty(env["APPCTL_REGISTRY"]) ?? fromFiles("registry");
   if (registry !== undefined && !parseRegistryAddress(registry)) {
-    faults.push({ path: "registry", message: `"${registry}" ${REGISTRY_ADDRESS_RULE}` });
+    const hint = credentialsHint(registry);
+    const message = `"${withoutCredentials(registry)}" ${REGISTRY_ADDRESS_RULE}`;
+    faults.push({ path: "registry", message, ...(hint ? { hint } : {}) });
   }
   const projectFile = findUpwards(cwd, PROJECT_FILE);
   if (settings.some(({ dir, runtime }) => runtime !== undefined && projectFile && dir === dirname(projectFile))) {
@@ -108,7 +111,10 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
   // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
   const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? (key ? undefined : fromFiles("endpoint"));
   if (explicit !== undefined && !isOrigin(explicit)) {
-    faults.push({ path: "endpoint", message: `"${explicit}" must be a URL such as https://apps.example.com` });
+    faults.push({
+      path: "endpoint",
+      message: `"${withoutCredentials(explicit)}" must be a URL such as https://apps.example.com`,
+    });
   }
   if (faults.length > 0) throw usageError("the configuration has faults", { code: "INVALID_CONFIG", faults });
 
@@ -200,7 +206,8 @@ const numberOf = (value: string | undefined) => (value ? Number(value) : undefin
 function isOrigin(text: string): boolean {
   try {
     const url = new URL(text);
-    return (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/" && !url.search && !url.hash;
+    const isBare = url.pathname === "/" && !url.search && !url.hash && !url.username && !url.password;
+    return (url.protocol === "http:" || url.protocol === "https:") && isBare;
   } catch {
     return false; // not a URL at all
   }

@@ -46,6 +46,17 @@ describe("configuration", () => {
     await expect(resolveConfig({ registry: "my-org" }, env, cwd)).rejects.toMatchObject({
       faults: [{ path: "registry", message: expect.stringContaining("such as ghcr.io/my-org") }],
     });
+    await expect(resolveConfig({ registry: "http://ann:sesame@localhost:5000/x" }, env, cwd)).rejects.toMatchObject({
+      faults: [
+        {
+          message: expect.stringMatching(/^"http:\/\/…@localhost:5000\/x" must be/),
+          hint: expect.stringContaining("docker login"),
+        },
+      ],
+    });
+    await expect(resolveConfig({ endpoint: "http://ann:sesame@localhost" }, env, cwd)).rejects.toMatchObject({
+      faults: [{ path: "endpoint", message: expect.stringMatching(/^"http:\/\/…@localhost" must be/) }],
+    });
   });
 
   it("takes the runtime from a flag, the environment or the user's file, and not from a project's", async () => {
