@@ -157,7 +157,7 @@ export async function* makeImage(
       yield { type: "pushed", app: started.app.spec.name, reference, digest };
     }
     const there = pushed?.images.find(({ platform }) => samePlatform(platform, own));
-    const place = { text: options.registry, find: onPlatform(layout, options), layout, trace };
+    const place = { text: options.registry, find: onPlatform(layout, options), base, layout, trace };
     const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
     const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
     // What was pushed stands on its base already, and is what others see under its name.
@@ -219,6 +219,7 @@ export async function* pushAll(
     const composed = yield* composeImage(started, planFor(resolved, platform), {
       text: registry.text,
       find,
+      base: registry.base,
       layout,
       trace,
     });
@@ -262,6 +263,8 @@ export interface ImagePlace {
   /** What stands before `/<name>:<tag>`; empty for this machine. */
   text: string;
   find(plan: EnvironmentPlan): Promise<FoundEnvironment | undefined>;
+  /** What the image stands on; where something runs on it first, that is a part of building the image. */
+  base?: BaseImage | undefined;
   layout: OciLayout;
   trace: Trace;
 }
@@ -278,19 +281,27 @@ export interface FoundEnvironment {
 export async function* composeImage(
   started: StartedImage,
   plan: EnvironmentPlan,
-  { text, find, layout, trace }: ImagePlace,
+  { text, find: look, base: below, layout, trace }: ImagePlace,
 ): AsyncGenerator<DeployEvent, ComposedImage> {
   const { app, context, progress } = started;
   const { signal } = context;
   const reference = text === "" ? plan.reference : `${text}/${plan.reference}`;
   const { force = false } = started.app.image;
-  const found = force ? undefined : await trace.time("look for the environment image", () => find(plan));
+  const find = async () => {
+    const there = await look(plan);
+    return there && !there.there && (await below?.isToBeMade(layout, plan.platform)) ? undefined : there;
+  };
+  const found = force ? undefined : await trace.time("look for the environment image", find);
   yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference };
   let environment = found?.image;
   // What the platform does not have under its name yet goes there with the app.
   let unnamed = found?.unnamed;
   if (!environment) {
-    const build = () => buildEnvironment(plan, layout, { ...context, force });
+    const build = async () => {
+      const made = await buildEnvironment(plan, layout, { ...context, force });
+      await below?.make(layout, plan.platform);
+      return made;
+    };
     const built = yield* progress.during(trace.time("build the environment image", build));
     environment = built;
     unnamed = built.descriptor;

@@ -168,6 +168,22 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(stderr).toContain("a command ended with exit code 23");
     expect(stderr).toMatch(/^ *about to fail$/m);
     expect(stderr).toContain(`FROM ${base}`);
+    expect(stderr).not.toContain("built.");
+    // What has not run is not found, and a build that only keeps the image here runs it as well.
+    const again = await world.run(["build", "app.ts"], withCommands("fails", ["echo about to fail; exit 23"]));
+    expect([again.code, again.stdout]).toEqual([7, expect.stringMatching(/not found\. Building…\n$/)]);
+    expect(again.stderr).toContain("a command ended with exit code 23");
+  });
+
+  it("runs the image's commands also when the image is only built, and finds it afterwards", async () => {
+    const set = withCommands("kept", ["echo kept > /made"]);
+    const first = await world.run(["build", "app.ts"], set);
+    expect([first.code, first.stdout]).toEqual([0, expect.stringContaining("not found. Building…")]);
+    expect(first.stderr.indexOf("Step 2/")).toBeGreaterThan(0);
+    expect(first.stderr.indexOf(" built.")).toBeGreaterThan(first.stderr.indexOf("Step 2/"));
+    const args = ["build", "app.ts", "--push", "--registry", `http://${registry.host}/kept`];
+    const again = await world.run(args, { ...set, env: { ...set.env, DOCKER_HOST: "unix:///nowhere.sock" } });
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("found. Skip building.")]);
   });
 
   it("pushes what the commands made to a registry, as layers of the image", async () => {

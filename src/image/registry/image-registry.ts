@@ -55,6 +55,11 @@ export class ImageRegistry {
     return prefix === "" ? host : `${host}/${prefix}`;
   }
 
+  /** What is put below the images, if anything is. */
+  get base(): BaseImage | undefined {
+    return this.#base;
+  }
+
   /**
    * The planned environment image as the registry has it, else as the layout has it whole. Undefined when neither has it.
    * Throws when the registry cannot be asked.
