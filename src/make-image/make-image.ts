@@ -159,7 +159,8 @@ export async function* makeImage(
     const there = pushed?.images.find(({ platform }) => samePlatform(platform, own));
     const place = { text: options.registry, find: onPlatform(layout, options), base, layout, trace };
     const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
-    const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
+    const putOn = () =>
+      progress.unlessQuick(waitsForBase(composed.plan), () => onItsBase(composed, base as BaseImage, started, layout));
     // What was pushed stands on its base already, and is what others see under its name.
     const based = base && !there ? yield* progress.during(trace.time("put the image on its base", putOn)) : undefined;
     const image = based?.image ?? (base && there ? there.image : composed.image);
@@ -291,7 +292,8 @@ export async function* composeImage(
     const there = await look(plan);
     return there && !there.there && (await below?.isToBeMade(layout, plan.platform)) ? undefined : there;
   };
-  const found = force ? undefined : await trace.time("look for the environment image", find);
+  const asked = () => progress.unlessQuick(`looking for ${reference}`, find);
+  const found = force ? undefined : yield* progress.during(trace.time("look for the environment image", asked));
   yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference };
   let environment = found?.image;
   // What the platform does not have under its name yet goes there with the app.
@@ -334,7 +336,7 @@ export async function* pushComposed(
   const push = async () => {
     let environment = there;
     if (unnamed) {
-      const based = await registry.based(unnamed, plan, layout);
+      const based = await progress.unlessQuick(waitsForBase(plan), () => registry.based(unnamed, plan, layout));
       await registry.push(plan.reference, based.descriptor, layout, report);
       environment = based;
     }
@@ -353,6 +355,9 @@ export async function* pushComposed(
   }
   return { image: pushed.image, referrer: about && "descriptor" in about ? about.descriptor : undefined };
 }
+
+/** What the terminal says while a base's registry does not answer. */
+const waitsForBase = ({ baseImage }: EnvironmentPlan) => `looking for the base image ${baseImage}`;
 
 /** The environment image, when the registry has it, or this machine has all of it and can push it. */
 export async function inRegistry(
