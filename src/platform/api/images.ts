@@ -46,16 +46,6 @@ export async function resolveImage({ query, services }: ApiRequest) {
   return { mediaType, digest, size };
 }
 
-/** Names a manifest. Everything that it refers to has to be here, so that a tag never names half an image. */
-export async function tagImage(request: ApiRequest) {
-  const { images } = request.services;
-  const { reference, digest } = await readBody(request, schemas.TagWrite);
-  await wholeImage(images)(digest);
-  const size = statSync(images.blobPath(digest)).size;
-  await images.tag(reference, { mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size });
-  return {};
-}
-
 const yes = () => true;
 const no = () => false;
 

@@ -41,7 +41,10 @@ export async function getManifest(
 ): Promise<Response> {
   const digest = isDigest(reference) ? reference : (await layout.resolve(referenceOf(name, reference)))?.digest;
   const stored = digest === undefined ? undefined : await readDocument(layout, digest);
+  // One of which a part was lost is none: whoever asks then sends it again.
   if (digest === undefined || stored === undefined) throw unknown(name, reference);
+  if ((await layout.missing(stored.document.parts.map((part) => part.digest))).length > 0)
+    throw unknown(name, reference);
   const headers = {
     "content-type": stored.document.mediaType,
     "content-length": String(stored.bytes.length),
