@@ -51,6 +51,11 @@ export class OciLayout {
     return found?.isFile() === true && (size === undefined || found.size === size);
   }
 
+  /** True when `path`, which was made of content of the layout, is there. A cache notes that it is used. */
+  async use(path: string): Promise<boolean> {
+    return (await stat(path).catch((error: unknown) => ignoreMissing(error))) !== undefined;
+  }
+
   /** {@link OciLayout.hasBlob} without a pause, for decisions that nothing else of this process may come into. */
   isStored(digest: string): boolean {
     return statSync(this.blobPath(digest), { throwIfNoEntry: false })?.isFile() === true;

@@ -202,7 +202,10 @@ describe("the removal of what no revision needs", () => {
       const image = await newOldImage();
       return { first: collect, second: () => deploy(image) };
     });
-    expect(outcomes).toEqual([["collected", "accepted"]]);
+    expect(outcomes).toEqual([
+      ["collected", "accepted"],
+      ["collected", "IMAGE_INCOMPLETE"],
+    ]);
   });
 });
 
