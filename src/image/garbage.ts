@@ -1,6 +1,7 @@
 /** What a layout has and nothing needs any more: found by following what is needed, and taken away by age. */
 import { readdirSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { isAppctlError } from "../core/errors.ts";
 import { isDescriptor } from "./documents.ts";
 import type { OciLayout, Reference } from "./layout.ts";
@@ -32,7 +33,7 @@ export interface Collected {
   unreadable: string | undefined;
 }
 
-/** How many blobs are removed before others get their turn: that takes a millisecond or two. */
+/** How many blobs are looked at and removed before others get their turn: that takes a millisecond or two. */
 const AT_ONCE = 100;
 
 /** Documents are at most that large, in bytes: a larger blob is a layer, and is not read to find out. */
@@ -76,7 +77,7 @@ export async function collectGarbage(layout: OciLayout, options: GarbageOptions)
     return found && found.at < before ? found : undefined;
   };
   const names = namesIn(join(layout.dir, "blobs", "sha256")).filter(
-    (name) => /^[0-9a-f]{64}$/.test(name) && !kept.has(`sha256:${name}`) && unused(name),
+    (name) => /^[0-9a-f]{64}$/.test(name) && !kept.has(`sha256:${name}`),
   );
   const remove = (some: string[]) => {
     for (const name of some) {
@@ -89,9 +90,10 @@ export async function collectGarbage(layout: OciLayout, options: GarbageOptions)
   };
   for (let at = 0; at < names.length; at += AT_ONCE) {
     options.signal?.throwIfAborted();
-    const some = names.slice(at, at + AT_ONCE);
+    const some = names.slice(at, at + AT_ONCE).filter(unused);
     if (dryRun) remove(some);
-    else await layout.locked(() => remove(some));
+    else if (some.length > 0) await layout.locked(() => remove(some));
+    await setImmediate();
   }
   return { images, blobs, bytes, kept, unreadable };
 }
