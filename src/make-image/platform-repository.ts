@@ -82,8 +82,9 @@ function refusalError(refusal: Refusal, about: Purpose, endpoint: string): Appct
       hint: "where a proxy stands before the platform, it has to let requests of 8 MiB through",
     });
   }
-  const code = isPassing(status) ? "PLATFORM_UNAVAILABLE" : "UNEXPECTED_ANSWER";
-  return new AppctlError({ code, exit, message, ...(hint ? { hint } : {}) });
+  const more = hint === undefined ? {} : { hint };
+  if (!isPassing(status)) return new AppctlError({ code: "UNEXPECTED_ANSWER", exit, message, ...more });
+  return new AppctlError({ code: "PLATFORM_UNAVAILABLE", exit: ExitCode.unavailable, message, ...more });
 }
 
 /** What the platform says in `detail` of a failure of its own. */

@@ -16,14 +16,14 @@ export async function upload(
   image: AppImage,
   environment: Unnamed | undefined,
   { layout, bring }: { layout: OciLayout; bring(blob: Descriptor): Promise<void> },
-  { client, signal, wait }: Pick<MakeImageOptions, "client" | "signal"> & Pick<RepositoryOptions, "wait">,
+  { client, signal, pause }: Pick<MakeImageOptions, "client" | "signal"> & { pause?: RepositoryOptions["wait"] },
   onProgress: (step: BuildProgress) => void,
 ): Promise<void> {
   const report = (done: number, total: number) =>
     onProgress({ step: "upload", message: "uploading the image", done, total, unit: "bytes" });
   const push = (reference: string, descriptor: Descriptor) => {
     const { name, tag } = parseReference(reference);
-    const repository = platformRepository(client, name, { signal, wait });
+    const repository = platformRepository(client, name, { signal, wait: pause });
     return pushImage({ repository, layout, image: descriptor, tag, bring, atOnce: true, onProgress: report });
   };
   try {

@@ -72,7 +72,7 @@ async function send({ layout, image, environment }: Sent, client = clientAt(prox
   const bring = async ({ digest }: Descriptor) => void brought.push(digest);
   const { signal } = new AbortController();
   try {
-    await upload(image, environment, { layout, bring }, { client, signal, wait }, (step) => progress.push(step));
+    await upload(image, environment, { layout, bring }, { client, signal, pause: wait }, (step) => progress.push(step));
   } finally {
     await client.close();
   }
@@ -242,6 +242,11 @@ describe("an image that cannot be sent ends with the cause", () => {
       "503 without end",
       () => ({ answer: { status: 503 } }),
       { code: "PLATFORM_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+    ],
+    [
+      "500 without end",
+      ({ path }) => (UPLOAD.test(path) ? { answer: { status: 500 } } : undefined),
+      { code: "PLATFORM_UNAVAILABLE", exit: 6 },
     ],
     ["connections that break without end", () => ({ cutAnswer: true }), { code: "PLATFORM_UNREACHABLE", exit: 6 }],
     [
