@@ -172,7 +172,7 @@ class Upload {
       return false;
     }
     // 416: it stands elsewhere. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
-    if (status === 416 || status === 404 || status === 400) {
+    if (status === 416 || (status === 404 && request.method !== "POST") || status === 400) {
       if (status === 400) await this.#source.verify?.();
       await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
       await answer.body.dump();

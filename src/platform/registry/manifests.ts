@@ -80,7 +80,7 @@ export async function putManifest(
     throw new RegistryError(400, { code: "MANIFEST_INVALID", message });
   }
   const descriptor = { mediaType: document.mediaType, digest, size: bytes.length };
-  await store(layout, bytes, { descriptor, parts: document.parts, tag });
+  await storeManifest(layout, bytes, { descriptor, parts: document.parts, tag });
   const { subject, artifactType, annotations } = document;
   if (subject) {
     const kept = { ...(artifactType === undefined ? {} : { artifactType }), ...(annotations ? { annotations } : {}) };
@@ -97,7 +97,7 @@ export async function putManifest(
 }
 
 /** Stores a manifest, all parts of which are here, and names it. What is deleted meanwhile is looked for again. */
-async function store(
+async function storeManifest(
   layout: OciLayout,
   bytes: Buffer,
   { descriptor, parts, tag }: { descriptor: Descriptor; parts: Descriptor[]; tag: string | undefined },
