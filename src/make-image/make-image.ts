@@ -21,9 +21,10 @@ import {
   type ResolvedEnvironment,
   resolveEnvironment,
 } from "../image/environment.ts";
+import { ImageCache } from "../image/image-cache.ts";
 import { writeIndex } from "../image/image-index.ts";
 import type { Layer } from "../image/layer.ts";
-import { OciLayout } from "../image/layout.ts";
+import type { OciLayout } from "../image/layout.ts";
 import {
   type Descriptor,
   type ImageConfig,
@@ -382,7 +383,7 @@ function attachBill(
 
 /** The images of this machine. */
 export function imageCache(cacheDir: string): OciLayout {
-  return new OciLayout(join(cacheDir, "images"));
+  return new ImageCache(join(cacheDir, "images"));
 }
 
 /**

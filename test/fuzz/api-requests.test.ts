@@ -200,7 +200,6 @@ const bodies: { [name in EndpointName]?: fc.Arbitrary<unknown> } = {
     { name: "local", kind: "admin" },
   ),
   missingBlobs: digests.map((digest) => ({ digests: [digest] })),
-  tagImage: digests.map((digest) => ({ reference: "program-image:2", digest })),
 };
 
 const rawBodies = fc
