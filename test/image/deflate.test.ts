@@ -88,6 +88,46 @@ describe("gzip", () => {
     );
   });
 
+  it("gives the same bytes from threads, where there are enough blocks for them", async () => {
+    const input = Buffer.concat([prose(3_500_000), noise(1_100_000), Buffer.alloc(2_000_000, 1), prose(1_500_000, 3)]);
+    // As one thread made it, before there were more.
+    expect(digestOf(await whole(input, 6))).toBe(
+      "sha256:871a03d4127e753e41d37b1ea6a1e647bfaff4b420051d38070ff82e523a9de1",
+    );
+    const pieces = Array.from({ length: Math.ceil(input.length / 70_001) }, () => 70_001);
+    expect(digestOf(await whole(input, 6, pieces))).toBe(
+      "sha256:871a03d4127e753e41d37b1ea6a1e647bfaff4b420051d38070ff82e523a9de1",
+    );
+    const several = await Promise.all([whole(input, 6), whole(input, 1), whole(input.subarray(1), 6)]);
+    expect(gunzipSync(several[1] as Buffer).equals(input)).toBe(true);
+    expect(digestOf(several[0] as Buffer)).toBe(
+      "sha256:871a03d4127e753e41d37b1ea6a1e647bfaff4b420051d38070ff82e523a9de1",
+    );
+    expect(gunzipSync(several[2] as Buffer).equals(input.subarray(1))).toBe(true);
+  });
+
+  it("can be left at any time, and passes on what the source throws", async () => {
+    async function* endless() {
+      for (;;) yield prose(500_000);
+    }
+    let size = 0;
+    for await (const chunk of gzip(endless(), 1)) {
+      size += chunk.length;
+      if (size > 1_000_000) break;
+    }
+    async function* broken() {
+      yield prose(9_000_000);
+      throw new Error("no more");
+    }
+    const failing = async () => {
+      for await (const _ of gzip(broken(), 6)) {
+        // Only to get to the end.
+      }
+    };
+    await expect(failing()).rejects.toThrow("no more");
+    expect(gunzipSync(await whole(prose(5_000_000), 6)).length).toBe(5_000_000);
+  });
+
   it("is about as small as zlib's", async () => {
     const { gzipSync } = await import("node:zlib");
     const input = prose(1_000_000);
