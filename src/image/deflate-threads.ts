@@ -1,4 +1,4 @@
-/** Compresses in threads, as many as the machine has processors: {@link deflate} of each part is the same everywhere. */
+/** Compresses in other threads than the caller's, one for each further processor. */
 import { Buffer } from "node:buffer";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -12,78 +12,65 @@ export interface Part {
   depth: number;
 }
 
-interface Task {
-  part: Part;
-  resolve(packed: Buffer): void;
-  reject(error: unknown): void;
-}
-
-/** A thread that works on one part at a time. */
 interface Thread {
   worker: Worker;
-  task: Task | undefined;
+  /** What it was given and has not brought back yet, in that order. */
+  tasks: PromiseWithResolvers<Buffer>[];
 }
 
-/** The most threads at a time; more than a few have nothing to do, because one thread makes the archive for all of them. */
-export const THREADS = Math.min(8, availableParallelism());
+/** The most threads at a time: the caller's own is busy as well. */
+export const THREADS = Math.min(7, availableParallelism() - 1);
+/** Parts that a thread is given at a time: one to work on, and the next. */
+const AT_A_TIME = 2;
 /** How long threads stay for the next layer when they have nothing to do, in ms. */
 const IDLE = 1000;
 
 // One set for the process: a platform that builds several images at a time has no more processors for that.
 const threads = new Set<Thread>();
-const queue: Task[] = [];
 let idle: NodeJS.Timeout | undefined;
 
-/** {@link deflate} in another thread. `part.data` is given away: nobody may use it afterwards. */
-export function deflateInThread(part: Part): Promise<Buffer> {
-  const packed = new Promise<Buffer>((resolve, reject) => queue.push({ part, resolve, reject }));
-  // Who gave up on the layer does not look any more; everybody else sees the failure all the same.
-  packed.catch(() => {});
-  next();
-  return packed;
-}
-
-/** Gives waiting parts to threads that have none. */
-function next(): void {
+/**
+ * {@link deflate} in another thread; undefined when all of them have enough to do. `part.data` is given away: nobody may use
+ * it afterwards.
+ */
+export function deflateInThread(part: Part): Promise<Buffer> | undefined {
+  const [least] = [...threads].sort((a, b) => a.tasks.length - b.tasks.length);
+  const thread = (least?.tasks.length ?? 1) > 0 && threads.size < THREADS ? start() : least;
+  if (thread === undefined || thread.tasks.length >= AT_A_TIME) return undefined;
   clearTimeout(idle);
-  while (queue.length > 0) {
-    const thread = free() ?? (threads.size < THREADS ? start() : undefined);
-    if (thread === undefined) return;
-    const task = queue.shift() as Task;
-    thread.task = task;
-    thread.worker.ref(); // the process stays for it
-    thread.worker.postMessage(task.part, [task.part.data.buffer]);
-  }
-  if ([...threads].some(({ task }) => task !== undefined)) return;
-  idle = setTimeout(() => {
-    for (const { worker } of threads) void worker.terminate();
-    threads.clear();
-  }, IDLE).unref();
-}
-
-function free(): Thread | undefined {
-  for (const thread of threads) if (thread.task === undefined) return thread;
-  return undefined;
+  const task = Promise.withResolvers<Buffer>();
+  // Who has given up on the layer does not look any more; everybody else sees the failure all the same.
+  task.promise.catch(() => {});
+  thread.tasks.push(task);
+  thread.worker.ref(); // the process stays for it
+  thread.worker.postMessage(part, [part.data.buffer]);
+  return task.promise;
 }
 
 function start(): Thread {
-  const worker = new Worker(builtFile("deflate-worker.js"), { env: {}, execArgv: [], stdin: false });
-  const thread: Thread = { worker, task: undefined };
+  const worker = new Worker(builtFile("deflate-worker.js"), { name: "appctl-deflate", env: {}, execArgv: [] });
+  const thread: Thread = { worker, tasks: [] };
   threads.add(thread);
   worker.on("message", ({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>) => {
-    const { task } = thread;
-    thread.task = undefined;
-    worker.unref();
-    task?.resolve(Buffer.from(buffer, byteOffset, byteLength));
-    next();
+    thread.tasks.shift()?.resolve(Buffer.from(buffer, byteOffset, byteLength));
+    if (thread.tasks.length === 0) worker.unref();
+    rest();
   });
   const ended = (error: unknown) => {
     threads.delete(thread);
-    thread.task?.reject(error);
-    thread.task = undefined;
-    next();
+    for (const { reject } of thread.tasks.splice(0)) reject(error);
   };
   worker.on("error", ended);
   worker.on("exit", (code) => ended(new Error(`a thread that compresses ended with ${code}`)));
   return thread;
+}
+
+/** Ends the threads when there has been nothing to do for a while. */
+function rest(): void {
+  if ([...threads].some(({ tasks }) => tasks.length > 0)) return;
+  clearTimeout(idle);
+  idle = setTimeout(() => {
+    for (const { worker } of threads) void worker.terminate();
+    threads.clear();
+  }, IDLE).unref();
 }

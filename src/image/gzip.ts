@@ -12,8 +12,8 @@ import { deflateInThread, type Part, THREADS } from "./deflate-threads.ts";
 
 const BLOCK = 1 << 20;
 const WINDOW = 1 << 15;
-/** With fewer blocks than this, threads take longer to start than they save. */
-const MANY = 4;
+/** Blocks after which other threads are asked: they take longer to start than they save of fewer. */
+const FEW = 8;
 /** How many earlier places are tried for each match, by level. */
 const DEPTHS = [1, 1, 2, 4, 6, 10, 16, 24, 40, 64];
 
@@ -22,20 +22,19 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): A
   // No time, no name, and 255 ("unknown") for the system.
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
   const sum = { crc: 0, size: 0 };
-  const waiting: Part[] = [];
-  const ahead: Promise<Buffer>[] = [];
+  const ahead: (Promise<Buffer> | Buffer)[] = [];
+  let count = 0;
   for await (const part of parts(source, DEPTHS[level] ?? 6, sum)) {
-    waiting.push(part);
-    if (ahead.length === 0 && waiting.length < MANY) continue;
-    for (const each of waiting.splice(0)) ahead.push(deflateInThread(each));
-    // Each thread has the next part at hand when it is done with one, and there are no more in memory than that.
-    while (ahead.length > 2 * THREADS) yield (await ahead.shift()) as Buffer;
+    let packed: Promise<Buffer> | Buffer | undefined = ++count > FEW ? deflateInThread(part) : undefined;
+    if (packed === undefined) {
+      // All threads are busy, so this one does its share.
+      packed = deflate(part.data, part.start, part.last, part.depth);
+      if (!part.last) await setImmediate(); // a block takes some 20 ms: everything else of the process gets its turn
+    }
+    ahead.push(packed);
+    while (ahead.length > 4 * THREADS) yield (await ahead.shift()) as Buffer;
   }
   for (const packed of ahead) yield await packed;
-  for (const { data, start, last, depth } of waiting) {
-    yield deflate(data, start, last, depth);
-    if (!last) await setImmediate(); // a block takes some 20 ms: everything else that the process has to do gets its turn
-  }
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(sum.crc, 0);
   trailer.writeUInt32LE(sum.size % 2 ** 32, 4);
