@@ -16,11 +16,12 @@ export type TarEntry =
   | { type: "file"; path: string; executable?: boolean; content: Uint8Array | TarSource };
 
 /**
- * A file to read the content from. `size` counts bytes; the file must not change while it is read, nor since `digest`
- * (`sha256:…`), when there is one, was made of it.
+ * A file to read the content from: all of it, or `size` bytes from `start` on. The file must not change while it is read, nor
+ * since `digest` (`sha256:…`), when there is one, was made of it.
  */
 export interface TarSource {
   file: string;
+  start?: number;
   size: number;
   digest?: string;
 }
@@ -92,7 +93,8 @@ async function* contentOf(content: Uint8Array | TarSource): AsyncGenerator<Buffe
     yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
     return;
   }
-  if (content.size <= READ_SIZE) {
+  const { start } = content;
+  if (content.size <= READ_SIZE && start === undefined) {
     // Waiting in line for a thread four times takes many times as long as reading a small file.
     yield readFileSync(content.file);
     return;
@@ -101,7 +103,12 @@ async function* contentOf(content: Uint8Array | TarSource): AsyncGenerator<Buffe
   try {
     for (let left = content.size; left > 0; ) {
       const chunk = Buffer.allocUnsafe(Math.min(left, READ_SIZE));
-      const { bytesRead } = await file.read(chunk);
+      const { bytesRead } = await file.read(
+        chunk,
+        0,
+        chunk.length,
+        start === undefined ? null : start + content.size - left,
+      );
       if (bytesRead === 0) return;
       left -= bytesRead;
       yield chunk.subarray(0, bytesRead);

@@ -1,0 +1,144 @@
+/**
+ * The packages of an image straight from the tarballs in npm's cache: the very entries that the tree of `npm ci` gives, in a
+ * fraction of its time. Whatever is not certain to come out the same is left to npm.
+ */
+import { rm } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { packageName, packagesFor, type ResolvedLock } from "../lock.ts";
+import { npmConfig } from "../npm-config.ts";
+import { hostPlatform } from "../oci.ts";
+import { installMessage, type PackageContext, packagesWithScripts } from "../packages.ts";
+import { findNpmProject } from "../project.ts";
+import type { TarEntry } from "../tar.ts";
+import { makeWorkDir } from "../work-dir.ts";
+import { type Archive, Archives } from "./archives.ts";
+import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";
+import { type PlannedPackage, planPackages } from "./plan.ts";
+import { npmSetting } from "./settings.ts";
+import { type PackageFile, packageFiles } from "./tarball.ts";
+import { sure, Unsure } from "./unsure.ts";
+
+/** Packages as entries of a layer, at `node_modules/…`. */
+export interface CachedPackages {
+  entries: TarEntry[];
+  /** Removes what lies on the disk; the entries are of no use then. */
+  dispose(): Promise<void>;
+}
+
+/** A tarball and what npm makes of it. */
+interface Unpacked {
+  archive: Archive;
+  files: Map<string, PackageFile>;
+}
+
+/** Tarballs that are unpacked at a time: Node has four threads for that. */
+const AT_A_TIME = 4;
+
+/**
+ * The packages of `lock` from npm's cache, or why npm has to install them: something is not in the cache, or is anything else
+ * than plain packages of a registry. Throws NPM_MISSING, DISK_FULL and the signal's reason.
+ */
+export async function cachedPackages(
+  lock: ResolvedLock,
+  context: PackageContext,
+): Promise<CachedPackages | { why: string }> {
+  let dir: Promise<string> | undefined;
+  const dispose = async () => {
+    if (dir !== undefined) await rm(await dir, { recursive: true, force: true });
+  };
+  try {
+    const makeDir = () => {
+      dir ??= makeWorkDir(join(context.cacheDir, "tmp"));
+      return dir;
+    };
+    return { entries: await entriesOf(lock, context, makeDir), dispose };
+  } catch (error) {
+    await dispose();
+    if (error instanceof Unsure) return { why: error.message };
+    throw error;
+  }
+}
+
+async function entriesOf(lock: ResolvedLock, context: PackageContext, dir: () => Promise<string>): Promise<TarEntry[]> {
+  const { platform, signal } = context;
+  sure(process.platform !== "win32", "npm makes another tree on Windows");
+  sure(!context.allowScripts || packagesWithScripts(lock).length === 0, "install scripts are to be run");
+  const unsaid = lock.unsaid?.filter((what) => what !== "scripts") ?? [];
+  sure(unsaid.length === 0, `the lock file does not say all: ${unsaid.join(", ")}`);
+  const { npmrc } = await findNpmProject(context.appDir);
+  const setting = await npmSetting(await npmConfig(context.env, context.cwd, npmrc), npmrc);
+  const choosy = Object.values(lock.lock.packages).some(
+    (entry) => entry["engines"] && (entry.optional || entry["devOptional"]),
+  );
+  const nodeVersion = choosy ? await setting.nodeVersion() : undefined;
+  const planned = planPackages(lock.lock, { platform, host: hostPlatform(), nodeVersion });
+  const archives = new Archives({ content: setting.content, dir, signal });
+  const integrities = new Set(planned.map(({ entry }) => entry.integrity as string));
+  await archives.check(integrities);
+
+  const total = packagesFor(lock.lock, platform).length;
+  const progress = (done: number) =>
+    context.onProgress?.({ step: "install", message: installMessage(total), done, total });
+  progress(0);
+  const unpacked = new Map<string, Unpacked>();
+  const waiting = [...integrities];
+  const worker = async () => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const archive = await archives.unpack(next);
+      unpacked.set(next, { archive, files: packageFiles(archive.read, archive.size) });
+      signal.throwIfAborted();
+      if (unpacked.size < total) progress(unpacked.size);
+    }
+  };
+  try {
+    const workers = Array.from({ length: AT_A_TIME }, () =>
+      worker().catch((error: unknown) => {
+        waiting.length = 0; // the others come to their end
+        throw error;
+      }),
+    );
+    await Promise.allSettled(workers);
+    await Promise.all(workers);
+    const tree = treeOf(planned, unpacked);
+    progress(total);
+    return tree;
+  } finally {
+    for (const { archive } of unpacked.values()) archive.close();
+  }
+}
+
+/** Files and links of commands, at the paths at which they stand in an image. */
+function treeOf(planned: readonly PlannedPackage[], unpacked: ReadonlyMap<string, Unpacked>): TarEntry[] {
+  const entries: TarEntry[] = [];
+  const links = new Map<string, TarEntry | undefined>();
+  for (const { path, entry } of planned) {
+    const { archive, files } = unpacked.get(entry.integrity as string) as Unpacked;
+    const commands = new Set<string>();
+    for (const [name, target] of binsOf(entry["bin"], packageName(path, entry))) {
+      const folder = binFolder(path);
+      const key = `${folder}/${name}`.toLowerCase();
+      sure(!links.has(key), `two packages have a command ${name}`);
+      links.set(key, undefined);
+      if (!isThere(target, files)) continue; // npm links what is there
+      commands.add(target);
+      const relative = posix.relative(folder, `${path}/${target}`);
+      links.set(key, { type: "symlink", path: `app/${folder}/${name}`, target: relative });
+    }
+    for (const { path: inner, start, size, executable } of files.values()) {
+      const command = commands.has(inner);
+      const content = (command && withoutCarriageReturn(archive.read(start, size))) || archive.content(start, size);
+      entries.push({ type: "file", path: `app/${path}/${inner}`, executable: executable || command, content });
+    }
+  }
+  return [...entries, ...[...links.values()].filter((link) => link !== undefined)];
+}
+
+function isThere(target: string, files: Unpacked["files"]): boolean {
+  sure(target !== "node_modules" && !target.startsWith("node_modules/"), "a command of another package");
+  if (files.has(target)) return true;
+  for (const path of files.keys()) {
+    if (path.startsWith(`${target}/`)) return true;
+    sure(!target.startsWith(`${path}/`), "a command that is in a file");
+  }
+  return false;
+}
