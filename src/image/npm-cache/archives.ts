@@ -34,10 +34,11 @@ export class Archives {
   readonly #content: string;
   readonly #dir: () => Promise<string>;
   readonly #signal: AbortSignal;
-  #left = IN_MEMORY;
+  #left: number;
   #files = 0;
 
-  constructor(at: { content: string; dir: () => Promise<string>; signal: AbortSignal }) {
+  constructor(at: { content: string; dir: () => Promise<string>; signal: AbortSignal; inMemory?: number | undefined }) {
+    this.#left = at.inMemory ?? IN_MEMORY;
     this.#content = at.content;
     this.#dir = at.dir;
     this.#signal = at.signal;

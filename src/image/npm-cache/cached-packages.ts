@@ -14,7 +14,7 @@ import { makeWorkDir } from "../work-dir.ts";
 import { type Archive, Archives } from "./archives.ts";
 import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";
 import { type PlannedPackage, planPackages } from "./plan.ts";
-import { npmSetting } from "./settings.ts";
+import { type NpmSetting, npmSetting } from "./settings.ts";
 import { type PackageFile, packageFiles } from "./tarball.ts";
 import { sure, Unsure } from "./unsure.ts";
 
@@ -36,11 +36,13 @@ const AT_A_TIME = 4;
 
 /**
  * The packages of `lock` from npm's cache, or why npm has to install them: something is not in the cache, or is anything else
- * than plain packages of a registry. Throws NPM_MISSING, DISK_FULL and the signal's reason.
+ * than plain packages of a registry. `inMemory`: bytes that may be held in memory; what is more goes through files. Throws
+ * NPM_MISSING, DISK_FULL and the signal's reason.
  */
 export async function cachedPackages(
   lock: ResolvedLock,
   context: PackageContext,
+  { inMemory }: { inMemory?: number } = {},
 ): Promise<CachedPackages | { why: string }> {
   let dir: Promise<string> | undefined;
   const dispose = async () => {
@@ -51,7 +53,10 @@ export async function cachedPackages(
       dir ??= makeWorkDir(join(context.cacheDir, "tmp"));
       return dir;
     };
-    return { entries: await entriesOf(lock, context, makeDir), dispose };
+    const entries = await entriesOf(lock, context, ({ content }) => {
+      return new Archives({ content, dir: makeDir, signal: context.signal, inMemory });
+    });
+    return { entries, dispose };
   } catch (error) {
     await dispose();
     if (error instanceof Unsure) return { why: error.message };
@@ -59,7 +64,11 @@ export async function cachedPackages(
   }
 }
 
-async function entriesOf(lock: ResolvedLock, context: PackageContext, dir: () => Promise<string>): Promise<TarEntry[]> {
+async function entriesOf(
+  lock: ResolvedLock,
+  context: PackageContext,
+  archivesIn: (at: NpmSetting) => Archives,
+): Promise<TarEntry[]> {
   const { platform, signal } = context;
   sure(process.platform !== "win32", "npm makes another tree on Windows");
   sure(!context.allowScripts || packagesWithScripts(lock).length === 0, "install scripts are to be run");
@@ -72,7 +81,7 @@ async function entriesOf(lock: ResolvedLock, context: PackageContext, dir: () =>
   );
   const nodeVersion = choosy ? await setting.nodeVersion() : undefined;
   const planned = planPackages(lock.lock, { platform, host: hostPlatform(), nodeVersion });
-  const archives = new Archives({ content: setting.content, dir, signal });
+  const archives = archivesIn(setting);
   const integrities = new Set(planned.map(({ entry }) => entry.integrity as string));
   await archives.check(integrities);
 

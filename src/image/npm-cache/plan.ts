@@ -62,6 +62,9 @@ export function planPackages({ packages }: PackageLock, at: Surroundings): Plann
     for (const each of optionalSet(path, out, into, left)) left.add(each);
   }
   const installed = paths.filter((path) => !left.has(path));
+  for (const path of installed)
+    for (const kind of ["inBundle", "bundleDependencies", "bundledDependencies", "hasShrinkwrap"])
+      sure(!packages[path]?.[kind], `${path} is marked as ${kind}`);
   sure(installed.length > 0, "nothing fits the platform");
   for (const path of left)
     sure(!required.has(path) && !installed.some((other) => other.startsWith(`${path}/`)), `${path} is half needed`);
@@ -70,18 +73,10 @@ export function planPackages({ packages }: PackageLock, at: Surroundings): Plann
 
 function checkEntry(path: string, entry: LockEntry): void {
   sure(PATH.test(path) && !/(?:^|\/)(?:\.|node_modules\/node_modules)/.test(path), `${path} is an unusual place`);
-  for (const kind of [
-    "link",
-    "inBundle",
-    "bundleDependencies",
-    "bundledDependencies",
-    "hasShrinkwrap",
-    "extraneous",
-    "dev",
-  ])
-    sure(!entry[kind], `${path} is marked as ${kind}`);
-  sure(typeof entry.version === "string" && typeof entry.integrity === "string", `${path} has no integrity`);
+  for (const kind of ["link", "extraneous", "dev"]) sure(!entry[kind], `${path} is marked as ${kind}`);
+  sure(typeof entry.version === "string", `${path} has no version`);
   const { resolved } = entry;
+  sure(typeof entry.integrity === "string" || entry["inBundle"], `${path} has no integrity`);
   sure(
     resolved === undefined || (typeof resolved === "string" && /^https?:\/\//.test(resolved)),
     `${path} has an unusual source`,

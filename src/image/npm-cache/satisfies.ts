@@ -16,31 +16,46 @@ export function satisfies(version: string, range: string): boolean {
   const exact = EXACT.exec(version);
   if (exact === null) return false;
   const numbers: Version["numbers"] = [Number(exact[1]), Number(exact[2]), Number(exact[3])];
-  return range.split("||").some((set) => {
-    const text = set.trim();
-    // Which ranges take which pre-releases is a rule of its own; that they take the one that they name is certain.
-    if (exact[4] !== undefined) return text.replace(/^(?:[\^~=]|>=)?\s*v?/, "") === version;
-    const hyphen = HYPHEN.exec(text);
-    const comparators = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : words(text);
-    return comparators.every((comparator) => allows(comparator, numbers));
-  });
+  const sets = range.split("||").map((text) => text.trim());
+  const comparators = sets.map(comparatorsOf);
+  if (comparators.some((all) => all === undefined)) return false;
+  // Which ranges take which pre-releases is a rule of its own; that they take the one that they name is certain.
+  if (exact[4] !== undefined) return sets.some((text) => text.replace(/^(?:[\^~=]|>=)?\s*v?/, "") === version);
+  return comparators.some((all) => all?.every((comparator) => allows(comparator, numbers)));
 }
 
-/** `>= 1.2 <2` as `>=1.2` and `<2`; nothing at all means any version. */
-function words(text: string): string[] {
-  return text === "" ? ["*"] : text.replace(/(\^|~>?|[<>]=?|=)\s+/g, "$1").split(/\s+/);
+interface Comparator {
+  operator: string;
+  /** Numbers up to the first `x`. */
+  places: number[];
+  prerelease: boolean;
 }
 
-function allows(comparator: string, version: Version["numbers"]): boolean {
-  const match = COMPARATOR.exec(comparator);
-  if (match === null) return false;
-  const [, operator = "", ...places] = match;
-  const parts = places
-    .slice(0, 3)
-    .map((place) => (place === undefined || /[xX*]/.test(place) ? undefined : Number(place)));
-  const given = parts.indexOf(undefined) < 0 ? 3 : parts.indexOf(undefined);
-  const [major = 0, minor = 0, patch = 0] = parts.slice(0, given);
-  const at: Version = { numbers: [major, minor, patch], prerelease: places[3] !== undefined };
+/** `>= 1.2 <2` is `>=1.2` and `<2`; nothing at all means any version. Undefined for what is no range, or an odd one. */
+function comparatorsOf(set: string): Comparator[] | undefined {
+  const hyphen = HYPHEN.exec(set);
+  const joined = set.replace(/(\^|~>?|[<>]=?|=)\s+/g, "$1");
+  const words = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : set === "" ? ["*"] : joined.split(/\s+/);
+  const comparators = words.map(comparatorOf);
+  return comparators.includes(undefined) ? undefined : (comparators as Comparator[]);
+}
+
+function comparatorOf(text: string): Comparator | undefined {
+  const match = COMPARATOR.exec(text);
+  if (match === null) return undefined;
+  const [, operator = "", ...parts] = match;
+  const given = parts.slice(0, 3).findIndex((part) => part === undefined || /[xX*]/.test(part));
+  const places = parts.slice(0, given < 0 ? 3 : given).map(Number);
+  // What a number after an `x` means is anybody's guess.
+  if (parts.slice(places.length, 3).some((part) => part !== undefined && /\d/.test(part))) return undefined;
+  if (places.length < 3 && parts[3] !== undefined) return undefined;
+  return { operator, places, prerelease: parts[3] !== undefined };
+}
+
+function allows({ operator, places, prerelease }: Comparator, version: Version["numbers"]): boolean {
+  const given = places.length;
+  const [major = 0, minor = 0, patch = 0] = places;
+  const at: Version = { numbers: [major, minor, patch], prerelease };
   const above = order(version, at) >= 0;
   /** Whether it comes before the next version that differs in the place `place`. */
   const before = (place: number) => {

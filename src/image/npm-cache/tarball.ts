@@ -36,7 +36,7 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
     const length = octal(header, 124, 12);
     at += BLOCK;
     if (type === "x" || type === "L" || type === "g") {
-      sure(length <= MAX_META && at + length <= size, "a long header of an archive");
+      sure(length <= MAX_META && at + padded(length) <= size, "a long header of an archive");
       const body = read(at, length);
       if (type === "L") longPath = textOf(body).replace(/\0+$/, "");
       else {
@@ -48,7 +48,7 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
       continue;
     }
     const fileSize = pax["size"] === undefined ? length : Number(pax["size"]);
-    sure(Number.isSafeInteger(fileSize) && fileSize >= 0 && at + fileSize <= size, "the archive ends in a file");
+    sure(Number.isSafeInteger(fileSize) && at + padded(fileSize) <= size, "the archive ends in a file");
     sure(longPath === undefined || pax["path"] === undefined, "two paths of one file");
     const path = pax["path"] ?? longPath ?? pathOf(header);
     pax = {};
@@ -58,12 +58,9 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
     if (folder || type === "1" || type === "2") sure(fileSize === 0, "content where there should be none");
     else {
       sure(type === "0" || type === "\0", `an entry of type ${JSON.stringify(type)}`);
-      // A missing first part is not stripped in the same way everywhere; all else is where npm's rules begin.
-      const parts = path.split("/");
-      sure(parts.length > 1 && parts.every(isName) && path.length <= MAX_PATH, `the path ${JSON.stringify(path)}`);
       const place = npmIgnore(path, ignoreFiles);
       if (place !== undefined) {
-        const inner = place.slice(place.indexOf("/") + 1);
+        const inner = innerPath(place);
         sure(!files.has(inner), `${inner} is there twice`);
         files.set(inner, { path: inner, executable: (octal(header, 100, 8) & 0o100) !== 0, start: at, size: fileSize });
       }
@@ -72,6 +69,17 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
   }
   checkPlaces(files);
   return files;
+}
+
+/** The path below the first folder. */
+function innerPath(path: string): string {
+  const [first = "", ...parts] = path.split("/");
+  const inner = parts.filter((part) => part !== ".");
+  sure(
+    path.length <= MAX_PATH && inner.length > 0 && [first, ...inner].every(isName),
+    `the path ${JSON.stringify(path)}`,
+  );
+  return inner.join("/");
 }
 
 /** npm makes a `.gitignore` a `.npmignore`, unless there was one before it. */
