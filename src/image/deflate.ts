@@ -1,8 +1,8 @@
 /**
  * DEFLATE (RFC 1951) in plain JavaScript. zlib's output depends on its version, on how Node was built and on what the
  * processor can do (Node's own zlib hashes in another way where there are CRC instructions, and distributions link another
- * library), so an image's digest would as well. Here it depends on the input and the effort alone: only integers, no
- * table that is kept from one call to the next, no order that is left to the engine.
+ * library), so an image's digest would as well. Here it depends on the input and the effort alone: only integers,
+ * nothing that one call leaves to the next, no order that is left to the engine.
  */
 import { Buffer } from "node:buffer";
 
@@ -91,6 +91,10 @@ export function deflate(data: Uint8Array, start: number, last: boolean, depth: n
   return out.bytes();
 }
 
+// The memory of one call is that of the next, which finds nothing in it: a chain begins at a head of its own.
+const HEAD = new Int32Array(1 << HASH_BITS);
+const BEFORE = new Int32Array(WINDOW);
+
 /** Finds earlier places with the same bytes. A match is one number: length << 16 | distance; 0 is none. */
 class Matcher {
   readonly #data: Uint8Array;
@@ -99,8 +103,8 @@ class Matcher {
   readonly #first: number;
   readonly #depth: number;
   /** The latest place of each hash, and for each place the one before it; -1 for none. */
-  readonly #head = new Int32Array(1 << HASH_BITS).fill(-1);
-  readonly #before = new Int32Array(WINDOW);
+  readonly #head = HEAD.fill(-1);
+  readonly #before = BEFORE;
   #next: number;
 
   constructor(data: Uint8Array, first: number, depth: number) {
@@ -172,11 +176,13 @@ function hashOf(four: number): number {
   return Math.imul(four, 0x9e3779b1) >>> (32 - HASH_BITS);
 }
 
+const SYMBOLS = new Uint32Array(BLOCK_SYMBOLS + 64);
+
 /** Literals and matches on their way into one block of codes. */
 class SymbolBlock {
   readonly #out: BitWriter;
   /** A literal, or length << 16 | distance; with room for the literals before a match that was put off. */
-  readonly #symbols = new Uint32Array(BLOCK_SYMBOLS + 64);
+  readonly #symbols = SYMBOLS;
   readonly #literals = new Uint32Array(LITERALS);
   readonly #distances = new Uint32Array(DISTANCES);
   #count = 0;

@@ -145,7 +145,7 @@ function checkSum(header: Buffer): void {
 }
 
 function isEmpty(block: Buffer): boolean {
-  return block.every((byte) => byte === 0);
+  return block[0] === 0 && block.every((byte) => byte === 0);
 }
 
 function parsePax(text: string): Record<string, string> {
