@@ -31,6 +31,7 @@ interface Unpacked {
   files: Map<string, PackageFile>;
 }
 
+const inEnglish = new Intl.Collator("en");
 /** Tarballs that are unpacked at a time: Node has four threads for that. */
 const AT_A_TIME = 4;
 
@@ -120,18 +121,22 @@ async function entriesOf(
 function treeOf(planned: readonly PlannedPackage[], unpacked: ReadonlyMap<string, Unpacked>): TarEntry[] {
   const entries: TarEntry[] = [];
   const links = new Map<string, TarEntry | undefined>();
-  for (const { path, entry } of planned) {
+  // Of two packages that have the same command, the first in npm's order gets it.
+  for (const { path, entry } of [...planned].sort((a, b) => inEnglish.compare(a.path, b.path))) {
     const { archive, files } = unpacked.get(entry.integrity as string) as Unpacked;
     const commands = new Set<string>();
     for (const [name, target] of binsOf(entry["bin"], packageName(path, entry))) {
       const folder = binFolder(path);
-      const key = `${folder}/${name}`.toLowerCase();
-      sure(!links.has(key), `two packages have a command ${name}`);
-      links.set(key, undefined);
-      if (!isThere(target, files)) continue; // npm links what is there
-      commands.add(target);
+      const link = `app/${folder}/${name}`;
+      const there = isThere(target, files);
+      if (links.has(link)) {
+        // Whether it is executable then depends on where npm has the package from.
+        sure(files.get(target)?.executable ?? true, `two packages have a command ${name}`);
+        continue;
+      }
       const relative = posix.relative(folder, `${path}/${target}`);
-      links.set(key, { type: "symlink", path: `app/${folder}/${name}`, target: relative });
+      links.set(link, there ? { type: "symlink", path: link, target: relative } : undefined);
+      if (there) commands.add(target);
     }
     for (const { path: inner, start, size, executable } of files.values()) {
       const command = commands.has(inner);
@@ -139,6 +144,8 @@ function treeOf(planned: readonly PlannedPackage[], unpacked: ReadonlyMap<string
       entries.push({ type: "file", path: `app/${path}/${inner}`, executable: executable || command, content });
     }
   }
+  const names = [...links.keys()];
+  sure(new Set(names.map((name) => name.toLowerCase())).size === names.length, "commands differ only in case");
   return [...entries, ...[...links.values()].filter((link) => link !== undefined)];
 }
 

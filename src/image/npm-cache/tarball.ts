@@ -60,15 +60,26 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
       sure(type === "0" || type === "\0", `an entry of type ${JSON.stringify(type)}`);
       const place = npmIgnore(path, ignoreFiles);
       if (place !== undefined) {
-        const inner = innerPath(place);
-        sure(!files.has(inner), `${inner} is there twice`);
-        files.set(inner, { path: inner, executable: (octal(header, 100, 8) & 0o100) !== 0, start: at, size: fileSize });
+        const file = { path: innerPath(place), executable: isExecutable(header), start: at, size: fileSize };
+        const before = files.get(file.path);
+        sure(before === undefined || isSame(before, file, read), `${file.path} is there twice`);
+        files.set(file.path, file);
       }
     }
     at += padded(fileSize);
   }
   checkPlaces(files);
   return files;
+}
+
+function isExecutable(header: Buffer): boolean {
+  return (octal(header, 100, 8) & 0o100) !== 0;
+}
+
+/** Some packers put a file into an archive twice, by two paths. */
+function isSame(one: PackageFile, other: PackageFile, read: (at: number, length: number) => Buffer): boolean {
+  if (one.executable !== other.executable || one.size !== other.size) return false;
+  return read(one.start, one.size).equals(read(other.start, other.size));
 }
 
 /** The path below the first folder. */

@@ -82,8 +82,10 @@ const catalogue: TestPackage[] = [
   { name: "@native/mac", version: "1.0.0", manifest: { os: ["sunos"], cpu: ["s390x"] } },
   { name: "@wasm/any", version: "1.0.0", manifest: { cpu: ["wasm32"], dependencies: { "@wasm/runtime": "1" } } },
   { name: "@wasm/runtime", version: "1.0.0" },
-  raw("first", [{ path: "package/a", body: "" }], { bin: { same: "a" } }),
-  raw("second", [{ path: "package/a", body: "" }], { bin: { same: "a" } }),
+  raw("same", [{ path: "package/a", body: "1", mode: 0o755 }], { bin: { same: "a", other: "a" } }),
+  raw("same-too", [{ path: "package/b", body: "2", mode: 0o755 }], { bin: { same: "b", other: "c" } }),
+  raw("@same/three", [{ path: "package/c", body: "#!3\r\n", mode: 0o755 }], { bin: { other: "c", same: "c" } }),
+  raw("plain", [{ path: "package/a", body: "" }], { bin: { same: "a" } }),
   raw("twice", [
     { path: "package/a", body: "1" },
     { path: "package/a", body: "2" },
@@ -126,7 +128,7 @@ async function archiveOf(entries: TarEntry[]): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-const everything = ["bins", "native", "leaf@1.0.0", "@corp/tool"];
+const everything = ["bins", "native", "leaf@1.0.0", "@corp/tool", "same", "same-too", "@same/three"];
 
 describe("packages from npm's cache", () => {
   it("are, byte for byte, what npm installs, without npm, the registry or a file", async () => {
@@ -143,6 +145,8 @@ describe("packages from npm's cache", () => {
       ".bin/latin",
       ".bin/n",
       ".bin/none",
+      ".bin/other",
+      ".bin/same",
       ".bin/tool",
       ".bin/unix",
       "@corp/tool/cli.js",
@@ -151,6 +155,8 @@ describe("packages from npm's cache", () => {
       "@native/here/index.js",
       "@native/here/lib.node",
       "@native/here/package.json",
+      "@same/three/c",
+      "@same/three/package.json",
       "bins/.npmignore",
       "bins/bin/latin",
       "bins/bin/none",
@@ -168,6 +174,10 @@ describe("packages from npm's cache", () => {
       "nested/node_modules/leaf/index.js",
       "nested/node_modules/leaf/package.json",
       "nested/package.json",
+      "same-too/b",
+      "same-too/package.json",
+      "same/a",
+      "same/package.json",
     ]);
     const archive = await archiveOf(cached.entries);
     expect(archive.equals(expected)).toBe(true);
@@ -238,7 +248,7 @@ describe("packages are left to npm", () => {
       await writeFile(file, bytes);
     }
     expect(await whyNot(lock, context)).toContain("damaged");
-    // And npm brings them again.
+    await rm(join(dir, "npm-cache"), { recursive: true });
     expect(digestOf(await byNpm(lock, context))).toBe(digestOf(expected));
     expect(await cachedPackages(lock, context)).toHaveProperty("entries");
   });
@@ -253,8 +263,8 @@ describe("packages are left to npm", () => {
     expect(await whyNot(lock, context)).toContain(why);
   });
 
-  it("when two have one command", async () => {
-    const { context, lock } = await setUp(["first", "second"]);
+  it("when two have one command, and it is not the same whose it is", async () => {
+    const { context, lock } = await setUp(["plain", "@same/three"]);
     await byNpm(lock, context);
     expect(await whyNot(lock, context)).toContain("command same");
   });
