@@ -12,6 +12,8 @@ export function binsOf(bin: unknown, packageName: string): Map<string, string> {
     const name = inside(basename(key.replace(/\\|:/g, "/")));
     if (typeof value !== "string" || name === "") continue;
     const target = inside(value.replace(/\\/g, "/"));
+    // Some of npm's parts take a colon for a slash here, others do not.
+    sure(!target.includes(":"), "a command with a colon");
     if (target !== "") bins.set(name, target);
   }
   return bins;

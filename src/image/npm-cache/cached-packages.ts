@@ -4,9 +4,10 @@
  */
 import { rm } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { packageName, packagesFor, type ResolvedLock } from "../lock.ts";
+import { fits, type LockEntry, packageName, packagesFor, type ResolvedLock } from "../lock.ts";
+import type { Unsaid } from "../locks/graph.ts";
 import { npmConfig } from "../npm-config.ts";
-import { hostPlatform } from "../oci.ts";
+import { hostPlatform, type Platform } from "../oci.ts";
 import { installMessage, type PackageContext, packagesWithScripts } from "../packages.ts";
 import { findNpmProject } from "../project.ts";
 import type { TarEntry } from "../tar.ts";
@@ -73,8 +74,6 @@ async function entriesOf(
   const { platform, signal } = context;
   sure(process.platform !== "win32", "npm makes another tree on Windows");
   sure(!context.allowScripts || packagesWithScripts(lock).length === 0, "install scripts are to be run");
-  const unsaid = lock.unsaid?.filter((what) => what !== "scripts") ?? [];
-  sure(unsaid.length === 0, `the lock file does not say all: ${unsaid.join(", ")}`);
   const { npmrc } = await findNpmProject(context.appDir);
   const setting = await npmSetting(await npmConfig(context.env, context.cwd, npmrc), npmrc);
   const choosy = Object.values(lock.lock.packages).some(
@@ -109,7 +108,7 @@ async function entriesOf(
     );
     await Promise.allSettled(workers);
     await Promise.all(workers);
-    const tree = treeOf(planned, unpacked);
+    const tree = treeOf(planned, unpacked, { unsaid: lock.unsaid ?? [], platform });
     progress(total);
     return tree;
   } finally {
@@ -118,14 +117,28 @@ async function entriesOf(
 }
 
 /** Files and links of commands, at the paths at which they stand in an image. */
-function treeOf(planned: readonly PlannedPackage[], unpacked: ReadonlyMap<string, Unpacked>): TarEntry[] {
+function treeOf(
+  planned: readonly PlannedPackage[],
+  unpacked: ReadonlyMap<string, Unpacked>,
+  { unsaid, platform }: { unsaid: readonly Unsaid[]; platform: Platform },
+): TarEntry[] {
   const entries: TarEntry[] = [];
   const links = new Map<string, TarEntry | undefined>();
+  const foreign: string[] = [];
+  const looksInside = unsaid.includes("bins") || unsaid.includes("platforms");
   // Of two packages that have the same command, the first in npm's order gets it.
   for (const { path, entry } of [...planned].sort((a, b) => inEnglish.compare(a.path, b.path))) {
     const { archive, files } = unpacked.get(entry.integrity as string) as Unpacked;
+    // What the lock file does not say stands in the package.
+    const inside = looksInside ? manifestOf(archive, files) : undefined;
+    const isForeign = unsaid.includes("platforms") && entry.optional === true && !fits(inside ?? {}, platform);
+    if (isForeign) foreign.push(`app/${path}/`);
+    // Commands that the lock names are linked before it is known that the package is for another platform.
+    const { bin, name: owner } = unsaid.includes("bins")
+      ? { bin: isForeign ? undefined : inside?.bin, name: inside?.name }
+      : { bin: entry["bin"], name: packageName(path, entry) };
     const commands = new Set<string>();
-    for (const [name, target] of binsOf(entry["bin"], packageName(path, entry))) {
+    for (const [name, target] of binsOf(bin, owner ?? "")) {
       const folder = binFolder(path);
       const link = `app/${folder}/${name}`;
       const there = isThere(target, files);
@@ -146,7 +159,27 @@ function treeOf(planned: readonly PlannedPackage[], unpacked: ReadonlyMap<string
   }
   const names = [...links.keys()];
   sure(new Set(names.map((name) => name.toLowerCase())).size === names.length, "commands differ only in case");
-  return [...entries, ...[...links.values()].filter((link) => link !== undefined)];
+  for (const link of links.values()) if (link !== undefined) entries.push(link);
+  return entries.filter(({ path }) => !foreign.some((folder) => path.startsWith(folder)));
+}
+
+interface Manifest extends Pick<LockEntry, "os" | "cpu" | "libc"> {
+  name?: string | undefined;
+  bin?: unknown;
+}
+
+/** The package.json of a package. */
+function manifestOf(archive: Archive, files: Unpacked["files"]): Manifest {
+  const file = files.get("package.json");
+  sure(file !== undefined, "a package without package.json");
+  try {
+    const manifest = JSON.parse(archive.read(file.start, file.size).toString("utf8"));
+    // The registry can have made commands of that folder.
+    sure(manifest.directories?.bin === undefined && typeof manifest.name === "string", "an unusual package.json");
+    return manifest;
+  } catch (error) {
+    throw error instanceof Unsure ? error : new Unsure(`a package.json that cannot be read: ${error}`);
+  }
 }
 
 function isThere(target: string, files: Unpacked["files"]): boolean {
