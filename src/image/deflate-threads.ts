@@ -15,7 +15,17 @@ export interface Part {
 interface Thread {
   worker: Worker;
   /** What it was given and has not brought back yet, in that order. */
-  tasks: PromiseWithResolvers<Buffer>[];
+  tasks: Task[];
+}
+
+interface Task extends PromiseWithResolvers<Buffer> {
+  spare: Part["data"][];
+}
+
+/** What a thread brings back: the result, and the part's data. */
+export interface Done {
+  packed: Uint8Array<ArrayBuffer>;
+  data: Part["data"];
 }
 
 /** The most threads at a time: the caller's own is busy as well. */
@@ -31,14 +41,14 @@ let idle: NodeJS.Timeout | undefined;
 
 /**
  * {@link deflate} in another thread; undefined when all of them have enough to do. `part.data` is given away: nobody may use
- * it afterwards.
+ * it until it is among `spare`.
  */
-export function deflateInThread(part: Part): Promise<Buffer> | undefined {
+export function deflateInThread(part: Part, spare: Part["data"][]): Promise<Buffer> | undefined {
   const [least] = [...threads].sort((a, b) => a.tasks.length - b.tasks.length);
   const thread = (least?.tasks.length ?? 1) > 0 && threads.size < THREADS ? start() : least;
   if (thread === undefined || thread.tasks.length >= AT_A_TIME) return undefined;
   clearTimeout(idle);
-  const task = Promise.withResolvers<Buffer>();
+  const task: Task = { ...Promise.withResolvers<Buffer>(), spare };
   // Who has given up on the layer does not look any more; everybody else sees the failure all the same.
   task.promise.catch(() => {});
   thread.tasks.push(task);
@@ -51,8 +61,10 @@ function start(): Thread {
   const worker = new Worker(builtFile("deflate-worker.js"), { name: "appctl-deflate", env: {}, execArgv: [] });
   const thread: Thread = { worker, tasks: [] };
   threads.add(thread);
-  worker.on("message", ({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>) => {
-    thread.tasks.shift()?.resolve(Buffer.from(buffer, byteOffset, byteLength));
+  worker.on("message", ({ packed, data }: Done) => {
+    const task = thread.tasks.shift();
+    task?.spare.push(data);
+    task?.resolve(Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength));
     if (thread.tasks.length === 0) worker.unref();
     rest();
   });

@@ -58,7 +58,7 @@ function bases(extra: Uint8Array, first: number): Uint16Array {
  * 1 (fast) to 100 (small).
  */
 export function deflate(data: Uint8Array, start: number, last: boolean, depth: number): Buffer {
-  const out = new BitWriter((data.length - start) / 2 + 1024);
+  const out = new BitWriter();
   const block = new SymbolBlock(out);
   const matcher = new Matcher(data, Math.max(0, start - WINDOW), depth);
   matcher.insertUpTo(start);
@@ -411,16 +411,14 @@ function codes(lengths: Uint8Array): Uint16Array {
   return table;
 }
 
+const SCRATCH = Buffer.allocUnsafeSlow(1 << 20);
+
 /** Bits, the lowest first, in bytes. */
 class BitWriter {
-  #bytes: Buffer;
+  #bytes = SCRATCH;
   #size = 0;
   #held = 0;
   #heldBits = 0;
-
-  constructor(size: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.ceil(size));
-  }
 
   /** Adds the lowest `count` bits of `value`, at most 16; the others are 0. */
   put(value: number, count: number): void {
@@ -461,9 +459,11 @@ class BitWriter {
     } while (at < to);
   }
 
-  /** What was written. The last byte has to be whole. */
+  /** What was written, in memory of its own. The last byte has to be whole. */
   bytes(): Buffer {
-    return this.#bytes.subarray(0, this.#size);
+    const bytes = Buffer.allocUnsafeSlow(this.#size);
+    this.#bytes.copy(bytes, 0, 0, this.#size);
+    return bytes;
   }
 
   #grow(more: number): void {

@@ -23,12 +23,15 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): A
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
   const sum = { crc: 0, size: 0 };
   const ahead: (Promise<Buffer> | Buffer)[] = [];
+  // The memory of parts that are done is that of the next: a megabyte each is much for the collector.
+  const spare: Part["data"][] = [];
   let count = 0;
-  for await (const part of parts(source, DEPTHS[level] ?? 6, sum)) {
-    let packed: Promise<Buffer> | Buffer | undefined = ++count > FEW ? deflateInThread(part) : undefined;
+  for await (const part of parts(source, DEPTHS[level] ?? 6, sum, spare)) {
+    let packed: Promise<Buffer> | Buffer | undefined = ++count > FEW ? deflateInThread(part, spare) : undefined;
     if (packed === undefined) {
       // All threads are busy, so this one does its share.
       packed = deflate(part.data, part.start, part.last, part.depth);
+      spare.push(part.data);
       if (!part.last) await setImmediate(); // a block takes some 20 ms: everything else of the process gets its turn
     }
     ahead.push(packed);
@@ -46,8 +49,10 @@ async function* parts(
   source: AsyncIterable<Uint8Array>,
   depth: number,
   sum: { crc: number; size: number },
+  spare: Part["data"][],
 ): AsyncGenerator<Part, void, undefined> {
-  let data = Buffer.allocUnsafeSlow(WINDOW + BLOCK);
+  const room = () => Buffer.from((spare.pop() ?? Buffer.allocUnsafeSlow(WINDOW + BLOCK)).buffer);
+  let data = room();
   let start = 0;
   let end = 0;
   const part = (last: boolean): Part => {
@@ -60,7 +65,7 @@ async function* parts(
       // A full block is held back until there is more, because the last one is written in another way.
       if (end === start + BLOCK) {
         const full = part(false);
-        data = Buffer.allocUnsafeSlow(WINDOW + BLOCK);
+        data = room();
         data.set(full.data.subarray(-WINDOW));
         yield full;
         start = WINDOW;
