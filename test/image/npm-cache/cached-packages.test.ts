@@ -1,4 +1,5 @@
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
@@ -94,6 +95,7 @@ const catalogue: TestPackage[] = [
     { path: "package/a", body: "2" },
   ]),
   raw("climber", [{ path: "package/../../climbed", body: "1" }]),
+  { name: "large", version: "1.0.0", files: { "noise.bin": randomBytes(150_000).toString("hex") } },
   raw("bomb", [{ path: "package/zeros", body: Buffer.alloc(2_000_000) }]),
 ];
 
@@ -329,6 +331,25 @@ it("an abort ends the reading, with its reason and without a trace", async () =>
   const aborted = { ...context, signal: abort.signal, onProgress };
   await expect(cachedPackages(lock, aborted, { inMemory: 0 })).rejects.toThrow("enough");
   expect(await readdir(join(dir, "cache", "tmp"))).toEqual([]);
+});
+
+it("a full disk is told in words", async ({ skip }) => {
+  const { dir, context, lock } = await setUp(["large"]);
+  await byNpm(lock, context);
+  const small = join(dir, "small");
+  await mkdir(small);
+  const mounted = await run("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", small]).catch((error: Error) => error);
+  if (mounted instanceof Error) {
+    console.warn(`left out: a small file system cannot be mounted: ${mounted.message}`);
+    return skip();
+  }
+  try {
+    const failure = await failureOf(cachedPackages(lock, { ...context, cacheDir: small }, { inMemory: 0 }));
+    expect(failure).toMatchObject({ code: "DISK_FULL", message: expect.stringContaining(small) });
+    expect(await readdir(join(small, "tmp"))).toEqual([]);
+  } finally {
+    await run("umount", ["-l", small]);
+  }
 });
 
 it("a machine without npm is told so", async () => {
