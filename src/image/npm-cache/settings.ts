@@ -32,6 +32,8 @@ export interface NpmSetting {
   /** Absolute path of the content of npm's cache, addressed by digests. */
   content: string;
   nodeVersion(): Promise<string | undefined>;
+  /** The C library that npm sees on this machine; undefined where it looks for it in a way that cannot be followed. */
+  libc(): Promise<string | null | undefined>;
 }
 
 /** Reads it. Throws Unsure, or NPM_MISSING where there is no npm. */
@@ -60,7 +62,7 @@ export async function npmSetting({ env }: NpmConfig, npmrc: string | undefined):
   for (const key of given.keys()) sure(HARMLESS.test(key), `npm has a setting of ${key}`);
   const cache = expand(given.get("cache") ?? "~/.npm", env, home);
   sure(isAbsolute(cache), "the cache of npm has a relative path");
-  return { content: join(cache, "_cacache/content-v2"), nodeVersion: () => versionOf(node, env) };
+  return { content: join(cache, "_cacache/content-v2"), nodeVersion: () => versionOf(node, env), libc };
 }
 
 /** The Node that runs the script of npm. */
@@ -92,6 +94,12 @@ async function versionOf(node: string, env: NodeJS.ProcessEnv): Promise<string |
   if ((await realpath(node)) === (await realpath(process.execPath))) return process.versions.node;
   const { stdout } = await promisify(execFile)(node, ["--version"], { env }).catch(() => ({ stdout: "" }));
   return /^v(\d+\.\d+\.\d+)\s*$/.exec(stdout)?.[1];
+}
+
+async function libc(): Promise<string | null | undefined> {
+  const text = await readFile("/usr/bin/ldd", "utf8").catch(() => undefined); // without it, npm asks its Node
+  if (text === undefined) return undefined;
+  return text.includes("musl") ? "musl" : text.includes("GNU C Library") ? "glibc" : null;
 }
 
 /** Every setting of a file in the format of ini; Unsure for lines that are more than `key = value`. */
