@@ -19,6 +19,9 @@ const LAST_LINES = 20;
 /** For an engine that has no room for what a build makes. */
 const DISK_FULL = "the engine's disk is full: make room, for example with docker system prune";
 
+/** No build takes so long, in milliseconds: an image that bears its name since then is one that was left. */
+const LEFT_MS = 24 * 3600_000;
+
 /** What to build, and who is told. */
 export interface DockerBuild {
   base: string;
@@ -43,8 +46,9 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
   const reference = referenceOf(build);
   const api = await connect(build.env);
   try {
-    // A name of its own: another build of the same may take its image out, and remove it, at the same time.
-    const name = `appctl-${reference}-${randomBytes(4).toString("hex")}`;
+    // A name of its own: another build of the same may take its image out, and remove it, at the same time. With a host in
+    // front, since Podman takes a bare name for one of a registry's.
+    const name = `localhost/appctl-${reference}-${Date.now().toString(36)}-${randomBytes(4).toString("hex")}`;
     // Whether its registry has TLS is the engine's own to know.
     await run(api, name, dockerfileOf(base.replace(/^https?:\/\//, ""), programs), build);
     try {
@@ -54,9 +58,20 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
       return image;
     } finally {
       await remove(api, name, build);
+      await removeLeft(api, build);
     }
   } finally {
     api.close();
+  }
+}
+
+/** Removes what builds have left that were killed, or whose engine was, before they could. */
+async function removeLeft(api: EngineApi, build: DockerBuild): Promise<void> {
+  const before = Date.now() - LEFT_MS;
+  const images = await api.json<{ RepoTags?: string[] | null }[]>("GET", "/images/json").catch(() => []); // the next build tries
+  for (const name of images.flatMap(({ RepoTags }) => RepoTags ?? [])) {
+    const began = /^localhost\/appctl-built-base:[0-9a-f]{32}-([0-9a-z]{8,9})-[0-9a-f]{8}$/.exec(name)?.[1];
+    if (began !== undefined && Number.parseInt(began, 36) < before) await remove(api, name, build);
   }
 }
 
@@ -98,12 +113,18 @@ function referenceOf({ base, programs, platform }: DockerBuild): string {
 async function remove(api: EngineApi, name: string, { onProgress }: DockerBuild): Promise<void> {
   try {
     // Podman removes the images of the steps in any case, so its image only loses its name.
-    if (api.isPodman) await api.json("POST", `/libpod/images/${name}/untag`);
+    if (api.isPodman) await untag(api, name);
     else await api.json("DELETE", `/images/${name}`, { query: { noprune: "1" } });
   } catch (error) {
     // The build has what it needs.
     onProgress?.({ step: "layer", message: `the engine keeps the image ${name}: ${messageOf(error)}` });
   }
+}
+
+/** Without saying which, Podman takes every name of the image: another build of the same may still need its own. */
+async function untag(api: EngineApi, name: string): Promise<void> {
+  const [, repo = "", tag = ""] = /^(.*):([^:]+)$/.exec(name) ?? [];
+  await api.json("POST", `/libpod/images/${name}/untag`, { query: { repo, tag } });
 }
 
 async function connect(env: NodeJS.ProcessEnv): Promise<EngineApi> {

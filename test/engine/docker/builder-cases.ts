@@ -71,6 +71,20 @@ export function holdBuilder(name: string, ground: () => DockerGround): void {
       expect(await addedFiles(image, layout)).toMatchObject({ proxy: `${proxy}\n` });
     });
 
+    it("removes what a build has left that was killed a day ago, and not what one is at", async () => {
+      const api = await connect();
+      const [repo, hash] = ["localhost/appctl-built-base", "0".repeat(32)];
+      const names = [Date.now() - 25 * 3600_000, Date.now() - 3600_000].map(
+        (began) => `${hash}-${began.toString(36)}-01234567`,
+      );
+      for (const tag of names) await api.json("POST", `/images/${BASE}/tag`, { query: { repo, tag } });
+      await build(new OciLayout(temporaryDirectory()), ["echo once >/more"]);
+      const left = (await imageTags(api)).filter((name) => name.startsWith(`${repo}:`));
+      expect(left).toEqual([`${repo}:${names[1]}`]);
+      await api.json("DELETE", `/images/${left[0]}`);
+      api.close();
+    });
+
     it("leaves nothing under a name when a command fails", async () => {
       const before = await namesAt(await connect());
       const failed = build(new OciLayout(temporaryDirectory()), ["exit 7"]);
