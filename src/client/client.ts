@@ -7,6 +7,8 @@ import type {
   AppRef,
   AppSpec,
   AppStatus,
+  BuildEvent,
+  BuildRequest,
   CheckResult,
   ConsoleLink,
   Deployment,
@@ -18,12 +20,16 @@ import type {
   LogLine,
   PlatformStatus,
   Pruned,
+  ResolveEvent,
+  ResolveRequest,
   Revision,
   SecretInfo,
   SecretScope,
   SecretWrite,
 } from "../contract/types.ts";
 import { ExitCode, isAppctlError } from "../core/errors.ts";
+import type { BuildProgress } from "../core/events.ts";
+import { BUILD_SILENCE_MS, lastOf } from "./builds.ts";
 import { Http, type HttpOptions, type HttpRequest, isBroken, isUnreachable, pause, unreachableError } from "./http.ts";
 
 /** Where a request is about: project and domain. */
@@ -124,6 +130,15 @@ export class Client {
     const response = await this.#send("getBlob", { params: { digest }, signal });
     return response.body.bytes();
   };
+  /** The bytes of a blob as they come; whoever stores them checks the digest. */
+  openBlob = async (digest: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> =>
+    (await this.#send("getBlob", { params: { digest }, signal })).body;
+  /** Gives every package of an image one version, on the platform. */
+  resolvePackages = (request: ResolveRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
+    lastOf(this.#lines<ResolveEvent>("resolvePackages", buildCall(request, signal)), onProgress, this.endpoint);
+  /** Builds an environment image into the platform's store. */
+  buildImage = (request: BuildRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
+    lastOf(this.#lines<BuildEvent>("buildImage", buildCall(request, signal)), onProgress, this.endpoint);
   /** The manifest that `reference` (`name:tag`) names, or undefined. */
   resolveImage = async (reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> => {
     try {
@@ -181,23 +196,27 @@ export class Client {
     query: { tail?: number | undefined; since?: string | undefined; follow: boolean },
     signal?: AbortSignal,
   ): AsyncGenerator<LogLine> {
-    const { body } = await this.#send("appLogs", {
+    yield* this.#lines<LogLine>("appLogs", {
       params: { ...ref },
       query: { tail: query.tail, since: query.since, follow: query.follow },
-      headers: { accept: "application/x-ndjson" },
       timeout: query.follow ? 0 : 60_000,
       signal,
     });
+  }
+
+  /** The JSON lines of an answer, as they come. */
+  async *#lines<T>(name: EndpointName, call: Call): AsyncGenerator<T, void> {
+    const { body } = await this.#send(name, { ...call, headers: { accept: "application/x-ndjson" } });
     let rest = "";
     body.setEncoding("utf8");
     try {
       for await (const chunk of body) {
         const lines = (rest + chunk).split("\n");
         rest = lines.pop() ?? "";
-        for (const line of lines) if (line) yield JSON.parse(line) as LogLine;
+        for (const line of lines) if (line) yield JSON.parse(line) as T;
       }
     } catch (error) {
-      signal?.throwIfAborted();
+      call.signal?.throwIfAborted();
       throw isBroken(error) ? unreachableError(this.endpoint, error) : error;
     }
   }
@@ -225,3 +244,10 @@ export class Client {
     return this.#http.json<T>({ ...call, method: endpoints[name].method, path: pathOf(name, params) });
   }
 }
+
+const buildCall = (json: unknown, signal: AbortSignal | undefined): Call => ({
+  json,
+  repeatable: true,
+  timeout: BUILD_SILENCE_MS,
+  signal,
+});

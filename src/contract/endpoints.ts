@@ -42,6 +42,8 @@ export const endpoints = {
   putBlob: { method: "PUT", path: "/api/v1/images/blobs/{digest}" },
   getBlob: { method: "GET", path: "/api/v1/images/blobs/{digest}" },
   resolveImage: { method: "GET", path: "/api/v1/images/tags" },
+  resolvePackages: { method: "POST", path: "/api/v1/images/resolutions" },
+  buildImage: { method: "POST", path: "/api/v1/images/builds" },
   tagImage: { method: "PUT", path: "/api/v1/images/tags" },
 } as const satisfies Record<string, { method: "GET" | "POST" | "PUT" | "DELETE"; path: string }>;
 

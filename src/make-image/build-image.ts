@@ -47,7 +47,16 @@ export interface BuiltImage {
   platforms?: ({ platform: string } & Omit<BuiltImage, "pushed" | "platforms">)[];
 }
 
-/** Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked. */
+/** True when `build` of that App needs a platform. */
+export function isBuiltByPlatform({ apps }: LoadedFile, name: string | undefined): boolean {
+  const meant = apps.filter(({ app }) => name === undefined || app?.spec.name === name);
+  return meant.some(({ app }) => app?.image.builder === "remote");
+}
+
+/**
+ * Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked, but for
+ * the one that the image names as its builder.
+ */
 export async function* buildImage(
   loaded: LoadedFile,
   options: BuildImageOptions,
@@ -77,7 +86,10 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     } else {
       const find = (plan: EnvironmentPlan) => onThisMachine(plan, layout);
       for (const platform of platforms) {
-        const composed = yield* composeImage(started, planFor(resolved, platform), { text, find, layout, trace });
+        const composed = yield* composeImage(started, planFor(resolved, platform), {
+          ...{ text, find, layout, trace },
+          whole: true,
+        });
         images.push({ platform, image: composed.image, referrer: (await composed.bill).descriptor });
       }
     }

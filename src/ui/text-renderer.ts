@@ -102,8 +102,10 @@ export function warn(io: Pick<Io, "stderr">, style: Style, message: string): voi
 
 /** Shows a build step. */
 export function sayBuild(progress: Progress, event: Extract<DeployEvent, { type: "build" }>): void {
-  const { message, done = 0, total, unit } = event;
+  const { message, done = 0, total, unit, by } = event;
   const count = unit === "bytes" ? (bytes: number) => (bytes / 1e6).toFixed(1) : String;
   const suffix = unit === "bytes" ? " MB" : "";
-  progress.say(message, { count: total === undefined ? undefined : `${count(done)}/${count(total)}${suffix}` });
+  progress.say(by === "platform" ? `${message} on the platform` : message, {
+    count: total === undefined ? undefined : `${count(done)}/${count(total)}${suffix}`,
+  });
 }
