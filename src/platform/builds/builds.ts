@@ -90,7 +90,7 @@ export class Builds {
     };
     const work = async () => {
       const last = await this.#inTurn(task, signal, onEvent).catch((error: unknown) => {
-        if (!signal.aborted) this.#options.report(`a build failed: ${messageOf(error)}`);
+        if (!signal.aborted && !this.#isClosed) this.#options.report(`a build failed: ${messageOf(error)}`);
         return brokenOff(`the platform gave the image up: ${messageOf(error)}`);
       });
       shared.isDone = true;
