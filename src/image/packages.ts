@@ -55,9 +55,21 @@ export interface Resolution {
  * Throws INVALID_PACKAGES, PACKAGE_NOT_FOUND (each with a fault for every bad package), NPM_MISSING, REGISTRY_UNAVAILABLE,
  * REGISTRY_REFUSED, NPM_FAILED.
  */
-export async function resolvePackages(
-  context: PackageContext & { packages: readonly string[]; refresh?: boolean | undefined },
-): Promise<Resolution> {
+export async function resolvePackages(context: ResolveContext): Promise<Resolution> {
+  return (await resolveWith(askNpm, context)) as Resolution;
+}
+
+/** The same when the answer is in the cache, else undefined: neither npm nor the network is asked. */
+export function knownPackages(context: ResolveContext): Promise<Resolution | undefined> {
+  return resolveWith(async () => undefined, context);
+}
+
+type ResolveContext = PackageContext & { packages: readonly string[]; refresh?: boolean | undefined };
+
+async function resolveWith(
+  ask: (...question: Parameters<typeof askNpm>) => Promise<ResolvedLock | undefined>,
+  context: ResolveContext,
+): Promise<Resolution | undefined> {
   const asked = parsePackages(context.packages);
   if (asked.length === 0) return { lock: emptyLock(), warnings: [], cached: true };
   const project = context.project ?? (await findNpmProject(context.appDir));
@@ -72,7 +84,8 @@ export async function resolvePackages(
   let lock = context.refresh ? undefined : await cache.read(request);
   const cached = lock !== undefined;
   if (lock === undefined) {
-    lock = await askNpm(specs, project, config, context);
+    lock = await ask(specs, project, config, context);
+    if (lock === undefined) return undefined;
     await cache.write(request, lock);
   }
   return { lock, warnings: [...project.warnings, ...warningsOf(asked, lock, project, context)], cached };

@@ -16,6 +16,7 @@ import { Addresses } from "./addresses.ts";
 import { createApi } from "./api/api.ts";
 import type { Services } from "./api/context.ts";
 import { Builds } from "./builds/builds.ts";
+import { knownAnswer } from "./builds/make.ts";
 import { runWorker } from "./builds/run-worker.ts";
 import { createConsole } from "./console/console.ts";
 import { ConsoleSessions } from "./console/sessions.ts";
@@ -97,8 +98,10 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const images = new ImageStore(join(stateDir, "images"), now);
   const garbage = new Garbage({ images, store, contentDirs: options.contentDirs ?? (() => []), now, report });
   const dirs = { imagesDir: images.dir, cacheDir: join(stateDir, "builds") };
+  const { env } = options;
   const builds = new Builds({
-    run: (task, work) => runWorker({ task, ...dirs }, { ...work, env: options.env }),
+    run: (task, work) => runWorker({ task, ...dirs }, { ...work, env }),
+    known: (task, signal) => knownAnswer(task, { ...dirs, env, cwd: process.cwd(), signal }),
     report,
   });
   const sessions = new ConsoleSessions(now, (id) => keys.isValid(id));

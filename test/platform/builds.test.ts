@@ -24,6 +24,7 @@ function setUp(limit = 2, { slowly = false } = {}) {
         held.push({ task, signal, onEvent, end: resolve, clear });
         if (!slowly) signal.addEventListener("abort", clear);
       }),
+    known: async (task) => (task.type === "resolve" && task.request.packages.length === 0 ? found("known") : undefined),
     report: (message) => reports.push(message),
     limit,
   });
@@ -126,6 +127,17 @@ it("only so many run at once; who waits is told, and may leave", async () => {
   expect(held.map(({ task }) => (task.request as BuildRequest).name)).toEqual(["a", "c"]);
   held[1]?.end(found("c:1"));
   await third?.done;
+});
+
+it("what is known already waits for nobody", async () => {
+  const { builds, held } = setUp(1);
+  const resolve = (...packages: string[]): BuildTask => ({ type: "resolve", request: { packages } });
+  const first = follow(builds, resolve("slow"));
+  const known = follow(builds, resolve());
+  await known.done;
+  expect([known.seen, held.length]).toEqual([[found("known")], 1]);
+  held[0]?.end(found("slow"));
+  await first.done;
 });
 
 it("a platform that stops gives up all, and says so to those who wait", async () => {

@@ -73,14 +73,17 @@ async function lockOf(file: string): Promise<NonNullable<ResolveRequest["require
   return { file: file.split("/").at(-1) ?? "", text: lock, project: project as Record<string, never> };
 }
 
-/** The platform's answer to any body. */
-async function post(path: string, body: unknown) {
+/** A request with any body. */
+function requestTo(path: string, body: unknown): [url: string, init: RequestInit] {
   const key = readFileSync(join(test.dir, "state", "admin.key"), "utf8").trim();
-  const response = await fetch(`http://127.0.0.1:${test.platform.port}/api/v1/images/${path}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
-    body: JSON.stringify(body),
-  });
+  const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
+  const url = `http://127.0.0.1:${test.platform.port}/api/v1/images/${path}`;
+  return [url, { method: "POST", headers, body: JSON.stringify(body) }];
+}
+
+/** The platform's answer to it, when that is no stream. */
+async function post(path: string, body: unknown) {
+  const response = await fetch(...requestTo(path, body));
   return { status: response.status, json: (await response.json()) as { code: string; faults?: { path: string }[] } };
 }
 
@@ -401,6 +404,35 @@ describe("a build under way", () => {
     other.abort(new Error("gone"));
     await second;
     await until(() => workers().length === 0);
+  });
+
+  it("is never silent for long: what stands between would take it for dead", async () => {
+    const response = await fetch(...requestTo("resolutions", { packages: ["leaf"] }));
+    const lines = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream());
+    const seen: string[] = [];
+    for await (const line of lines) {
+      seen.push(line);
+      if (line === "\n") break;
+    }
+    expect(seen).toEqual(['{"type":"progress","step":"resolve","message":"resolving 1 package","total":1}\n', "\n"]);
+    await until(() => workers().length === 0);
+  });
+
+  it("is told to have failed when its process is killed, and the next one clears up", async () => {
+    const failure = failureOf(build(asked({ packages: ["leaf"] })));
+    await until(() => held.length > 0);
+    const [left] = workFolders();
+    process.kill(Number(left?.split("-")[0]), "SIGKILL");
+    expect(await failure).toMatchObject({
+      code: "BUILD_INTERRUPTED",
+      exit: 6,
+      message: expect.stringContaining("SIGKILL"),
+    });
+    // npm ends with the registry that it waits for.
+    await slow.close();
+    await until(() => workers().length === 0);
+    await failureOf(build(asked({ packages: ["tree"] })));
+    expect(workFolders()).toEqual([]);
   });
 
   it("ends with a platform that stops, and whoever waits is told", async () => {

@@ -8,6 +8,8 @@ import { type BuildTask, brokenOff, type FinalEvent, type TaskEvent } from "./ta
 export interface BuildsOptions {
   /** Does a task; throws the signal's reason after an abort, once nothing of it runs any more. */
   run(task: BuildTask, options: { signal: AbortSignal; onEvent(event: TaskEvent): void }): Promise<FinalEvent>;
+  /** The answer to a task that takes no time, if it is one. */
+  known(task: BuildTask, signal: AbortSignal): Promise<FinalEvent | undefined>;
   report(message: string): void;
   /** How many tasks of a kind run at once. Default 2. */
   limit?: number;
@@ -104,7 +106,9 @@ export class Builds {
 
   async #inTurn(task: BuildTask, signal: AbortSignal, onEvent: (event: TaskEvent) => void): Promise<FinalEvent> {
     if (this.#isClosed) throw new Error("the platform is stopping");
-    if (task.type === "resolve") return this.#inSlot(task, signal, onEvent);
+    if (task.type === "resolve") {
+      return (await this.#options.known(task, signal)) ?? this.#inSlot(task, signal, onEvent);
+    }
     const { name } = task.request;
     const before = this.#last.get(name);
     const run = async () => {

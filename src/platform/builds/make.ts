@@ -1,5 +1,5 @@
-/** What a build worker does: packages get their versions, and environment images are built, after a request of a client. */
-import { basename, join } from "node:path";
+/** What a task comes to: packages get their versions, and environment images are built, after a request of a client. */
+import { basename, parse } from "node:path";
 import type { BuildRequest, ResolveRequest } from "../../contract/types.ts";
 import { type AppctlError, isAppctlError, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
@@ -12,6 +12,7 @@ import {
   resolveEnvironment,
 } from "../../image/environment.ts";
 import { hostPlatform, type Platform } from "../../image/oci.ts";
+import { knownPackages } from "../../image/packages.ts";
 import { foreignPackages } from "../../image/registry-only.ts";
 import { ImageStore } from "../image-store.ts";
 import type { BuildTask, Failure, FinalEvent, TaskEvent } from "./task.ts";
@@ -25,7 +26,7 @@ export interface BuildPlace {
   env: NodeJS.ProcessEnv;
   cwd: string;
   signal: AbortSignal;
-  onProgress(step: BuildProgress): void;
+  onProgress?(step: BuildProgress): void;
 }
 
 /** Does it, and gives the last line of the answer. Throws only for an abort and for what is a bug. */
@@ -37,6 +38,16 @@ export async function doTask(task: BuildTask, place: BuildPlace): Promise<FinalE
     if (isAppctlError(error)) return failureOf(error);
     throw error;
   }
+}
+
+/** The answer to a task that needs nobody's time, because packages got their versions before; else undefined. */
+export async function knownAnswer(task: BuildTask, place: BuildPlace): Promise<FinalEvent | undefined> {
+  if (task.type !== "resolve" || task.request.refresh || task.request.requirements) return undefined;
+  const { request } = task;
+  const found = await knownPackages({ ...contextOf(request, place), ...request, platform: hostPlatform() });
+  // Packages from elsewhere are for the task itself to tell of.
+  if (!found || foreignPackages(found.lock.lock, "").length > 0) return undefined;
+  return { type: "resolved", ...told(found) };
 }
 
 async function resolve(request: ResolveRequest, place: BuildPlace): Promise<FinalEvent> {
@@ -85,14 +96,14 @@ function contextOf({ pins }: ResolveRequest | BuildRequest, place: BuildPlace): 
   const { cacheDir, env, cwd, signal, onProgress } = place;
   const lock = pins && { file: pins.file, versions: new Map(Object.entries(pins.versions)) };
   return {
-    appDir: join(cacheDir, "none"),
+    appDir: parse(cacheDir).root,
     project: { npmrc: undefined, lock, warnings: [] },
     aboutScripts: 'builder "remote" runs none',
     ...{ cacheDir, env, cwd, signal, onProgress },
   };
 }
 
-function told({ lock, warnings }: ResolvedEnvironment) {
+function told({ lock, warnings }: Pick<ResolvedEnvironment, "lock" | "warnings">) {
   return { resolved: lock, warnings, platform: hostPlatform() as Extract<TaskEvent, { type: "built" }>["platform"] };
 }
 
