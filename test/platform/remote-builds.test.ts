@@ -27,6 +27,7 @@ beforeAll(async () => {
     { name: "tree", version: "1.0.0", manifest: { dependencies: { leaf: "^1.0.0" }, bin: { tree: "cli.js" } } },
     { name: "scripted", version: "1.0.0", manifest: { scripts: { postinstall: "echo ran > ran" } } },
     { name: "elsewhere", version: "1.0.0", manifest: { os: ["plan9"] } },
+    { name: "gitty", version: "1.0.0", manifest: { dependencies: { own: "git+ssh://git@h.test/own.git" } } },
     { name: "sneaky", version: "1.0.0", manifest: { dependencies: { hidden: `file:${hidden}` } } },
   ]);
 });
@@ -36,8 +37,8 @@ beforeEach(async () => {
 });
 afterEach(() => test?.close());
 
-function platformWith({ url }: TestRegistry): Promise<TestPlatform> {
-  return startPlatform({ env: { npm_config_registry: url, npm_config_fetch_retries: "0" } });
+function platformWith({ url }: TestRegistry, more: NodeJS.ProcessEnv = {}): Promise<TestPlatform> {
+  return startPlatform({ env: { npm_config_registry: url, npm_config_fetch_retries: "0", ...more } });
 }
 
 const asked = (more: Partial<BuildRequest> = {}): BuildRequest => ({
@@ -324,8 +325,25 @@ describe("a lock file that leads elsewhere than to a registry", () => {
 
   it("is refused when it is a package of a registry that leads there", async () => {
     const error = await failureOf(build(asked({ packages: ["sneaky"] })));
-    expect([error.code, error.exit]).toEqual(["INVALID_PACKAGES", 2]);
+    expect([error.code, error.exit, error.hint]).toEqual([
+      "NPM_FAILED",
+      7,
+      expect.stringContaining("a git repository, a folder or a file, which npm is told not to take"),
+    ]);
     expect(await test.client.listImages()).toEqual([]);
+  });
+
+  it("is refused when that is a git repository, and git is never started", async () => {
+    const bin = await folder();
+    const marker = join(bin, "started");
+    writeFileSync(join(bin, "git"), `#!/bin/sh\ntouch ${marker}\nexit 1\n`, { mode: 0o755 });
+    await test.close();
+    test = await platformWith(registry, { PATH: `${bin}:${process.env["PATH"]}`, NPM_CONFIG_ALLOW_GIT: "all" });
+    for (const packages of [["gitty"], ["tree", "gitty"]]) {
+      const error = await failureOf(build(asked({ packages })));
+      expect([error.code, error.exit]).toEqual(["NPM_FAILED", 7]);
+    }
+    expect(existsSync(marker)).toBe(false);
   });
 
   it("has paths that stay inside", async () => {

@@ -1,5 +1,5 @@
 /** What a task comes to: packages get their versions, and environment images are built, after a request of a client. */
-import { basename, parse } from "node:path";
+import { basename, join, parse } from "node:path";
 import type { BuildRequest, ResolveRequest } from "../../contract/types.ts";
 import { type AppctlError, isAppctlError, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
@@ -93,7 +93,8 @@ async function resolved(
 
 /** npm's own configuration is the platform's; nothing is looked for in the folders above the one where it works. */
 function contextOf({ pins }: ResolveRequest | BuildRequest, place: BuildPlace): EnvironmentContext {
-  const { cacheDir, env, cwd, signal, onProgress } = place;
+  const { cacheDir, cwd, signal, onProgress } = place;
+  const env = fromRegistries(place);
   const lock = pins && { file: pins.file, versions: new Map(Object.entries(pins.versions)) };
   return {
     appDir: parse(cacheDir).root,
@@ -101,6 +102,22 @@ function contextOf({ pins }: ResolveRequest | BuildRequest, place: BuildPlace): 
     aboutScripts: 'builder "remote" runs none',
     ...{ cacheDir, env, cwd, signal, onProgress },
   };
+}
+
+/**
+ * The environment of an npm that looks nowhere but into registries, whatever a package depends on. A git repository can bring
+ * an .npmrc that names a program of its own as git, which not even the flag against install scripts keeps from running.
+ */
+function fromRegistries({ env, cacheDir }: BuildPlace): NodeJS.ProcessEnv {
+  const settings = {
+    npm_config_allow_git: "none",
+    npm_config_allow_file: "none",
+    npm_config_allow_directory: "none",
+    // An older npm has none of these.
+    npm_config_git: join(cacheDir, "no-git"),
+  };
+  const others = Object.entries(env).filter(([name]) => !(name.toLowerCase() in settings));
+  return { ...Object.fromEntries(others), ...settings };
 }
 
 function told({ lock, warnings }: Pick<ResolvedEnvironment, "lock" | "warnings">) {
