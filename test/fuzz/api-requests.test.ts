@@ -207,8 +207,6 @@ const bodies: { [name in EndpointName]?: fc.Arbitrary<unknown> } = {
     { name: "extra2", kind: "admin", secret: { project: "default", domain: "development", name: "KEY" } },
     { name: "local", kind: "admin" },
   ),
-  missingBlobs: digests.map((digest) => ({ digests: [digest] })),
-  tagImage: digests.map((digest) => ({ reference: "program-image:2", digest })),
   resolvePackages: fc.constantFrom<unknown>(
     { packages: ["hono", "zod@4"], pins: { file: "package-lock.json", versions: { hono: "4.0.0" } }, refresh: true },
     {
@@ -234,6 +232,8 @@ const bodies: { [name in EndpointName]?: fc.Arbitrary<unknown> } = {
     platform: { os: "linux", cpu: "x64", libc: "glibc" },
     force: false,
   })),
+  missingBlobs: digests.map((digest) => ({ digests: [digest] })),
+  tagImage: digests.map((digest) => ({ reference: "program-image:2", digest })),
 };
 
 const rawBodies = fc

@@ -42,13 +42,13 @@ const handlers: Record<EndpointName, Handler> = {
   deleteApiKey: keys.deleteApiKey,
   listImages,
   pruneImages,
+  resolvePackages: builds.resolvePackages,
+  buildImage: builds.buildImage,
   missingBlobs: images.missingBlobs,
   putBlob: images.putBlob,
   getBlob: images.getBlob,
   resolveImage: images.resolveImage,
   tagImage: images.tagImage,
-  resolvePackages: builds.resolvePackages,
-  buildImage: builds.buildImage,
 };
 
 /** What `@hono/node-server` gives beside the request. */

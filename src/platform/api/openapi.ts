@@ -120,6 +120,19 @@ export const descriptions: Record<EndpointName, Description> = {
     response: schemas.Pruned,
   },
   listImages: { summary: "List the images that the platform stores", tag: "images", response: schemas.ImageList },
+  resolvePackages: {
+    summary: "Give every package of an image one version; an empty line means that it takes its time",
+    tag: "images",
+    body: schemas.ResolveRequest,
+    response: { lines: schemas.ResolveEvent },
+  },
+  buildImage: {
+    summary:
+      "Build an environment image, which is given up when the client goes; an empty line means that it takes its time",
+    tag: "images",
+    body: schemas.BuildRequest,
+    response: { lines: schemas.BuildEvent },
+  },
   missingBlobs: {
     summary: "Tell which blobs are missing",
     tag: "images",
@@ -133,19 +146,6 @@ export const descriptions: Record<EndpointName, Description> = {
     tag: "images",
     response: schemas.Descriptor,
     query: { reference: "name:tag" },
-  },
-  resolvePackages: {
-    summary: "Give every package of an image one version; an empty line means that it takes its time",
-    tag: "images",
-    body: schemas.ResolveRequest,
-    response: { lines: schemas.ResolveEvent },
-  },
-  buildImage: {
-    summary:
-      "Build an environment image, which is given up when the client goes; an empty line means that it takes its time",
-    tag: "images",
-    body: schemas.BuildRequest,
-    response: { lines: schemas.BuildEvent },
   },
   tagImage: { summary: "Name a manifest", tag: "images", body: schemas.TagWrite, response: schemas.Empty },
 };
