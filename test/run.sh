@@ -8,7 +8,7 @@ PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
 
 need=""
-for tool in skopeo umoci docker-registry openssl chromium curl git faketime podman; do
+for tool in skopeo umoci docker-registry openssl chromium curl git faketime podman mmdebstrap; do
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
 command -v dockerd >/dev/null 2>&1 || need="$need docker.io"

@@ -24,6 +24,7 @@ const PATIENCE_MS = 10_000;
 export interface CallOptions {
   query?: Record<string, string | number | object>;
   body?: object;
+  headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
 }
 
@@ -160,7 +161,7 @@ export class EngineApi {
   #call(
     method: string,
     path: string,
-    { query, signal }: CallOptions,
+    { query, headers: own, signal }: CallOptions,
     write: (send: ReturnType<typeof request>) => void,
     headers: Record<string, string>,
   ): Promise<IncomingMessage> {
@@ -170,7 +171,7 @@ export class EngineApi {
         agent: this.#agent,
         method,
         path: this.#path(path, query),
-        headers: { host: "engine", ...headers },
+        headers: { host: "engine", ...headers, ...own },
         ...(signal ? { signal } : {}),
       });
       send.once("response", (response) => {

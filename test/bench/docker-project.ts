@@ -37,7 +37,9 @@ export class DockerProject {
           outDir: "dist",
           rootDir: "src",
           strict: true,
-          types: [],
+          // They are no part of what the image copies.
+          typeRoots: [join(repository, "node_modules/@types")],
+          types: ["node"],
           skipLibCheck: true,
         },
         include: ["src"],
@@ -64,8 +66,7 @@ CMD ["node", "dist/app.js"]
 import { Hono } from "hono";
 const app = new Hono();
 app.get("/", (c) => c.text(${JSON.stringify(text)}));
-const { PORT } = (globalThis as unknown as { process: { env: { PORT: string } } }).process.env;
-serve({ fetch: app.fetch, port: Number(PORT), hostname: "127.0.0.1" });
+serve({ fetch: app.fetch, port: Number(process.env.PORT), hostname: "127.0.0.1" });
 `,
     );
   }

@@ -21,8 +21,10 @@ export interface ReadinessOptions {
   signal: AbortSignal;
 }
 
-const FIRST_PAUSE_MS = 5;
+const SHORTEST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 250;
+/** Part of the time since the start that a pause takes: nobody waits for much longer than the replica needed. */
+const PAUSE_PART = 0.1;
 /** Time between two looks at the replica's ports. */
 const PORT_LOOK_MS = 500;
 
@@ -55,9 +57,11 @@ export async function waitUntilReady(replica: RunningReplica, options: Readiness
 /** True once the replica answered; false when `signal` aborted first. */
 async function probeUntilAnswer(replica: RunningReplica, clock: Clock, signal: AbortSignal): Promise<boolean> {
   if (replica.listening) await replica.listening;
-  for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  const began = clock.now();
+  while (!signal.aborted) {
     if ((await answers(replica, signal)) && ownsItsPort(replica)) return true;
-    await clock.sleep(pause, signal);
+    const pause = PAUSE_PART * (clock.now() - began);
+    await clock.sleep(Math.min(Math.max(pause, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS), signal);
   }
   return false;
 }

@@ -10,6 +10,7 @@ import type { OciLayout } from "../layout.ts";
 import { canonicalJson, goPlatform, type Platform } from "../oci.ts";
 import type { FetchedImage } from "../registry/pull-image.ts";
 import { tar } from "../tar.ts";
+import { buildNetwork, proxyArguments, signIn } from "./build-world.ts";
 import { dockerfileOf, type Programs } from "./dockerfile.ts";
 import { readSavedImage } from "./saved-image.ts";
 
@@ -44,7 +45,7 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
   try {
     // A name of its own: another build of the same may take its image out, and remove it, at the same time.
     const name = `appctl-${reference}-${randomBytes(4).toString("hex")}`;
-    // How its registry is spoken to is the engine's own to know.
+    // Whether its registry has TLS is the engine's own to know.
     await run(api, name, dockerfileOf(base.replace(/^https?:\/\//, ""), programs), build);
     try {
       build.onProgress?.({ step: "layer", message: "taking the built image out of the engine" });
@@ -90,7 +91,7 @@ async function connect(env: NodeJS.ProcessEnv): Promise<EngineApi> {
 }
 
 async function run(api: EngineApi, name: string, dockerfile: string, build: DockerBuild): Promise<void> {
-  const { platform, signal, force, onProgress } = build;
+  const { base, platform, env, signal, force, onProgress } = build;
   const { os, architecture } = goPlatform(platform);
   const context = tar([{ type: "file", path: "Dockerfile", content: Buffer.from(dockerfile) }]);
   const query = {
@@ -98,6 +99,8 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
     rm: 1,
     forcerm: 1,
     platform: `${os}/${architecture}`,
+    buildargs: proxyArguments(env),
+    ...(await buildNetwork(api)),
     ...(force ? { nocache: 1 } : {}),
     ...(api.isPodman ? { layers: 1 } : {}),
   };
@@ -117,9 +120,10 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
       throw failed(`the engine's answer broke off: ${messageOf(error)}`);
     }
   }
+  const headers = await signIn(base, env, signal);
   let answer: Awaited<ReturnType<EngineApi["send"]>>;
   try {
-    answer = await api.send("/build", context, { query, signal });
+    answer = await api.send("/build", context, { query, headers, signal });
   } catch (error) {
     signal.throwIfAborted();
     throw failed(messageOf(error));

@@ -6,6 +6,7 @@ import type { OciLayout } from "../layout.ts";
 import { type Descriptor, jsonBytes, MediaType } from "../oci.ts";
 import { REFERRER_MARK, type ReferrerParts, referrersTag, referrerTo, withReferrer } from "../referrer.ts";
 import { fromLayout } from "./blob-source.ts";
+import { inParallel } from "./push-image.ts";
 import { protocolError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
 import { CHUNK_SIZE, uploadBlob } from "./upload-blob.ts";
@@ -28,10 +29,10 @@ export async function pushReferrer(
 ): Promise<PushedReferrer> {
   const { bytes, descriptor } = referrerTo(subject, parts);
   try {
-    for (const blob of [parts.config, parts.layer]) {
-      if (await repository.hasBlob(blob)) continue;
+    await inParallel([parts.config, parts.layer], async (blob) => {
+      if (await repository.hasBlob(blob)) return;
       await uploadBlob(repository, fromLayout(layout, blob), { chunkSize: CHUNK_SIZE });
-    }
+    });
     const noted = await repository.putManifest(descriptor.digest, bytes, descriptor.mediaType);
     if (noted !== subject.digest) await list(repository, subject, descriptor);
     return { descriptor };

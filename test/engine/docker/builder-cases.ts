@@ -1,4 +1,7 @@
 /** Bases that a container engine makes for the builder `docker`. The same cases run on Docker and on Podman. */
+import { Buffer } from "node:buffer";
+import { Readable } from "node:stream";
+import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { EngineApi } from "../../../src/core/engine-api.ts";
 import { imageTags } from "../../../src/engine/local/docker/image-loader.ts";
@@ -6,6 +9,8 @@ import { builtBase, type DockerBuild } from "../../../src/image/builder/docker-b
 import { loadableImage } from "../../../src/image/docker-archive.ts";
 import { OciLayout } from "../../../src/image/layout.ts";
 import { hostPlatform } from "../../../src/image/oci.ts";
+import type { FetchedImage } from "../../../src/image/registry/pull-image.ts";
+import { readTar } from "../../../src/image/tar-reader.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { temporaryDirectory } from "../helpers.ts";
 import { SHELL_ALONE, writeBaseLayer } from "./base-layer.ts";
@@ -57,6 +62,15 @@ export function holdBuilder(name: string, ground: () => DockerGround): void {
       expect(again.descriptor).toEqual(forced.descriptor);
     });
 
+    it("has this machine's proxy in its commands, and nowhere in the image", async () => {
+      const proxy = "http://ann:of-the-proxy@proxy.example.com:3128";
+      const commands = ['test "$http_proxy" = "$HTTP_PROXY" && echo "$http_proxy" >/proxy'];
+      const layout = new OciLayout(temporaryDirectory());
+      const image = await build(layout, commands, { env: { ...ground().env, HTTP_PROXY: proxy } });
+      expect(JSON.stringify(image.config)).not.toContain("proxy.example.com");
+      expect(await addedFiles(image, layout)).toMatchObject({ proxy: `${proxy}\n` });
+    });
+
     it("leaves nothing under a name when a command fails", async () => {
       const before = await namesAt(await connect());
       const failed = build(new OciLayout(temporaryDirectory()), ["exit 7"]);
@@ -64,6 +78,18 @@ export function holdBuilder(name: string, ground: () => DockerGround): void {
       expect(await namesAt(await connect())).toEqual(before);
     });
   });
+}
+
+/** What the last layer that is not empty holds, by path. */
+async function addedFiles({ manifest }: FetchedImage, layout: OciLayout): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  const blob = await layout.readBlob(manifest.layers[2]?.digest ?? "");
+  for await (const { header, body } of readTar(Readable.from([gunzipSync(blob)]))) {
+    const pieces: Buffer[] = [];
+    for await (const piece of body) pieces.push(piece);
+    if (header.typeflag === "0") files[header.path] = Buffer.concat(pieces).toString("utf8");
+  }
+  return files;
 }
 
 /** Images by name; what the cache keeps has none. */
