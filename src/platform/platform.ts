@@ -96,7 +96,9 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const log = new EventLog(store);
   const proof = new ProofOfLive();
   const images = new ImageStore(join(stateDir, "images"), now);
-  const garbage = new Garbage({ images, store, contentDirs: options.contentDirs ?? (() => []), now, report });
+  const contentDirs = options.contentDirs ?? (() => []);
+  const locksDir = join(stateDir, "builds", "locks");
+  const garbage = new Garbage({ images, store, contentDirs, locksDir, now, report });
   const dirs = { imagesDir: images.dir, cacheDir: join(stateDir, "builds") };
   const { env } = options;
   const builds = new Builds({

@@ -97,7 +97,7 @@ it("one that was given up is not joined: the next is a task of its own, after th
   expect(held).toHaveLength(2);
   held[1]?.end(found("a:1"));
   await second.done;
-  expect(second.seen).toEqual([found("a:1")]);
+  expect(second.seen.at(-1)).toEqual(found("a:1"));
 });
 
 it("images of one name are made one after another: they may come to the same", async () => {
@@ -105,6 +105,7 @@ it("images of one name are made one after another: they may come to the same", a
   const [first, second] = [follow(builds, build("a")), follow(builds, build("a", { packages: ["x"] }))];
   await settle();
   expect(held).toHaveLength(1);
+  expect(second.seen).toEqual([expect.objectContaining({ message: "waiting for another build of a" })]);
   held[0]?.end(found("a:1"));
   await first.done;
   await settle();

@@ -112,7 +112,10 @@ export class Builds {
     const { name } = task.request;
     const before = this.#last.get(name);
     const run = async () => {
-      if (before !== undefined) await unless(signal, before);
+      if (before !== undefined) {
+        onEvent(waiting(`for another build of ${name}`));
+        await unless(signal, before);
+      }
       return this.#inSlot(task, signal, onEvent);
     };
     const mine = run();
@@ -127,7 +130,7 @@ export class Builds {
 
   async #inSlot(task: BuildTask, signal: AbortSignal, onEvent: (event: TaskEvent) => void): Promise<FinalEvent> {
     const slots = this.#slots[task.type];
-    if (slots.isFull) onEvent({ type: "progress", step: "resolve", message: "waiting for other builds to end" });
+    if (slots.isFull) onEvent(waiting("for other builds to end"));
     const leave = await slots.enter(signal);
     try {
       return await this.#options.run(task, { signal, onEvent });
@@ -135,6 +138,10 @@ export class Builds {
       leave();
     }
   }
+}
+
+function waiting(what: string): TaskEvent {
+  return { type: "progress", step: "resolve", message: `waiting ${what}` };
 }
 
 /** A number of places; who finds none waits, and is next in order. */
