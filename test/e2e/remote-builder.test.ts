@@ -10,6 +10,7 @@ import { startRegistry, type TestRegistry } from "../image/registry.ts";
 import { run } from "../image/support.ts";
 import { expectWholeImages } from "../kill/invariants.ts";
 import { isRunning, until } from "../kill/world.ts";
+import { register } from "../support/canary.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { get, type Running, World } from "./harness.ts";
 
@@ -185,10 +186,19 @@ describe("an image that the platform builds", () => {
     ]);
   });
 
-  it("says that a project's .npmrc does not hold when that names a registry", async () => {
-    const cwd = app("npmrc", undefined, { ".npmrc": "registry=http://127.0.0.1:1/\n" });
+  it("says that a project's .npmrc does not hold when that names a registry, and keeps what is in it here", async () => {
+    const token = register("the token of a project's .npmrc", "npm_0123456789abcdefghijklmnopqrstuvwxyzAB");
+    const { host } = new URL(npm.url);
+    const settings = [
+      "registry=http://127.0.0.1:1/",
+      `//${host}/:_authToken=npm_0123456789abcdefghijklmnopqrstuvwxyzAB`,
+    ];
+    const cwd = app("npmrc", `packages: ["greeting@1.0.0"], force: true`, { ".npmrc": settings.join("\n") });
+    world.allow(join(cwd, ".npmrc"), token);
     const { code, stderr } = await world.run(deploy, options(cwd));
     expect([code, stderr]).toEqual([0, expect.stringContaining('builder "remote" does not look into .npmrc')]);
+    expect(npm.requests.length).toBeGreaterThan(0);
+    expect(npm.requests.filter(({ headers }) => headers.authorization !== undefined)).toEqual([]);
   });
 
   it("is refused with install scripts, before anything is asked", async () => {

@@ -218,6 +218,31 @@ snapshots:
     expect((await resolve({ packages: ["leaf"] })).resolved.packages).toEqual([{ name: "leaf", version: "2.0.0" }]);
   });
 
+  it("comes from a registry that only the platform's user may read, and nobody else hears how", async () => {
+    const [good, bad] = ["npm_ThisOneOpensTheRegistry0123456789abcd", "npm_ThisOneDoesNotOpenIt000123456789abcd"];
+    const closed = await startRegistry([{ name: "private", version: "1.0.0" }], { token: good });
+    try {
+      await test.close();
+      test = await startPlatform({ env: { npm_config_registry: closed.url, npm_config_fetch_retries: "0" } });
+      const write = (token: string) =>
+        writeFileSync(join(test.dir, ".npmrc"), `//${new URL(closed.url).host}/:_authToken=${token}\n`);
+      write(bad);
+      const refused = await failureOf(build(asked({ packages: ["private"] })));
+      expect([refused.code, refused.exit]).toEqual(["REGISTRY_REFUSED", 7]);
+      expect(refused.next).toEqual([
+        "npm whoami   # on the platform's machine",
+        "npm login   # on the platform's machine",
+      ]);
+      write(good);
+      const lines: unknown[] = [refused, refused.message, refused.details, refused.faults];
+      lines.push(await test.client.buildImage(asked({ packages: ["private"] }), (step) => lines.push(step)));
+      expect(JSON.stringify(lines)).toContain("node_modules/private");
+      for (const token of [good, bad]) expect(JSON.stringify([lines, test.reports])).not.toContain(token);
+    } finally {
+      await closed.close();
+    }
+  });
+
   it("runs no install script", async () => {
     const built = await build(asked({ packages: ["scripted"] }));
     expect(built.warnings).toEqual(['install scripts are not run (builder "remote" runs none): scripted']);
