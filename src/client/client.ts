@@ -43,6 +43,8 @@ type Call = Partial<HttpRequest> & { params?: Record<string, string | number> };
 
 /** Longest wait of one long poll, in seconds. */
 const POLL_SECONDS = 25;
+/** How often the answer to a build may break off before that is told. */
+const MOST_BREAKS = 2;
 
 /** The deployment API, typed. Every method throws {@link AppctlError} with the platform's own words. */
 export class Client {
@@ -135,10 +137,10 @@ export class Client {
     (await this.#send("getBlob", { params: { digest }, signal })).body;
   /** Gives every package of an image one version, on the platform. */
   resolvePackages = (request: ResolveRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
-    lastOf(this.#lines<ResolveEvent>("resolvePackages", buildCall(request, signal)), onProgress, this.endpoint);
+    this.#built<ResolveEvent>("resolvePackages", request, onProgress, signal);
   /** Builds an environment image into the platform's store. */
   buildImage = (request: BuildRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
-    lastOf(this.#lines<BuildEvent>("buildImage", buildCall(request, signal)), onProgress, this.endpoint);
+    this.#built<BuildEvent>("buildImage", request, onProgress, signal);
   /** The manifest that `reference` (`name:tag`) names, or undefined. */
   resolveImage = async (reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> => {
     try {
@@ -205,8 +207,9 @@ export class Client {
   }
 
   /** The JSON lines of an answer, as they come. */
-  async *#lines<T>(name: EndpointName, call: Call): AsyncGenerator<T, void> {
+  async *#lines<T>(name: EndpointName, call: Call, onOpen?: () => void): AsyncGenerator<T, void> {
     const { body } = await this.#send(name, { ...call, headers: { accept: "application/x-ndjson" } });
+    onOpen?.();
     let rest = "";
     body.setEncoding("utf8");
     try {
@@ -218,6 +221,29 @@ export class Client {
     } catch (error) {
       call.signal?.throwIfAborted();
       throw isBroken(error) ? unreachableError(this.endpoint, error) : error;
+    }
+  }
+
+  /** Asks again when the answer breaks off: the platform may have been restarted, and the same request comes to the same. */
+  async #built<T extends ResolveEvent | BuildEvent>(
+    name: EndpointName,
+    json: unknown,
+    onProgress: (step: BuildProgress) => void,
+    signal: AbortSignal | undefined,
+  ) {
+    for (let breaks = 0; ; breaks++) {
+      let isOpen = false;
+      const call: Call = { json, repeatable: true, timeout: BUILD_SILENCE_MS, signal };
+      const lines = this.#lines<T>(name, call, () => {
+        isOpen = true;
+      });
+      try {
+        return await lastOf(lines, onProgress, this.endpoint);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const isCut = isOpen && isAppctlError(error) && error.code === "PLATFORM_UNREACHABLE";
+        if (!isCut || breaks >= MOST_BREAKS) throw error;
+      }
     }
   }
 
@@ -244,10 +270,3 @@ export class Client {
     return this.#http.json<T>({ ...call, method: endpoints[name].method, path: pathOf(name, params) });
   }
 }
-
-const buildCall = (json: unknown, signal: AbortSignal | undefined): Call => ({
-  json,
-  repeatable: true,
-  timeout: BUILD_SILENCE_MS,
-  signal,
-});

@@ -65,13 +65,27 @@ it("an answer that ends without a last line is a failure, not an image", async (
   expect(error).toMatchObject({ code: "BUILD_INTERRUPTED", exit: 6, next: ["appctl platform status"] });
 });
 
-it("so is one that breaks off, with the cause", async () => {
+it("one that breaks off is asked for again: it comes to the same", async () => {
+  let requests = 0;
   const client = await clientOf((response) => {
+    const isLast = ++requests === 3;
+    lines(response, isLast ? { type: "found", reference: "x:1" } : { type: "progress", step: "install", message: "x" });
+    setImmediate(() => response.destroy());
+  });
+  const build = client.buildImage({ ...request, name: "x", env: {}, copy: [] }, ignore);
+  expect([await build, requests]).toEqual([{ type: "found", reference: "x:1" }, 3]);
+});
+
+it("but not for ever, and the cause is told", async () => {
+  let requests = 0;
+  const client = await clientOf((response) => {
+    requests++;
     lines(response, { type: "progress", step: "install", message: "x" });
     setImmediate(() => response.destroy());
   });
   const error = await failureOf(client.resolvePackages(request, ignore));
   expect(error).toMatchObject({ code: "PLATFORM_UNREACHABLE", exit: 6, cause: expect.anything() });
+  expect(requests).toBe(3);
 });
 
 it("a platform that is older says that it builds nothing, and what to do", async () => {
