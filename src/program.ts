@@ -382,7 +382,10 @@ function addPlatform(platform: Command, io: Io): void {
       .option("--host <address>", "address to listen on (default: 127.0.0.1)")
       .option("--base-domain <domain>", "what apps' sub-domains stand before (default: apps.localhost)")
       .option("--url <url>", "public address of the API and the console (default: http://localhost:PORT)")
-      .option("--runtime <name>", "what runs the apps: process, or docker for containers (default: process)");
+      .option(
+        "--runtime <name>",
+        "what runs the apps: process, or docker for containers (default: as before, at first process)",
+      );
   serverFlags(
     leaf(platform, "start", [], DATA, {
       summary: "start the local platform; other commands do so by themselves",

@@ -59,6 +59,7 @@ const folderOf = (file: string) => file.split("/")[0] as string;
 /** Arrows within a rank: each is a decision. */
 const SIDEWAYS = new Set([
   "app -> bundle", // loading a file is bundling and describing it
+  "app -> image", // the name of a base image is checked with all the rest that an App says
   "app -> sdk", // the worker that describes recognises the SDK's objects
   "serve -> sdk", // the shim serves what the SDK describes
   "image -> client", // undici has one home; a registry is spoken to by the same agent as a platform

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { withoutCredentials } from "../core/without-credentials.ts";
 import { isRawOdd, isRawSdk } from "./description.ts";
 
 /** Writes the path of a field as the user would: `["secrets", 0, "key"]` → `secrets[0].key`. */
@@ -20,7 +21,7 @@ export function describeValue(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "an object";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "string" ? JSON.stringify(withoutCredentials(value)) : String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 

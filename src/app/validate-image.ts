@@ -2,9 +2,11 @@ import { isAbsolute, posix } from "node:path";
 import { LOCK_NAMES } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import type { AppSpec } from "../contract/types.ts";
-import type { Fault } from "../core/errors.ts";
+import { type Fault, isAppctlError } from "../core/errors.ts";
 import { PLATFORM_NAMES, parsePlatformName, platformText } from "../core/platform-name.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
+import { credentialsHint } from "../core/without-credentials.ts";
+import { parseImageName } from "../image/registry/image-name.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
 import { nearest } from "./nearest.ts";
@@ -107,7 +109,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
   if (name !== undefined) {
     if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
     else {
-      const message = `must be lower-case letters and digits with single '-', '_', '.' or '/' between, not ${describeValue(name)}`;
+      const message = `must be lower-case letters and digits with single '-', '_', '.' or '/' between, at most 128 of them, not ${describeValue(name)}`;
       faults.push({ path: `${path}.name`, message });
     }
   }
@@ -146,10 +148,14 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     faults.push({ path: `${path}.force`, message: `must be true or false, not ${describeValue(force)}` });
   if (registry !== undefined) {
     if (typeof registry === "string" && parseRegistryAddress(registry)) image.registry = registry;
-    else faults.push({ path: `${path}.registry`, message: `${REGISTRY_ADDRESS_RULE}, not ${describeValue(registry)}` });
+    else {
+      const hint = typeof registry === "string" ? credentialsHint(registry) : undefined;
+      const message = `${REGISTRY_ADDRESS_RULE}, not ${describeValue(registry)}`;
+      faults.push({ path: `${path}.registry`, message, ...(hint ? { hint } : {}) });
+    }
   }
   if (baseImage !== undefined) {
-    if (typeof baseImage === "string" && /^[\w.:/@[\]-]+$/.test(baseImage)) image.baseImage = baseImage;
+    if (typeof baseImage === "string") image.baseImage = checkBaseImage(baseImage, `${path}.baseImage`, faults);
     else {
       const message = `must be the name of an image such as "node:22-slim", not ${describeValue(baseImage)}`;
       faults.push({ path: `${path}.baseImage`, message });
@@ -168,6 +174,17 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     if (platforms.length > 0) image.platform = platforms;
   }
   return image;
+}
+
+function checkBaseImage(name: string, path: string, faults: Fault[]): string {
+  try {
+    parseImageName(name);
+  } catch (error) {
+    if (!isAppctlError(error)) throw error;
+    const { message, hint } = error;
+    faults.push({ path, message, ...(hint ? { hint } : {}) });
+  }
+  return name;
 }
 
 /** An entry point stands before `args`; the other kinds of apps say themselves what runs. */

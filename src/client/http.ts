@@ -68,7 +68,15 @@ export class Http {
 
   /** {@link Http.send}, with the answer's JSON. An answer that breaks off is asked for again, as one that never came. */
   json<T>(request: HttpRequest): Promise<T> {
-    return this.#trying(request, async ({ body }) => (await body.json()) as T);
+    return this.#trying(request, async ({ status, body }) => {
+      try {
+        return (await body.json()) as T;
+      } catch (error) {
+        // Another program's page; one of ours that was cut off has an error of its connection.
+        if (error instanceof SyntaxError) throw problemError(status, "", this.#endpoint, request);
+        throw error;
+      }
+    });
   }
 
   async #trying<T>(request: HttpRequest, read: (response: HttpResponse) => Promise<T>): Promise<T> {
@@ -183,8 +191,14 @@ function exitOf(status: number): ExitCode {
   if (status === 408 || status === 429 || status === 502 || status === 503 || status === 504)
     return ExitCode.unavailable;
   if (status >= 400 && status < 500) return ExitCode.usage;
+  if (status < 300) return ExitCode.unavailable; // it is another program that answers
   return ExitCode.bug;
 }
+
+/** For bytes that are no answer of HTTP: another service's, those of TLS, or an answer that was cut. */
+const NOT_HTTP = "it does not speak HTTP";
+/** undici has a code for what its parser refuses only where it knows the parser's number. */
+const isNotHttp = (error: object) => (error as Error).name === "HTTPParserError";
 
 const UNREACHABLE = new Set([
   "ECONNREFUSED",
@@ -204,10 +218,12 @@ const BROKEN = new Set([
   "UND_ERR_BODY_TIMEOUT",
   "UND_ERR_CLOSED",
   "UND_ERR_DESTROYED",
+  NOT_HTTP,
 ]);
 
 function codeOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return "";
+  if (isNotHttp(error)) return NOT_HTTP;
   const { code, errors } = error as { code?: unknown; errors?: unknown[] };
   if (typeof code === "string") return code;
   return Array.isArray(errors) ? codeOf(errors[0]) : "";

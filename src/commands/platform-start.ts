@@ -2,6 +2,7 @@ import { ensureLocalPlatform, findLocalPlatform, type LocalPlatform, startPlatfo
 import { resolveConfig } from "../core/config.ts";
 import { AppctlError, ExitCode as Exit, type ExitCode } from "../core/errors.ts";
 import { pathsOf } from "../core/paths.ts";
+import { runtimeOf } from "../core/platform-file.ts";
 import type { Io } from "../ui/io.ts";
 import { type CommonFlags, commandLine } from "./flags.ts";
 import { printResult } from "./print.ts";
@@ -59,11 +60,12 @@ export function runArguments(
 function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): void {
   const state = tilde(pathsOf(io.env).state, io.env);
   const word = started ? "Started the local platform" : "The local platform runs already";
+  const runtime = runtimeOf(file) === "docker" ? ", apps in containers" : "";
   printResult(
     io,
     flags,
     { url: file.url, pid: file.pid, version: file.version, stateDirectory: pathsOf(io.env).state, started },
-    `${word} at ${file.url} (pid ${file.pid}, state in ${state})`,
+    `${word} at ${file.url} (pid ${file.pid}${runtime}, state in ${state})`,
   );
 }
 
@@ -72,7 +74,7 @@ function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatfor
   const runningPort = Number(new URL(running.file.address).port);
   const samePort = flags.port === undefined || flags.port === runningPort;
   const { host, baseDomain, url, runtime } = flags;
-  const sameRuntime = runtime === undefined || runtime === runtimeOf(running);
+  const sameRuntime = runtime === undefined || runtime === runtimeOf(running.file);
   if (samePort && sameRuntime && host === undefined && baseDomain === undefined && url === undefined) return running;
   throw new AppctlError({
     code: "PLATFORM_RUNNING",
@@ -84,10 +86,4 @@ function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatfor
       commandLine(["platform", "start", ...runArguments(flags.port ?? runningPort, flags)]),
     ],
   });
-}
-
-/** The runtime that it was started with; undefined for a platform of an appctl that had but one. */
-function runtimeOf({ file: { args } }: LocalPlatform): string | undefined {
-  const at = args?.indexOf("--runtime") ?? -1;
-  return at < 0 ? undefined : args?.[at + 1];
 }

@@ -3,8 +3,10 @@ import { dirname, join, resolve } from "node:path";
 import { parseApiKey } from "./api-key.ts";
 import { AppctlError, ExitCode, type Fault, messageOf, usageError } from "./errors.ts";
 import { pathsOf } from "./paths.ts";
+import { lastRuntime } from "./platform-file.ts";
 import { Redacted } from "./redacted.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "./registry-address.ts";
+import { credentialsHint, withoutCredentials } from "./without-credentials.ts";
 
 /** Port of the local platform when nothing else is said. */
 export const DEFAULT_PORT = 7654;
@@ -89,14 +91,18 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
 
   const registry = flags.registry ?? nonEmpty(env["APPCTL_REGISTRY"]) ?? fromFiles("registry");
   if (registry !== undefined && !parseRegistryAddress(registry)) {
-    faults.push({ path: "registry", message: `"${registry}" ${REGISTRY_ADDRESS_RULE}` });
+    const hint = credentialsHint(registry);
+    const message = `"${withoutCredentials(registry)}" ${REGISTRY_ADDRESS_RULE}`;
+    faults.push({ path: "registry", message, ...(hint ? { hint } : {}) });
   }
   const projectFile = findUpwards(cwd, PROJECT_FILE);
   if (settings.some(({ dir, runtime }) => runtime !== undefined && projectFile && dir === dirname(projectFile))) {
     // What keeps apps apart is not for a folder that was cloned from somewhere to choose.
     faults.push({ path: `${projectFile}: runtime`, message: "is a setting of the user's file, not of a project's" });
   }
-  const runtime = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime") ?? RUNTIMES[0];
+  const said = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime");
+  // A platform that was killed, or stopped, comes back as it was: apps that were kept in containers stay there.
+  const runtime = said ?? lastRuntime(pathsOf(env).state) ?? RUNTIMES[0];
   if (!isRuntime(runtime)) {
     faults.push({ path: "runtime", message: `"${runtime}" is no runtime: it is ${RUNTIMES.join(" or ")}` });
   }
@@ -105,7 +111,10 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
   // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
   const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? (key ? undefined : fromFiles("endpoint"));
   if (explicit !== undefined && !isOrigin(explicit)) {
-    faults.push({ path: "endpoint", message: `"${explicit}" must be a URL such as https://apps.example.com` });
+    faults.push({
+      path: "endpoint",
+      message: `"${withoutCredentials(explicit)}" must be a URL such as https://apps.example.com`,
+    });
   }
   if (faults.length > 0) throw usageError("the configuration has faults", { code: "INVALID_CONFIG", faults });
 
@@ -197,7 +206,8 @@ const numberOf = (value: string | undefined) => (value ? Number(value) : undefin
 function isOrigin(text: string): boolean {
   try {
     const url = new URL(text);
-    return (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/" && !url.search && !url.hash;
+    const isBare = url.pathname === "/" && !url.search && !url.hash && !url.username && !url.password;
+    return (url.protocol === "http:" || url.protocol === "https:") && isBare;
   } catch {
     return false; // not a URL at all
   }

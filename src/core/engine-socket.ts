@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { usageError } from "./errors.ts";
+import { withoutCredentials } from "./without-credentials.ts";
 
 /**
  * Sockets to try, in order: the one that `DOCKER_HOST` names, else Docker's and Podman's usual ones. Throws a usage error for
@@ -11,10 +12,14 @@ export function engineSockets(env: NodeJS.ProcessEnv): string[] {
   const named = env["DOCKER_HOST"];
   if (named) {
     if (named.startsWith("unix://")) return [named.slice("unix://".length)];
-    throw usageError(`DOCKER_HOST names ${named}, and the runtime "docker" works only with an engine of this machine`, {
-      code: "ENGINE_ELSEWHERE",
-      hint: "name a unix socket, such as unix:///var/run/docker.sock",
-    });
+    const address = withoutCredentials(named);
+    throw usageError(
+      `DOCKER_HOST names ${address}, and the runtime "docker" works only with an engine of this machine`,
+      {
+        code: "ENGINE_ELSEWHERE",
+        hint: "name a unix socket, such as unix:///var/run/docker.sock",
+      },
+    );
   }
   const own = env["XDG_RUNTIME_DIR"];
   return [

@@ -30,6 +30,18 @@ export function readPlatformFile(state: string): PlatformFile | undefined {
   }
 }
 
+/** The runtime that a platform was started with; undefined for one of an appctl that had but one. */
+export function runtimeOf({ args = [] }: PlatformFile): string | undefined {
+  const at = args.indexOf("--runtime");
+  return at < 0 ? undefined : args[at + 1];
+}
+
+/** The runtime that the platform of a state directory runs with, or ran with when it was there last. */
+export function lastRuntime(state: string): string | undefined {
+  const file = readPlatformFile(state);
+  return file && runtimeOf(file);
+}
+
 /** Writes `platform.json` atomically. */
 export function writePlatformFile(state: string, content: PlatformFile): void {
   writeDurably(join(state, "platform.json"), `${JSON.stringify(content, null, 2)}\n`);

@@ -31,9 +31,9 @@ export function isHost(text: string): boolean {
   return /[.:]/.test(text) || text === "localhost";
 }
 
-/** True when an address can be made of a registry's host: no port is above 65535, and an IP address is one. */
+/** True when an address can be made of a registry's host: a port is 1 to 65535, and an IP address is one. */
 export function isReachableHost(host: string): boolean {
-  return WHOLE_HOST.test(host) && URL.canParse(`https://${host}`);
+  return WHOLE_HOST.test(host) && URL.canParse(`https://${host}`) && !/:0+$/.test(host);
 }
 
 /** True when a registry is spoken to by plain HTTP; `scheme` is what stands before its host, if anything does. */
@@ -42,4 +42,5 @@ export function isPlain(scheme: string | undefined, host: string): boolean {
 }
 
 /** What a faulty address is told. */
-export const REGISTRY_ADDRESS_RULE = "must be a registry such as ghcr.io/my-org or localhost:5000 (ports end at 65535)";
+export const REGISTRY_ADDRESS_RULE =
+  "must be a registry such as ghcr.io/my-org or localhost:5000: a host with a port of 1 to 65535, and a path in lower case";

@@ -2,6 +2,7 @@
 import type { LoadedApp } from "../app/validate.ts";
 import { usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
+import type { DockerBuild } from "../image/builder/docker-builder.ts";
 import { BaseImage, type BuildBase } from "../image/registry/base-image.ts";
 
 /**
@@ -83,11 +84,15 @@ export function baseImageOf(
   const base = baseOf(app, baseImage);
   if (base === undefined) return undefined;
   const { programs, force } = app.image;
-  const build: BuildBase | undefined =
-    programs &&
-    (async (layout, platform) => {
-      const { builtBase } = await import("../image/builder/docker-builder.ts");
-      return builtBase({ base, programs, platform, layout, env, signal, force, onProgress });
-    });
-  return new BaseImage(base, env, signal, build);
+  return new BaseImage(base, env, signal, programs && builtWith({ base, programs, env, signal, force, onProgress }));
+}
+
+/** A base that a container engine makes; its client is loaded when it is needed. */
+function builtWith(what: Omit<DockerBuild, "layout" | "platform">): BuildBase {
+  const builder = () => import("../image/builder/docker-builder.ts");
+  return {
+    isMade: async (layout, platform) =>
+      (await (await builder()).knownBase({ ...what, layout, platform })) !== undefined,
+    make: async (layout, platform) => (await builder()).builtBase({ ...what, layout, platform }),
+  };
 }

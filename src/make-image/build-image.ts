@@ -3,12 +3,13 @@ import type { LoadedFile } from "../app/load.ts";
 import { selectApp } from "../app/select.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import { type AppctlError, usageError } from "../core/errors.ts";
-import type { DeployEvent } from "../core/events.ts";
+import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { AppImage } from "../image/app-image.ts";
 import { type EnvironmentPlan, isWhole, loadEnvironment, planFor } from "../image/environment.ts";
 import { writeIndex } from "../image/image-index.ts";
 import type { OciLayout } from "../image/layout.ts";
 import { type Descriptor, hostPlatform, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
+import { baseImageOf } from "./base-of.ts";
 import {
   composeImage,
   type FoundEnvironment,
@@ -72,9 +73,11 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
   const { trace } = options;
   for (const message of loaded.bundle.warnings) yield { type: "warning", message };
   const app = selectApp(loaded, options.name, "build");
-  const registry = registryOf(app, options.pushTo, options, (step) => started.progress.push(step));
+  const report = (step: BuildProgress) => started.progress.push(step);
+  const registry = registryOf(app, options.pushTo, options, report);
   if (options.push && !registry) throw noRegistryError(app);
   const started = startImage(app, loaded, options);
+  const base = registry?.base ?? baseImageOf(app, options, report);
   const layout = imageCache(options.cacheDir);
   const text = registry?.text ?? "";
   try {
@@ -86,10 +89,8 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     } else {
       const find = (plan: EnvironmentPlan) => onThisMachine(plan, layout);
       for (const platform of platforms) {
-        const composed = yield* composeImage(started, planFor(resolved, platform), {
-          ...{ text, find, layout, trace },
-          whole: true,
-        });
+        const place = { text, find, base, layout, whole: true, trace };
+        const composed = yield* composeImage(started, planFor(resolved, platform), place);
         images.push({ platform, image: composed.image, referrer: (await composed.bill).descriptor });
       }
     }
@@ -120,6 +121,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     };
   } finally {
     await registry?.close();
+    await base?.close();
   }
 }
 

@@ -175,7 +175,8 @@ export async function* makeImage(
       yield { type: "pushed", app: started.app.spec.name, reference, digest };
     }
     const there = pushed?.images.find(({ platform }) => samePlatform(platform, own));
-    const place = { text: options.registry, find: onPlatform(layout, options), layout, whole: false, trace };
+    const find = onPlatform(layout, options);
+    const place = { text: options.registry, find, base, layout, whole: false, trace };
     const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
     const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
     // What was pushed stands on its base already, and is what others see under its name.
@@ -240,6 +241,7 @@ export async function* pushAll(
     const composed = yield* composeImage(started, planFor(resolved, platform), {
       text: registry.text,
       find,
+      base: registry.base,
       layout,
       whole: true,
       trace,
@@ -284,6 +286,8 @@ export interface ImagePlace {
   /** What stands before `/<name>:<tag>`; empty for this machine. */
   text: string;
   find(plan: EnvironmentPlan): Promise<FoundEnvironment | undefined>;
+  /** What the image stands on; where something runs on it first, that is a part of building the image. */
+  base?: BaseImage | undefined;
   layout: OciLayout;
   /** All of it is needed in the layout, wherever it is built. */
   whole: boolean;
@@ -304,16 +308,24 @@ export interface FoundEnvironment {
 export async function* composeImage(
   started: StartedImage,
   planned: EnvironmentPlan,
-  { text, find, layout, whole, trace }: ImagePlace,
+  { text, find: look, base: below, layout, whole, trace }: ImagePlace,
 ): AsyncGenerator<DeployEvent, ComposedImage> {
   const { app, context, progress } = started;
   const { signal } = context;
   const named = ({ reference }: EnvironmentPlan) => (text === "" ? reference : `${text}/${reference}`);
   const { force = false } = started.app.image;
-  let found = force ? undefined : await trace.time("look for the environment image", () => find(planned));
+  const find = async () => {
+    const there = await look(planned);
+    return there && !there.there && (await below?.isToBeMade(layout, planned.platform)) ? undefined : there;
+  };
+  let found = force ? undefined : await trace.time("look for the environment image", find);
   yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference: named(planned) };
   if (!found) {
-    const build = () => started.builder.build(planned, { layout, whole });
+    const build = async () => {
+      const made = await started.builder.build(planned, { layout, whole });
+      await below?.make(layout, planned.platform);
+      return made;
+    };
     found = yield* progress.during(trace.time("build the environment image", build));
     yield { type: "image", state: "built", reference: named(found.plan ?? planned) };
   }

@@ -71,10 +71,11 @@ export function failureLines(error: unknown, { style, cwd, verbose }: FailureOpt
   if (verbose && isAppctlError(error))
     lines.push("", ...stackOf(error).map((line) => style.dim(`  ${plainLine(line)}`)));
   const isLong = lines.length > 1;
-  if (failure.hint) lines.push(...(isLong ? [""] : []), `${style.yellow("hint:")} ${plainLine(failure.hint)}`);
+  if (failure.hint && !isHinted(failure))
+    lines.push(...(isLong ? [""] : []), `${style.yellow("hint:")} ${plainLine(failure.hint)}`);
   if (failure.next.length > 0) {
     const commands = failure.next.map((command) => `  ${style.cyan(plainLine(command))}`);
-    lines.push(...(isLong && !failure.hint ? [""] : []), style.yellow("next:"), ...commands);
+    lines.push(...(isLong && (!failure.hint || isHinted(failure)) ? [""] : []), style.yellow("next:"), ...commands);
   }
   return lines;
 }
@@ -89,6 +90,11 @@ function headline({ code, message, exitCode }: FailureObject, style: Style): str
 /** The only fault, which the headline has told already, word for word. */
 function isSaid({ path, message, hint, location }: Fault, failure: FailureObject): boolean {
   return !location && !hint && failure.faults?.length === 1 && failure.message === `${path}: ${message}`;
+}
+
+/** The hint stands below the only fault that it is about. */
+function isHinted({ hint, faults }: FailureObject): boolean {
+  return faults?.some((fault) => fault.hint === hint) ?? false;
 }
 
 function faultLines(fault: Fault, cwd: string, style: Style): string[] {

@@ -177,7 +177,19 @@ describe("faults", () => {
     [{ frameworkApp: undefined, args: "node x.js" }, 'args must be a list, not "node x.js"'],
     [
       { containerImage: new ImageSpec({ registry: "my-org" }) },
-      'containerImage.registry must be a registry such as ghcr.io/my-org or localhost:5000 (ports end at 65535), not "my-org"',
+      'containerImage.registry must be a registry such as ghcr.io/my-org or localhost:5000: a host with a port of 1 to 65535, and a path in lower case, not "my-org"',
+    ],
+    [
+      { containerImage: new ImageSpec({ registry: "http://ann:sesame@h.test/x" }) },
+      'in lower case, not "http://…@h.test/x" | a user and a password are no part of it',
+    ],
+    [
+      { containerImage: new ImageSpec({ baseImage: "localhost:5000/Node" }) },
+      'containerImage.baseImage "localhost:5000/Node" is not the name of an image: "Node" is not the name of a repository',
+    ],
+    [
+      { containerImage: new ImageSpec({ name: "a".repeat(129) }) },
+      "containerImage.name must be lower-case letters and digits with single '-', '_', '.' or '/' between, at most 128 of them, not",
     ],
     [{ name: undefined }, "name is missing"],
     [{ name: 5 }, "name must be text, not 5"],

@@ -46,6 +46,17 @@ describe("configuration", () => {
     await expect(resolveConfig({ registry: "my-org" }, env, cwd)).rejects.toMatchObject({
       faults: [{ path: "registry", message: expect.stringContaining("such as ghcr.io/my-org") }],
     });
+    await expect(resolveConfig({ registry: "http://ann:sesame@localhost:5000/x" }, env, cwd)).rejects.toMatchObject({
+      faults: [
+        {
+          message: expect.stringMatching(/^"http:\/\/…@localhost:5000\/x" must be/),
+          hint: expect.stringContaining("docker login"),
+        },
+      ],
+    });
+    await expect(resolveConfig({ endpoint: "http://ann:sesame@localhost" }, env, cwd)).rejects.toMatchObject({
+      faults: [{ path: "endpoint", message: expect.stringMatching(/^"http:\/\/…@localhost" must be/) }],
+    });
   });
 
   it("takes the runtime from a flag, the environment or the user's file, and not from a project's", async () => {
@@ -65,6 +76,20 @@ describe("configuration", () => {
     expect(misplaced.faults).toEqual([
       expect.objectContaining({ path: expect.stringMatching(/appctl\.yaml: runtime$/) }),
     ]);
+  });
+
+  it("takes the runtime that the platform had before, when nothing else says one", async () => {
+    const state = join(env["HOME"] as string, ".local", "state", "appctl");
+    mkdirSync(state, { recursive: true });
+    const ran = (...args: string[]) => writeFileSync(join(state, "platform.json"), JSON.stringify({ args }));
+    ran("--port", "7654", "--runtime", "docker");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("docker");
+    expect((await resolveConfig({ runtime: "process" }, env, cwd)).runtime).toBe("process");
+    userFile("runtime: process\n");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("process");
+    userFile("");
+    ran("--port", "7654");
+    expect((await resolveConfig({}, env, cwd)).runtime).toBe("process");
   });
 
   it("takes key and endpoint from APPCTL_API_KEY, from a file it names, and from the configuration", async () => {

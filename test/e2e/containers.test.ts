@@ -120,6 +120,24 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
   });
 
+  it("keeps apps in containers when the platform was killed or stopped and a command that says nothing starts it", async () => {
+    const { APPCTL_RUNTIME: _, ...env } = options("back", { APPCTL_BASE_IMAGE: base }).env;
+    const set = { ...options("back"), env };
+    await world.run(["platform", "stop"], set);
+    expect(await world.ok(["platform", "start", "--runtime", "docker"], set)).toContain("apps in containers");
+    const { endpoint } = await world.json<{ endpoint: string }>(deploy, set);
+    const status = async () => world.json<{ pid: number; runtime: string }>(["platform", "status"], set);
+    const { pid } = await status();
+    process.kill(pid, "SIGKILL");
+    await world.ok(["attach", "web"], set);
+    expect((await get(`${endpoint}/`)).body).toBe("back 1.0.0 yes false");
+    const back = await status();
+    expect([back.runtime, back.pid === pid]).toEqual(["docker", false]);
+    await world.ok(["platform", "stop"], set);
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
+    expect((await status()).runtime).toBe("docker");
+  });
+
   it("makes no secret when it is refused for its base", async () => {
     const cwd = world.folder("secretive", {
       "app.ts": `import { App, Secret } from "appctl";
@@ -165,6 +183,22 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(stderr).toContain("a command ended with exit code 23");
     expect(stderr).toMatch(/^ *about to fail$/m);
     expect(stderr).toContain(`FROM ${base}`);
+    expect(stderr).not.toContain("built.");
+    // What has not run is not found, and a build that only keeps the image here runs it as well.
+    const again = await world.run(["build", "app.ts"], withCommands("fails", ["echo about to fail; exit 23"]));
+    expect([again.code, again.stdout]).toEqual([7, expect.stringMatching(/not found\. Building…\n$/)]);
+    expect(again.stderr).toContain("a command ended with exit code 23");
+  });
+
+  it("runs the image's commands also when the image is only built, and finds it afterwards", async () => {
+    const set = withCommands("kept", ["echo kept > /made"]);
+    const first = await world.run(["build", "app.ts"], set);
+    expect([first.code, first.stdout]).toEqual([0, expect.stringContaining("not found. Building…")]);
+    expect(first.stderr.indexOf("Step 2/")).toBeGreaterThan(0);
+    expect(first.stderr.indexOf(" built.")).toBeGreaterThan(first.stderr.indexOf("Step 2/"));
+    const args = ["build", "app.ts", "--push", "--registry", `http://${registry.host}/kept`];
+    const again = await world.run(args, { ...set, env: { ...set.env, DOCKER_HOST: "unix:///nowhere.sock" } });
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("found. Skip building.")]);
   });
 
   it("pushes what the commands made to a registry, as layers of the image", async () => {

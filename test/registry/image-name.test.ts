@@ -44,14 +44,32 @@ describe("the name of an image", () => {
     );
   });
 
-  it.each(["my:tag/x", "localhost:99999/a", "[1:2]:5000/a", "1.2.3.999/a", "h.test:/a", "-h.test/a", "h?.test/a"])(
-    "%j has a host that is none, and it says so",
+  it.each([
+    "my:tag/x",
+    "localhost:99999/a",
+    "localhost:0/a",
+    "[1:2]:5000/a",
+    "1.2.3.999/a",
+    "h.test:/a",
+    "-h.test/a",
+    "h?.test/a",
+  ])("%j has a host that is none, and it says so", (text) => {
+    const host = text.slice(0, text.indexOf("/"));
+    expect(() => parseImageName(text)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_IMAGE_NAME",
+        message: expect.stringContaining(`"${host}" is not the host of a registry: `),
+      }),
+    );
+  });
+
+  it.each(["http://ann:open sesame@h.test/a", "ann:open sesame@h.test/a"])(
+    "%j has a password in it, and shows it not",
     (text) => {
-      const host = text.slice(0, text.indexOf("/"));
       expect(() => parseImageName(text)).toThrow(
         expect.objectContaining({
-          code: "INVALID_IMAGE_NAME",
-          message: expect.stringContaining(`"${host}" is not the host of a registry: `),
+          message: expect.not.stringContaining("sesame"),
+          hint: expect.stringContaining("docker login"),
         }),
       );
     },

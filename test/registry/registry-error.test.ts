@@ -1,6 +1,10 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { isAppctlError } from "../../src/core/errors.ts";
 import { asConnectionError } from "../../src/image/registry/registry-error.ts";
+import { failureOf } from "../image/support.ts";
+import { pauses, repositoryAt } from "./support.ts";
 
 const about = { host: "r.test", subject: "r.test/a:1", action: "pushed" };
 
@@ -24,6 +28,28 @@ describe("an error while a registry is spoken to", () => {
       expect(isAppctlError(told) && told.message).toContain(error.code);
       expect(isAppctlError(told) && told.message).toContain("r.test");
     }
+  });
+
+  it("is told of when a server does not speak HTTP at all, and tried again: a line may have been cut", async () => {
+    const server = createServer((socket) => {
+      asked++;
+      socket.on("error", () => {}).end("SSH-2.0-OpenSSH_9.2p1\r\n");
+    }).listen(0, "127.0.0.1");
+    let asked = 0;
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const { asked: waited, wait } = pauses();
+    const repository = repositoryAt(`127.0.0.1:${port}`, { wait });
+    const failure = await failureOf(repository.resolve("1"));
+    await repository.close();
+    server.close();
+    expect(failure).toMatchObject({
+      code: "REGISTRY_UNREACHABLE",
+      exit: 6,
+      message: expect.stringContaining(`127.0.0.1:${port} answers, but not in HTTP; `),
+      hint: expect.stringContaining(`https://127.0.0.1:${port}`),
+    });
+    expect(asked).toBe(waited.length + 1);
   });
 
   it.each([

@@ -69,6 +69,22 @@ describe("a failure for a person", () => {
     ]);
   });
 
+  it("says a hint once that is the error's and its only fault's", () => {
+    const hint = "name another one";
+    const fault = { path: "name", message: "is taken", hint };
+    expect(
+      lines(usageError("App is not valid: name is taken", { hint, faults: [fault], next: ["appctl get apps"] })),
+    ).toEqual([
+      "Error: App is not valid: name is taken",
+      "",
+      "  name: is taken",
+      "  hint: name another one",
+      "",
+      "next:",
+      "  appctl get apps",
+    ]);
+  });
+
   it("shows a piece of a minified line, with the caret below its column", () => {
     const lineText = `${"a".repeat(5000)}BOOM${"b".repeat(5000)}`;
     const [, , , text = "", caret = ""] = lines(

@@ -33,6 +33,9 @@ type State = "starting" | "ready" | "backOff" | "failed" | "draining" | "ended";
 /** Starts on an address that another program had taken are repeated this often before they count as a failure. */
 const ADDRESS_TRIES = 3;
 
+/** A runtime that is away is asked again this often, in milliseconds: that says nothing of the app, which no pause would help. */
+const AWAY_MS = 1_000;
+
 /** One revision of an app while it is wanted. */
 export class RevisionRun {
   readonly revision: RunnableRevision;
@@ -165,9 +168,11 @@ export class RevisionRun {
       if (healthyMs === 0) this.#cause = cause;
       this.#setState("backOff");
       this.#wake = new AbortController();
-      await clock.sleep(this.#backOff.next(healthyMs), AbortSignal.any([signal, this.#wake.signal]));
+      const isAway = cause.code === "RUNTIME_UNAVAILABLE";
+      const pause = isAway ? AWAY_MS : this.#backOff.next(healthyMs);
+      await clock.sleep(pause, AbortSignal.any([signal, this.#wake.signal]));
       if (signal.aborted) break;
-      this.#restarts++;
+      if (!isAway) this.#restarts++;
       this.#setState("starting");
     }
     this.#running = undefined;

@@ -1,7 +1,7 @@
 /** Makes a base image with a container engine, and takes it over into an OCI layout. */
 import { createHash, randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { EngineApi as Engine, type EngineApi } from "../../core/engine-api.ts";
+import { EngineApi as Engine, type EngineApi, EngineApiError } from "../../core/engine-api.ts";
 import { engineSockets } from "../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
@@ -35,12 +35,10 @@ export interface DockerBuild {
  * is not built twice. Throws NO_ENGINE, IMAGE_BUILD_FAILED.
  */
 export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
-  const { base, programs, platform, layout, force } = build;
-  const { aptPackages, commands } = programs;
-  const identity = canonicalJson({ v: 1, base, aptPackages, commands, platform });
-  const reference = `built-base:${createHash("sha256").update(identity).digest("hex").slice(0, 32)}`;
-  const here = force ? undefined : await loadEnvironment(layout, reference);
-  if (here && (await isWhole(layout, here.manifest))) return here;
+  const { base, programs, layout } = build;
+  const here = await knownBase(build);
+  if (here) return here;
+  const reference = referenceOf(build);
   const api = await connect(build.env);
   try {
     // A name of its own: another build of the same may take its image out, and remove it, at the same time.
@@ -49,7 +47,7 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
     await run(api, name, dockerfileOf(base.replace(/^https?:\/\//, ""), programs), build);
     try {
       build.onProgress?.({ step: "layer", message: "taking the built image out of the engine" });
-      const image = await readSavedImage(await api.download(`/images/${name}/get`, { signal: build.signal }), layout);
+      const image = await takeOut(api, name, build);
       await layout.tag(reference, image.descriptor);
       return image;
     } finally {
@@ -58,6 +56,40 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
   } finally {
     api.close();
   }
+}
+
+async function takeOut(api: EngineApi, name: string, { layout, signal }: DockerBuild): Promise<FetchedImage> {
+  try {
+    return await readSavedImage(await api.download(`/images/${name}/get`, { signal }), layout);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isOfTheEngine(error)) throw error;
+    throw new AppctlError({
+      code: "IMAGE_BUILD_FAILED",
+      exit: ExitCode.build,
+      message: `the image was built, and could not be taken out of the engine: ${messageOf(error)}`,
+      hint: "do the same again; what has run already is in the engine's cache",
+      cause: error,
+    });
+  }
+}
+
+/** An answer or a connection that broke; not a disk of this machine that is full. */
+function isOfTheEngine(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return error instanceof EngineApiError || syscall === "connect" || code === "ECONNRESET" || code === "EPIPE";
+}
+
+/** The base, when the layout has it from an earlier build and nobody wants another one. */
+export async function knownBase(build: DockerBuild): Promise<FetchedImage | undefined> {
+  const here = build.force ? undefined : await loadEnvironment(build.layout, referenceOf(build));
+  return here && (await isWhole(build.layout, here.manifest)) ? here : undefined;
+}
+
+function referenceOf({ base, programs, platform }: DockerBuild): string {
+  const { aptPackages, commands } = programs;
+  const identity = canonicalJson({ v: 1, base, aptPackages, commands, platform });
+  return `built-base:${createHash("sha256").update(identity).digest("hex").slice(0, 32)}`;
 }
 
 /** Removes the image, which the layout has now, and keeps those of its steps: they are the engine's cache. */

@@ -1,13 +1,26 @@
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
 import { type EnvironmentImage, envList, writeImage } from "../environment.ts";
 import type { OciLayout } from "../layout.ts";
-import { type Descriptor, EPOCH, goPlatform, type ImageConfig, MediaType, type Platform } from "../oci.ts";
+import {
+  type Descriptor,
+  EPOCH,
+  goPlatform,
+  type ImageConfig,
+  MediaType,
+  type Platform,
+  platformName,
+} from "../oci.ts";
 import { type ImageName, imageNameText, parseImageName } from "./image-name.ts";
 import { type FetchedImage, fetchImage } from "./pull-image.ts";
 import { Repository } from "./repository.ts";
 
-/** Makes the base itself, with all of its layers in the layout. */
-export type BuildBase = (layout: OciLayout, platform: Platform) => Promise<FetchedImage>;
+/** A base that is made on this machine, with all of its layers in the layout. */
+export interface BuildBase {
+  /** True when it has been made before. */
+  isMade(layout: OciLayout, platform: Platform): Promise<boolean>;
+  /** Makes it, unless it has been made before. */
+  make(layout: OciLayout, platform: Platform): Promise<FetchedImage>;
+}
 
 /** The image that others stand on, in its own registry. Its layers are never unpacked. */
 export class BaseImage {
@@ -15,6 +28,8 @@ export class BaseImage {
   readonly repository: Repository;
 
   readonly #build: BuildBase | undefined;
+  /** What was made, by platform: it is made once, also when that is forced. */
+  readonly #made = new Map<string, Promise<FetchedImage>>();
 
   /** `text` as `parseImageName` takes it. With `build`, what that makes of the image stands for it. */
   constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, build?: BuildBase) {
@@ -28,7 +43,7 @@ export class BaseImage {
    * without its content first: what is known already is not fetched again, which registries count and limit.
    */
   async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
-    if (this.#build) return this.#build(layout, platform);
+    if (this.#build) return this.#make(this.#build, layout, platform);
     const { digest, tag = "latest" } = this.name;
     const image = await this.#fetch(digest, tag, layout, platform).catch((error: unknown) => {
       throw isAppctlError(error) ? this.#advised(error) : error;
@@ -41,6 +56,23 @@ export class BaseImage {
       message: `the base image ${imageNameText(this.name)} is for ${image.config.os}/${image.config.architecture}, not for ${os}/${architecture}`,
       hint: "name another base image, or one that has several platforms",
     });
+  }
+
+  /** Whether something has to be run yet to have it. What has nothing to run is fetched when it is needed. */
+  async isToBeMade(layout: OciLayout, platform: Platform): Promise<boolean> {
+    return this.#build !== undefined && !(await this.#build.isMade(layout, platform));
+  }
+
+  /** Runs what has to be run to have it. */
+  async make(layout: OciLayout, platform: Platform): Promise<void> {
+    if (this.#build) await this.#make(this.#build, layout, platform);
+  }
+
+  #make(build: BuildBase, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    const name = platformName(platform);
+    const made = this.#made.get(name) ?? build.make(layout, platform);
+    this.#made.set(name, made);
+    return made;
   }
 
   async #fetch(digest: string | undefined, tag: string, layout: OciLayout, platform: Platform): Promise<FetchedImage> {

@@ -1,5 +1,6 @@
 import { AppctlError, ExitCode } from "../../core/errors.ts";
 import { isHost, isPlain, isReachableHost } from "../../core/registry-address.ts";
+import { credentialsHint, withoutCredentials } from "../../core/without-credentials.ts";
 
 /** The name of an image in a registry. */
 export interface ImageName {
@@ -35,24 +36,27 @@ export function parseImageName(text: string): ImageName {
   const host = slash > 0 && isHost(first) ? first : DOCKER_HUB;
   const rest = host === first ? path.slice(slash + 1) : path;
   const repository = host === DOCKER_HUB && !rest.includes("/") ? `library/${rest}` : rest;
+  const credentials = credentialsHint(text);
   const fault =
-    more.length > 0
-      ? "it has more than one @"
-      : !isReachableHost(host)
-        ? `"${host}" is not the host of a registry: a name or an IP address, and a port up to 65535; a tag stands last`
-        : !REPOSITORY.test(repository) || repository.length > 255
-          ? `"${rest}" is not the name of a repository: lower-case letters and digits with single '-', '_', '.' or '/' between`
-          : tag !== undefined && !TAG.test(tag)
-            ? `"${tag}" is not a tag: letters, digits, '_', '-' and '.', at most 128`
-            : digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest)
-              ? `"${digest}" is not a digest: it must be sha256: and 64 lower-case hex digits`
-              : undefined;
+    credentials !== undefined
+      ? "it has a user and a password in it"
+      : more.length > 0
+        ? "it has more than one @"
+        : !isReachableHost(host)
+          ? `"${host}" is not the host of a registry: a name or an IP address, and a port of 1 to 65535; a tag stands last`
+          : !REPOSITORY.test(repository) || repository.length > 255
+            ? `"${rest}" is not the name of a repository: lower-case letters and digits with single '-', '_', '.' or '/' between`
+            : tag !== undefined && !TAG.test(tag)
+              ? `"${tag}" is not a tag: letters, digits, '_', '-' and '.', at most 128`
+              : digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest)
+                ? `"${digest}" is not a digest: it must be sha256: and 64 lower-case hex digits`
+                : undefined;
   if (fault !== undefined) {
     throw new AppctlError({
       code: "INVALID_IMAGE_NAME",
       exit: ExitCode.usage,
-      message: `"${text}" is not the name of an image: ${fault}`,
-      hint: "such as ghcr.io/my-org/base:1.2, or with a digest ghcr.io/my-org/base@sha256:…",
+      message: `"${withoutCredentials(text)}" is not the name of an image: ${fault}`,
+      hint: credentials ?? "such as ghcr.io/my-org/base:1.2, or with a digest ghcr.io/my-org/base@sha256:…",
     });
   }
   return {

@@ -1,5 +1,6 @@
 import { usageError } from "../../core/errors.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE, type RegistryAddress } from "../../core/registry-address.ts";
+import { withoutCredentials } from "../../core/without-credentials.ts";
 import {
   type EnvironmentImage,
   type EnvironmentPlan,
@@ -38,7 +39,10 @@ export class ImageRegistry {
    */
   constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, base?: BaseImage) {
     const address = parseRegistryAddress(text);
-    if (!address) throw usageError(`the registry "${text}" ${REGISTRY_ADDRESS_RULE}`, { code: "INVALID_REGISTRY" });
+    if (!address)
+      throw usageError(`the registry "${withoutCredentials(text)}" ${REGISTRY_ADDRESS_RULE}`, {
+        code: "INVALID_REGISTRY",
+      });
     this.#address = address;
     this.#env = env;
     this.#signal = signal;
@@ -49,6 +53,11 @@ export class ImageRegistry {
   get text(): string {
     const { host, prefix } = this.#address;
     return prefix === "" ? host : `${host}/${prefix}`;
+  }
+
+  /** What is put below the images, if anything is. */
+  get base(): BaseImage | undefined {
+    return this.#base;
   }
 
   /**

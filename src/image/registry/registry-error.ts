@@ -84,6 +84,7 @@ function connectionError(cause: unknown, about: Purpose): AppctlError {
   const status = proxyStatus(cause);
   if (proxy && status !== undefined) return proxyRefusal(proxy, status, about, cause);
   if (proxy && NO_CONNECTION.test(code)) return proxyUnreachable(proxy, text, about, cause);
+  if (code === NOT_HTTP) return noHttp(cause, about);
   const through = proxy ? ` through the proxy ${proxyText(proxy)}` : "";
   const certificate = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/.test(code);
   const notTls =
@@ -99,6 +100,17 @@ function connectionError(cause: unknown, about: Purpose): AppctlError {
       : notTls
         ? `it may speak plain HTTP; to allow that, write it as http://${about.host}`
         : "look at the address and the network, then do the same again; what has arrived is not sent again",
+    cause,
+  });
+}
+
+/** The error for bytes that are no answer of HTTP: another service's, or those of TLS. */
+function noHttp(cause: unknown, { host, subject, action }: Purpose): AppctlError {
+  return new AppctlError({
+    code: "REGISTRY_UNREACHABLE",
+    exit: ExitCode.unavailable,
+    message: `${host} answers, but not in HTTP; ${subject} was not ${action}`,
+    hint: `look at the port: another service may listen there; a registry that wants TLS is written as https://${host}`,
     cause,
   });
 }
@@ -131,7 +143,12 @@ function errorCode(error: unknown): string {
 /** The first error with a code: `error` itself, or what caused it. */
 function coded(error: unknown): { code: string; syscall?: unknown } | undefined {
   for (let each = error; typeof each === "object" && each !== null; ) {
-    const { code, syscall, cause, errors } = each as Record<"code" | "syscall" | "cause" | "errors", unknown>;
+    const { name, code, syscall, cause, errors } = each as Record<
+      "name" | "code" | "syscall" | "cause" | "errors",
+      unknown
+    >;
+    // undici has a code for what its parser refuses only where it knows the parser's number.
+    if (name === "HTTPParserError") return { code: NOT_HTTP };
     if (typeof code === "string") return { code, syscall };
     each = Array.isArray(errors) ? errors[0] : cause;
   }
@@ -152,7 +169,9 @@ function errorsIn(body: string): string {
 }
 
 const BROKEN =
-  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|PRX_CONN))$|^HPE_/;
+  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|PRX_CONN)|NOT_HTTP)$/;
+/** For an answer that the parser of HTTP refuses. */
+const NOT_HTTP = "NOT_HTTP";
 /** With a proxy, it is the only host that a connection is made to. */
 const NO_CONNECTION =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:CONNECT_TIMEOUT|PRX_TLS|PRX_CONN))$/;

@@ -1,9 +1,12 @@
 /** The runtime `docker` on an engine that has a fault. */
+import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { systemClock } from "../../../src/engine/local/clock.ts";
 import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
+import { EstablishedRevisions } from "../../../src/engine/local/established.ts";
 import type { OutputLine, RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
 import { ref, revisionOf, temporaryDirectory, until } from "../helpers.ts";
-import { dockerOptions } from "./docker-engine.ts";
+import { createDockerEngine, dockerOptions } from "./docker-engine.ts";
 import { type FaultyEngine, refuse, startFaultyEngine, stdout } from "./faulty-engine.ts";
 
 const never = new AbortController().signal;
@@ -41,6 +44,42 @@ it("makes a project's network again that somebody has removed", async () => {
   expect([...engine.networks]).toEqual(before);
   // What was made for the first try is gone.
   expect(engine.containers.size).toBe(2);
+});
+
+it("is asked again each second while it is away, which is no end of the app, and told of once in the log", async () => {
+  let isAway = true;
+  const engine = await startFaultyEngine((call, res) => {
+    if (isAway && call.startsWith("GET /images/")) return res.destroy() !== undefined;
+    return false;
+  });
+  const base = temporaryDirectory();
+  const env = { DOCKER_HOST: `unix://${engine.socketPath}` };
+  const { platformUrl: _, ...options } = dockerOptions(base, temporaryDirectory(), env);
+  new EstablishedRevisions(join(options.stateDir, "established")).add(ref, "web-00001"); // it has served before
+  const messages: string[] = [];
+  const pauses: number[] = [];
+  const clock = {
+    now: () => Date.now(),
+    sleep: async (ms: number, signal?: AbortSignal) => {
+      if (isAway) pauses.push(ms);
+      if (pauses.length === 7) isAway = false;
+      await systemClock.sleep(isAway ? 0 : ms, signal);
+    },
+  };
+  const local = await createDockerEngine({ ...options, clock, log: (message) => messages.push(message) });
+  onTestFinished(async () => {
+    engine.end();
+    await local.close();
+  });
+  const revision = revisionOf("web-00001", `sha256:${"1".repeat(64)}`, { spec: { kind: "args", args: ["server"] } });
+  await local.apply({ ref, revisions: [revision], traffic: revision.name });
+  await until(() => engine.containers.size === 1);
+  expect(pauses).toEqual(Array.from({ length: 7 }, () => 1000));
+  expect(local.replicas(ref)).toMatchObject([{ restarts: 0, state: "Starting" }]);
+  expect(messages.filter((message) => message.startsWith("the container engine"))).toEqual([
+    expect.stringMatching(/^the container engine does not answer: .*; it is asked again until it does$/),
+    "the container engine answers again",
+  ]);
 });
 
 it("makes it once more only", async () => {

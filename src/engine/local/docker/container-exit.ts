@@ -6,6 +6,8 @@ export interface ContainerState {
   Pid: number;
   ExitCode: number;
   OOMKilled: boolean;
+  /** Another one after it was stopped and started again. */
+  StartedAt: string;
 }
 
 /** What is known besides. */

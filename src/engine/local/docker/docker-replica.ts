@@ -16,6 +16,8 @@ export interface StartedContainer {
   id: string;
   /** Its first process, as this machine numbers it; null when the engine does not say. */
   pid: number | null;
+  /** When it was, in the engine's words. */
+  startedAt: string;
   address: ReplicaAddress;
   /** The port that it was given in `PORT`, when it is another one than the address's. */
   port: number;
@@ -135,15 +137,19 @@ export class DockerReplica implements RunningReplica {
     return { ...end, outOfStorage: false, addressTaken: this.#addressTaken };
   }
 
-  /** Its state when it has ended. An engine that went away is waited for. */
+  /**
+   * Its state when it has ended. An engine that went away is waited for. A container that somebody has started again has ended,
+   * too: its port is another one since then, and it is removed as what is left of a replica.
+   */
   async #lastState(): Promise<Pick<ContainerState, "ExitCode" | "OOMKilled">> {
-    const { api, id } = this.#of;
+    const { api, id, startedAt } = this.#of;
     const { signal } = this.#givenUp;
     while (!signal.aborted) {
       try {
-        await api.json("POST", `/containers/${id}/wait`, { signal });
+        const { StatusCode } = await api.json<{ StatusCode: number }>("POST", `/containers/${id}/wait`, { signal });
         const { State } = await api.json<{ State: ContainerState }>("GET", `/containers/${id}/json`, { signal });
         if (!State.Running) return State;
+        if (State.StartedAt !== startedAt) return { ExitCode: StatusCode, OOMKilled: false };
       } catch (error) {
         // Somebody removed it.
         if (error instanceof EngineApiError && error.status === 404) break;

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
-import type { AppRef, AppSpec } from "../../../contract/types.ts";
+import type { AppRef, AppSpec, FailureCause } from "../../../contract/types.ts";
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { engineSockets } from "../../../core/engine-socket.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
@@ -82,6 +82,8 @@ class DockerRuntime implements Runtime {
   readonly #ports = new FreePorts();
   /** Turned off by the first engine that has no first process of its own. */
   #init = true;
+  /** The engine did not answer when it was last asked for something that a replica needs. */
+  #away = false;
 
   constructor(options: DockerRuntimeOptions, api: EngineApi, hasBridge: boolean) {
     this.#options = options;
@@ -156,10 +158,11 @@ class DockerRuntime implements Runtime {
     };
     try {
       const { entrypoint } = await this.#images.load(reference, read, signal);
+      this.#answered();
       return { dir: "/app", packagesDir: undefined, entrypoint, roots: ["/app"], reference };
     } catch (error) {
       if (error instanceof StartFailure) throw error;
-      throw new StartFailure(imageNotLoaded(digest, error), { cause: error });
+      throw this.#failed(imageNotLoaded(digest, error), error);
     }
   }
 
@@ -183,7 +186,7 @@ class DockerRuntime implements Runtime {
       await ended();
       if (error instanceof StartFailure) throw error;
       // What could not be started may be the image's entry point.
-      throw new StartFailure(notStarted(withEntrypoint(spec, request.content), error), { cause: error });
+      throw this.#failed(notStarted(withEntrypoint(spec, request.content), error), error);
     }
   }
 
@@ -258,6 +261,7 @@ class DockerRuntime implements Runtime {
         api: this.#api,
         id: container.Id,
         pid: State.Pid > 0 ? State.Pid : null,
+        startedAt: State.StartedAt,
         address: { host: "127.0.0.1", port: ownPort ?? published },
         port,
         token,
@@ -285,6 +289,20 @@ class DockerRuntime implements Runtime {
       }
       throw error;
     }
+  }
+
+  /** The failure to throw. That the engine is away is told once in the platform's log, where it explains every app's state. */
+  #failed(failure: FailureCause, cause: unknown): StartFailure {
+    if (failure.code === "RUNTIME_UNAVAILABLE" && !this.#away) {
+      this.#away = true;
+      this.#options.log(`${failure.message}; it is asked again until it does`);
+    }
+    return new StartFailure(failure, { cause });
+  }
+
+  #answered(): void {
+    if (this.#away) this.#options.log("the container engine answers again");
+    this.#away = false;
   }
 
   async #create(name: string, body: ContainerBody): Promise<{ Id: string }> {

@@ -23,4 +23,14 @@ export const ending: ContainerCases = {
       expect(await on.ask()).not.toBe(before);
     }
   },
+
+  async "by somebody's hand that starts it again, on another port: a new one takes its place"(on) {
+    await on.open();
+    expect(await on.deploy(await on.program("(globalThis.life ??= Math.random())"))).toMatchObject({ ready: "True" });
+    const [before, { Id }] = [await on.ask(), await on.container()];
+    await on.api.json("POST", `/containers/${Id}/restart`, { query: { t: 1 } });
+    await on.restarted();
+    expect(await on.ask()).not.toBe(before);
+    expect((await on.container()).Id).not.toBe(Id);
+  },
 };

@@ -1,0 +1,46 @@
+/** What the builder docker makes of an engine that fails in ways that no real one does on demand. */
+import { describe, expect, it } from "vitest";
+import { builtBase } from "../../../src/image/builder/docker-builder.ts";
+import { OciLayout } from "../../../src/image/layout.ts";
+import { hostPlatform } from "../../../src/image/oci.ts";
+import { failureOf } from "../../image/support.ts";
+import { temporaryDirectory } from "../helpers.ts";
+import { type Fault, refuse, startFaultyEngine } from "./faulty-engine.ts";
+
+async function failureAt(fault: Fault) {
+  const { socketPath } = await startFaultyEngine((call, res) => {
+    if (call !== "POST /build") return fault(call, res);
+    res.end(`${JSON.stringify({ stream: "Step 1/2 : FROM base" })}\n`);
+    return true;
+  });
+  const home = temporaryDirectory();
+  return failureOf(
+    builtBase({
+      base: "localhost/base:1",
+      programs: { aptPackages: [], commands: ["true"] },
+      platform: hostPlatform(),
+      layout: new OciLayout(temporaryDirectory()),
+      env: { DOCKER_HOST: `unix://${socketPath}`, HOME: home },
+      signal: new AbortController().signal,
+    }),
+  );
+}
+
+describe("an image that was built and cannot be taken out of the engine", () => {
+  const isGet = (call: string) => /^GET \/images\/.*\/get$/.test(call);
+  it.each<[string, Fault]>([
+    ["since the engine goes away", (call, res) => isGet(call) && res.destroy() !== undefined],
+    [
+      "since the engine goes away half-way",
+      (call, res) => isGet(call) && res.writeHead(200).write("x".repeat(100), () => res.destroy()) !== undefined,
+    ],
+    ["since the engine has it no more", (call, res) => isGet(call) && refuse(res, 404, "No such image")],
+  ])("%s is told as that", async (_, fault) => {
+    expect(await failureAt(fault)).toMatchObject({
+      code: "IMAGE_BUILD_FAILED",
+      exit: 7,
+      message: expect.stringContaining("could not be taken out of the engine"),
+      hint: expect.stringContaining("do the same again"),
+    });
+  });
+});
