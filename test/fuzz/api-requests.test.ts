@@ -175,7 +175,8 @@ class State {
       .sort()
       .map((file) => {
         const { size, mtimeMs, mode } = statSync(join(root, file));
-        return `${file} ${mode} ${file.endsWith(".tmp") ? "" : `${size} ${mtimeMs}`}`;
+        // To note that a blob was asked for leaves whole milliseconds of when it was written.
+        return `${file} ${mode} ${file.endsWith(".tmp") ? "" : `${size} ${Math.round(mtimeMs)}`}`;
       })
       .join("\n");
   }
