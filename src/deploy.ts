@@ -60,6 +60,8 @@ export interface DeployOptions extends LoadFileOptions {
   provideSecrets(missing: MissingSecret[], app: string): Promise<Map<string, Redacted<Uint8Array>>>;
   /** False: return when the platform has accepted the deploy. */
   wait: boolean;
+  /** Called when there is nothing to do but wait for the platform. */
+  idle(): void;
 }
 
 /** Deploys an app of a file, its dependencies first. Throws an {@link AppctlError} for whatever stops it. */
@@ -166,6 +168,7 @@ async function* deployOne(
     deployment: deployment.id,
   };
   if (options.wait) {
+    options.idle();
     const shown = relative(options.cwd, root);
     yield* follow({ client, ref, deployment: deployment.id, root: shown, signal, trace });
   }

@@ -58,7 +58,7 @@ export function createProgram(io: Io): Command {
   addUpdate(group(program, "update", "change a secret"), io);
   addDelete(group(program, "delete", "delete an app, a secret, an API key"), io);
   addLifecycle(program, io);
-  addImages(program, group(program, "prune", "remove what nothing needs: images"), io);
+  addImages(program, group(program, "prune", "remove what nothing needs: images, this machine's cache"), io);
   addPlatform(group(program, "platform", "the local platform: start, stop, status, logs"), io);
   return program;
 }
@@ -197,6 +197,16 @@ function addImages(program: Command, prune: Command, io: Io): void {
     .action(
       act<import("./commands/prune-images.ts").PruneFlags>(DATA, async (flags) =>
         (await import("./commands/prune-images.ts")).pruneImages(io, flags),
+      ),
+    );
+  leaf(prune, "cache", [], DATA, {
+    summary: "remove what of this machine's cache was not used in the last hour: images, unpacked packages",
+    examples: ["appctl prune cache --dry-run", "appctl prune cache"],
+  })
+    .option("--dry-run", "only say what would be removed")
+    .action(
+      act<import("./commands/prune-images.ts").PruneFlags>(DATA, async (flags) =>
+        (await import("./commands/prune-cache.ts")).pruneCache(io, flags),
       ),
     );
 }

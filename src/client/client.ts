@@ -30,7 +30,16 @@ import type {
 import { ExitCode, isAppctlError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
 import { BUILD_SILENCE_MS, lastOf } from "./builds.ts";
-import { Http, type HttpOptions, type HttpRequest, isBroken, isUnreachable, pause, unreachableError } from "./http.ts";
+import {
+  Http,
+  type HttpOptions,
+  type HttpRequest,
+  type HttpResponse,
+  isBroken,
+  isUnreachable,
+  pause,
+  unreachableError,
+} from "./http.ts";
 
 /** Where a request is about: project and domain. */
 export interface Scope {
@@ -116,6 +125,8 @@ export class Client {
   /** Removes images that no revision needs. `dryRun`: only says which. */
   pruneImages = (dryRun: boolean): Promise<Pruned> =>
     this.#json("pruneImages", { json: { dryRun }, timeout: 300_000, repeatable: true });
+  /** A request of the OCI distribution protocol, `/v2/`, which the platform speaks as well. See {@link Http.exchange}. */
+  distribution = (request: HttpRequest): Promise<HttpResponse> => this.#http.exchange(request);
   missingBlobs = async (digests: string[], signal?: AbortSignal): Promise<string[]> =>
     (await this.#json<{ missing: string[] }>("missingBlobs", { json: { digests }, repeatable: true, signal })).missing;
   /** Uploads a blob from a file. The platform checks the digest. */
@@ -150,8 +161,6 @@ export class Client {
       throw error;
     }
   };
-  tagImage = (reference: string, digest: string, signal?: AbortSignal): Promise<unknown> =>
-    this.#json("tagImage", { json: { reference, digest }, signal });
 
   /** One page of a deployment's events: those after `after`, waiting up to 25 s for the first. */
   deploymentEvents = (

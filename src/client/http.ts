@@ -5,7 +5,7 @@ import type { Redacted } from "../core/redacted.ts";
 
 /** One request to the platform. `path` starts with `/`. */
 export interface HttpRequest {
-  method: "GET" | "POST" | "PUT" | "DELETE";
+  method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
   json?: unknown;
@@ -21,11 +21,16 @@ export interface HttpRequest {
   repeatable?: boolean;
 }
 
-/** A successful answer (2xx). */
+/** An answer: a successful one (2xx), but for {@link Http.exchange}. */
 export interface HttpResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  body: Readable & { json(): Promise<unknown>; bytes(): Promise<Uint8Array>; dump(): Promise<void> };
+  body: Readable & {
+    json(): Promise<unknown>;
+    text(): Promise<string>;
+    bytes(): Promise<Uint8Array>;
+    dump(): Promise<void>;
+  };
 }
 
 /** Options of {@link Http}. */
@@ -79,12 +84,26 @@ export class Http {
     });
   }
 
+  /**
+   * Sends a request once and gives whatever is answered, for a protocol with words of its own. A platform that cannot be
+   * reached is brought back before it is asked again; everything else about a connection is thrown as it is.
+   */
+  async exchange(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return await this.#once(request);
+    } catch (error) {
+      request.signal?.throwIfAborted();
+      if (!isUnreachable(error) || !(await this.#bringBack(0))) throw error;
+      return this.#once(request);
+    }
+  }
+
   async #trying<T>(request: HttpRequest, read: (response: HttpResponse) => Promise<T>): Promise<T> {
     const repeatable = request.repeatable ?? request.method !== "POST";
     const retries = this.#options.retries ?? RETRY_PAUSES.length;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await read(await this.#once(request));
+        return await read(await this.#wanted(request));
       } catch (error) {
         request.signal?.throwIfAborted();
         const unreachable = isUnreachable(error);
@@ -93,11 +112,7 @@ export class Http {
         // A refused connection never reached the platform, so even a POST may be tried again.
         const again = unreachable || repeatable;
         if (!again || attempt >= retries) throw unreachableError(this.#endpoint, error);
-        const moved = await this.#options.onUnreachable?.(attempt);
-        if (moved) {
-          this.#endpoint = moved.endpoint;
-          this.#apiKey = moved.apiKey;
-        } else await pause(RETRY_PAUSES[attempt] ?? 2000, request.signal);
+        if (!(await this.#bringBack(attempt))) await pause(RETRY_PAUSES[attempt] ?? 2000, request.signal);
       }
     }
   }
@@ -105,6 +120,21 @@ export class Http {
   /** Closes the connections. */
   async close(): Promise<void> {
     await this.#agent?.destroy();
+  }
+
+  async #bringBack(attempt: number): Promise<boolean> {
+    const moved = await this.#options.onUnreachable?.(attempt);
+    if (!moved) return false;
+    this.#endpoint = moved.endpoint;
+    this.#apiKey = moved.apiKey;
+    return true;
+  }
+
+  async #wanted(request: HttpRequest): Promise<HttpResponse> {
+    const response = await this.#once(request);
+    if (response.status >= 200 && response.status < 300) return response;
+    const text = await response.body.text();
+    throw problemError(response.status, text, this.#endpoint, request);
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse> {
@@ -127,14 +157,12 @@ export class Http {
             ? request.body()
             : (request.body ?? null),
       signal: request.signal ?? null,
+      // undici ends a connection after each HEAD, for servers that answer one with a body; the platform does not.
+      reset: false,
       headersTimeout: timeout,
       bodyTimeout: timeout,
     });
-    if (response.statusCode >= 200 && response.statusCode < 300) {
-      return { status: response.statusCode, headers: response.headers, body: response.body };
-    }
-    const text = await response.body.text();
-    throw problemError(response.statusCode, text, this.#endpoint, request);
+    return { status: response.statusCode, headers: response.headers, body: response.body };
   }
 }
 
@@ -184,11 +212,12 @@ function problemError(status: number, text: string, endpoint: string, request: H
   });
 }
 
-function exitOf(status: number): ExitCode {
+/** The exit code that a status of a platform's answer stands for. */
+export function exitOf(status: number): ExitCode {
   if (status === 401 || status === 403) return ExitCode.auth;
   if (status === 404) return ExitCode.notFound;
   if (status === 409 || status === 412) return ExitCode.conflict;
-  if (status === 408 || status === 429 || status === 502 || status === 503 || status === 504)
+  if (status === 408 || status === 429 || status === 502 || status === 503 || status === 504 || status === 507)
     return ExitCode.unavailable;
   if (status >= 400 && status < 500) return ExitCode.usage;
   if (status < 300) return ExitCode.unavailable; // it is another program that answers

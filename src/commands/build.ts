@@ -8,6 +8,7 @@ import { besideProgress } from "../ui/progress.ts";
 import { traceLines } from "../ui/trace-lines.ts";
 import type { CommonFlags } from "./flags.ts";
 import { printResult } from "./print.ts";
+import { tidyCache } from "./tidy-cache.ts";
 
 /** Flags of `build`. */
 export interface BuildFlags extends CommonFlags {
@@ -45,6 +46,7 @@ export async function build(io: Io, file: string, name: string | undefined, flag
     const { reference, digest, pushed, platforms } = built;
     const meant = platforms ? ` (${platforms.map(({ platform }) => platform).join(", ")})` : "";
     printResult(io, flags, built, `${pushed ? "Pushed" : "Built"} ${reference}@${digest}${meant}`);
+    await tidyCache(what.cacheDir, io.now().getTime(), signal);
   } finally {
     renderer.progress.stop();
     if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);

@@ -7,6 +7,7 @@ import { traceLines } from "../ui/trace-lines.ts";
 import { offeredSecrets, secretProvider } from "./deploy-secrets.ts";
 import { type CommonFlags, milliseconds } from "./flags.ts";
 import { withSession } from "./session.ts";
+import { tidyCache } from "./tidy-cache.ts";
 import { DEFAULT_WAIT_MS, draw } from "./wait.ts";
 
 /** Flags of `deploy apps`. */
@@ -25,6 +26,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   trace.since("start Node and appctl", 0);
   const { cwd, env } = outer;
   const early = new AbortController();
+  let tidied: Promise<void> | undefined;
   const { deploy, loadFile } = await import("../deploy.ts");
   const what = { file, cwd, env, cacheDir: pathsOf(env).cache, allowScripts: flags.allowScripts, trace };
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
@@ -64,6 +66,9 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
             baseImage: config.baseImage,
             provideSecrets,
             wait: flags.wait,
+            idle: () => {
+              tidied ??= tidyCache(what.cacheDir, outer.now().getTime(), outer.signal);
+            },
             signal,
           }),
         { renderer, signal: io.signal, waitMs, scope },
@@ -77,7 +82,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     renderer.end();
   } finally {
     renderer.progress.stop();
-    await leave();
+    await Promise.all([leave(), tidied]);
     if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);
   }
 }

@@ -44,7 +44,6 @@ export const endpoints = {
   putBlob: { method: "PUT", path: "/api/v1/images/blobs/{digest}" },
   getBlob: { method: "GET", path: "/api/v1/images/blobs/{digest}" },
   resolveImage: { method: "GET", path: "/api/v1/images/tags" },
-  tagImage: { method: "PUT", path: "/api/v1/images/tags" },
 } as const satisfies Record<string, { method: "GET" | "POST" | "PUT" | "DELETE"; path: string }>;
 
 /** Name of an endpoint. */

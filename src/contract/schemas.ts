@@ -215,7 +215,6 @@ export const ImageList = z.object({ images: z.array(ImageInfo) });
 
 export const DigestList = z.strictObject({ digests: z.array(digest).min(1).max(1000) });
 export const MissingBlobs = z.object({ missing: z.array(z.string()) });
-export const TagWrite = z.strictObject({ reference: z.string().min(3).max(512), digest });
 export const Descriptor = z.object({ mediaType: z.string(), digest: z.string(), size: z.number().int() });
 
 /** Open to everyone; `proof` is an HMAC of `?nonce=`, which tells the CLI that this is the platform it started. */

@@ -1,6 +1,7 @@
 /** What a layout has and nothing needs any more: found by following what is needed, and taken away by age. */
 import { readdirSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { isAppctlError } from "../core/errors.ts";
 import { isDescriptor } from "./documents.ts";
 import type { OciLayout, Reference } from "./layout.ts";
@@ -16,6 +17,8 @@ export interface GarbageOptions {
   before: number;
   /** Only say what would go. */
   dryRun?: boolean | undefined;
+  /** Ends it between two steps. */
+  signal?: AbortSignal | undefined;
 }
 
 /** What went, or would go. */
@@ -30,12 +33,15 @@ export interface Collected {
   unreadable: string | undefined;
 }
 
+/** How many blobs are looked at and removed before others get their turn: that takes a millisecond or two. */
+const AT_ONCE = 100;
+
 /** Documents are at most that large, in bytes: a larger blob is a layer, and is not read to find out. */
 const MAX_DOCUMENT = 4 * 1024 ** 2;
 
 /**
  * Takes away names and blobs that nothing needs and that nobody has asked for since `before`. Each is looked at and removed
- * without a pause in between: whoever asks for one in the same process ({@link OciLayout.hasBlob} of a store that notes it)
+ * without a pause in between, under the layout's lock: whoever asks for one ({@link OciLayout.hasBlob} of a store that notes it)
  * either makes it young, or is told that it is not there. A crash at any point leaves names whole: a name goes before its blobs.
  */
 export async function collectGarbage(layout: OciLayout, options: GarbageOptions): Promise<Collected> {
@@ -66,14 +72,28 @@ export async function collectGarbage(layout: OciLayout, options: GarbageOptions)
 
   let blobs = 0;
   let bytes = 0;
-  for (const name of namesIn(join(layout.dir, "blobs", "sha256"))) {
-    if (!/^[0-9a-f]{64}$/.test(name) || kept.has(`sha256:${name}`)) continue;
-    const path = layout.blobPath(`sha256:${name}`);
-    const found = lastUse(path);
-    if (!found || found.at >= before) continue;
-    if (!dryRun) unlinkSync(path);
-    blobs++;
-    bytes += found.size;
+  const unused = (name: string) => {
+    const found = lastUse(layout.blobPath(`sha256:${name}`));
+    return found && found.at < before ? found : undefined;
+  };
+  const names = namesIn(join(layout.dir, "blobs", "sha256")).filter(
+    (name) => /^[0-9a-f]{64}$/.test(name) && !kept.has(`sha256:${name}`),
+  );
+  const remove = (some: string[]) => {
+    for (const name of some) {
+      const found = unused(name);
+      if (!found) continue; // somebody has asked for it meanwhile, or it is gone
+      if (!dryRun) unlinkSync(layout.blobPath(`sha256:${name}`));
+      blobs++;
+      bytes += found.size;
+    }
+  };
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    options.signal?.throwIfAborted();
+    const some = names.slice(at, at + AT_ONCE).filter(unused);
+    if (dryRun) remove(some);
+    else if (some.length > 0) await layout.locked(() => remove(some));
+    await setImmediate();
   }
   return { images, blobs, bytes, kept, unreadable };
 }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { diskError } from "../core/disk-error.ts";
@@ -49,6 +49,16 @@ export class OciLayout {
   async hasBlob(digest: string, size?: number): Promise<boolean> {
     const found = await stat(this.blobPath(digest)).catch((error: unknown) => ignoreMissing(error));
     return found?.isFile() === true && (size === undefined || found.size === size);
+  }
+
+  /** True when `path`, which was made of content of the layout, is there. A cache notes that it is used. */
+  async use(path: string): Promise<boolean> {
+    return (await stat(path).catch((error: unknown) => ignoreMissing(error))) !== undefined;
+  }
+
+  /** {@link OciLayout.hasBlob} without a pause, for decisions that nothing else of this process may come into. */
+  isStored(digest: string): boolean {
+    return statSync(this.blobPath(digest), { throwIfNoEntry: false })?.isFile() === true;
   }
 
   /** Those of `digests` that are not there, each once, in the order given. */
@@ -159,24 +169,26 @@ export class OciLayout {
   /** Every reference of the layout, in order of its text. */
   async references(): Promise<Reference[]> {
     const text = await readFile(join(this.dir, "index.json"), "utf8").catch((error: unknown) => ignoreMissing(error));
-    return (text === undefined ? [] : this.#parseIndex(text).manifests)
-      .filter((entry) => entry.annotations?.[REF_NAME] !== undefined)
-      .map(({ mediaType, digest, size, annotations }) => ({
-        reference: annotations?.[REF_NAME] ?? "",
-        descriptor: { mediaType, digest, size },
-      }));
+    return (text === undefined ? [] : this.#parseIndex(text).manifests).flatMap(namedBy);
   }
 
   /**
-   * Makes `reference` name `descriptor`'s manifest, which is in the layout. Safe against other processes that do the same:
-   * `index.json` is read and replaced under a lock that the kernel lets go of when its holder dies.
+   * Makes `reference` name `descriptor`'s manifest, which is in the layout, as are `parts`: BLOB_NOT_FOUND when one of them is
+   * not at the moment at which it gets its name. Safe against other processes that do the same: `index.json` is read and
+   * replaced under a lock that the kernel lets go of when its holder dies.
    */
-  async tag(reference: string, descriptor: Descriptor): Promise<void> {
+  async tag(
+    reference: string,
+    descriptor: Descriptor,
+    parts: readonly Pick<Descriptor, "digest">[] = [],
+  ): Promise<void> {
     parseReference(reference);
     if (!(await this.hasBlob(descriptor.digest))) throw blobNotFound(descriptor.digest, this.dir);
     const { mediaType, digest, size } = descriptor;
     if ((await this.resolve(reference))?.digest === digest) return;
     await this.#changeIndex((entries) => {
+      const gone = [descriptor, ...parts].find((each) => !this.isStored(each.digest));
+      if (gone) throw blobNotFound(gone.digest, this.dir);
       const others = entries.filter((entry) => entry.annotations?.[REF_NAME] !== reference);
       const manifests = [...others, { mediaType, digest, size, annotations: { [REF_NAME]: reference } }];
       return manifests.sort((a, b) => ((a.annotations?.[REF_NAME] ?? "") < (b.annotations?.[REF_NAME] ?? "") ? -1 : 1));
@@ -185,17 +197,27 @@ export class OciLayout {
 
   /** Takes the names away that `goes` is true for, which may not wait; what they named stays. As safe as {@link OciLayout.tag}. */
   async untag(goes: (named: Reference) => boolean): Promise<void> {
-    await this.#changeIndex((entries) =>
-      entries.filter(({ mediaType, digest, size, annotations }) => {
-        const reference = annotations?.[REF_NAME];
-        return reference === undefined || !goes({ reference, descriptor: { mediaType, digest, size } });
-      }),
-    );
+    await this.#changeIndex((entries) => entries.filter((entry) => !namedBy(entry).some(goes)));
   }
 
-  /** Takes a blob away; a no-op when it is not there. That nothing needs it is the caller's to know. */
-  async removeBlob(digest: string): Promise<void> {
-    await rm(this.blobPath(digest), { force: true });
+  /**
+   * Takes a manifest's names away, and itself. `decide`, which may not wait, gets all names of the layout and gives those that
+   * go, and whether the manifest does; or it throws, and all stays. From its question to the end nothing else of this process
+   * runs: whatever {@link OciLayout.isStored} tells then is true before or after all of it.
+   */
+  async remove(
+    digest: string,
+    decide: (all: Reference[]) => { names: readonly string[]; manifest: boolean },
+  ): Promise<void> {
+    await this.locked(() => {
+      let goes = false;
+      this.#replaceIndex((entries) => {
+        const { names, manifest } = decide(entries.flatMap(namedBy));
+        goes = manifest;
+        return entries.filter(({ annotations }) => !names.includes(annotations?.[REF_NAME] ?? ""));
+      });
+      if (goes) rmSync(this.blobPath(digest), { force: true });
+    });
   }
 
   /** Takes in a file of the same disk, whole and synced, whose digest was found to be `digest`. It is moved. */
@@ -209,7 +231,8 @@ export class OciLayout {
     }
   }
 
-  async #changeIndex(change: (entries: Descriptor[]) => Descriptor[]): Promise<void> {
+  /** Runs `work`, which may not wait, while no other process changes names or takes anything away. */
+  async locked<T>(work: () => T): Promise<T> {
     await this.#prepare();
     const { DatabaseSync } = await import("node:sqlite");
     // An exclusive SQLite transaction is a POSIX record lock, which Node itself does not have. Nothing is awaited while it
@@ -217,19 +240,26 @@ export class OciLayout {
     const lock = new DatabaseSync(join(this.dir, ".lock"));
     try {
       lock.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT}; BEGIN EXCLUSIVE`);
-      const file = join(this.dir, "index.json");
-      const index = this.#parseIndex(readFileSync(file, "utf8"));
-      const manifests = change(index.manifests);
-      replaceFile(
-        file,
-        join(this.dir, ".tmp", randomBytes(12).toString("hex")),
-        JSON.stringify({ ...index, manifests }),
-      );
+      return work();
     } catch (error) {
       throw diskError(error, this.dir);
     } finally {
       lock.close();
     }
+  }
+
+  #changeIndex(change: (entries: Descriptor[]) => Descriptor[]): Promise<void> {
+    return this.locked(() => this.#replaceIndex(change));
+  }
+
+  #replaceIndex(change: (entries: Descriptor[]) => Descriptor[]): void {
+    const file = join(this.dir, "index.json");
+    const index = this.#parseIndex(readFileSync(file, "utf8"));
+    const manifests = change(index.manifests);
+    if (manifests.length === index.manifests.length && manifests.every((entry, at) => entry === index.manifests[at]))
+      return;
+    const temporary = join(this.dir, ".tmp", randomBytes(12).toString("hex"));
+    replaceFile(file, temporary, JSON.stringify({ ...index, manifests }));
   }
 
   #parseIndex(text: string): Index {
@@ -259,6 +289,12 @@ export class OciLayout {
     });
     return this.#ready;
   }
+}
+
+/** The name of an entry of the index, and what it names; nothing when it has no name. */
+function namedBy({ mediaType, digest, size, annotations }: Descriptor): Reference[] {
+  const reference = annotations?.[REF_NAME];
+  return reference === undefined ? [] : [{ reference, descriptor: { mediaType, digest, size } }];
 }
 
 /** Reads `source` until it ends or has more than `limit` bytes. Then `source` gives all of it from the start. */

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { noteUse } from "./image-cache.ts";
 import type { Unsaid } from "./locks/graph.ts";
 import { canonicalJson, type Platform } from "./oci.ts";
 import type { PackageSpec } from "./package-spec.ts";
@@ -153,7 +154,9 @@ export class LockCache {
   /** The lock for `request` (any JSON value), or undefined. A file that is not whole counts as not there. */
   async read(request: unknown): Promise<ResolvedLock | undefined> {
     try {
-      const cached: { v: number; resolved: ResolvedLock } = JSON.parse(await readFile(this.#file(request), "utf8"));
+      const file = this.#file(request);
+      const cached: { v: number; resolved: ResolvedLock } = JSON.parse(await readFile(file, "utf8"));
+      noteUse(file, Date.now());
       return cached.v === 1 && cached.resolved.lock.lockfileVersion === 3 ? cached.resolved : undefined;
     } catch {
       return undefined; // missing or damaged: it is made anew, and written over

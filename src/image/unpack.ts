@@ -76,11 +76,13 @@ export async function unpackPackages(
   const layer = manifest.layers[index];
   if (layer === undefined) return undefined;
   const home = join(contentDir, "layers", hexOf(layer.digest));
+  const nodeModules = join(home, "app", "node_modules");
+  if (await layout.use(home)) return nodeModules;
   await makeShared(contentDir);
   await makeShared(dirname(home));
   const packages = { layer, diffId: config.rootfs.diff_ids[index] ?? "" };
   await once(home, (dir) => unpackLayer(layout, packages, dir));
-  return join(home, "app", "node_modules");
+  return nodeModules;
 }
 
 interface LayerToUnpack {

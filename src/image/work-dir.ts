@@ -14,12 +14,17 @@ export async function makeWorkDir(parent: string): Promise<string> {
   }
 }
 
-async function makeIn(parent: string): Promise<string> {
-  await mkdir(parent, { recursive: true, mode: 0o700 });
-  for (const name of await readdir(parent)) {
+/** Removes what killed processes left of the folders of {@link makeWorkDir}. */
+export async function removeLeftWork(parent: string): Promise<void> {
+  for (const name of await readdir(parent).catch(() => [])) {
     const pid = /^(\d+)-/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) await rm(join(parent, name), { recursive: true, force: true });
   }
+}
+
+async function makeIn(parent: string): Promise<string> {
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  await removeLeftWork(parent);
   return mkdtemp(join(parent, `${process.pid}-`));
 }
 

@@ -20,9 +20,10 @@ import {
   planEnvironment,
   planFor,
 } from "../image/environment.ts";
+import { ImageCache } from "../image/image-cache.ts";
 import { writeIndex } from "../image/image-index.ts";
 import type { Layer } from "../image/layer.ts";
-import { OciLayout } from "../image/layout.ts";
+import type { OciLayout } from "../image/layout.ts";
 import { type Descriptor, jsonBytes, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
 import { type BaseImage, onBase } from "../image/registry/base-image.ts";
@@ -399,7 +400,7 @@ function attachBill(
 
 /** The images of this machine. */
 export function imageCache(cacheDir: string): OciLayout {
-  return new OciLayout(join(cacheDir, "images"));
+  return new ImageCache(join(cacheDir, "images"));
 }
 
 /**

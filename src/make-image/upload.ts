@@ -1,44 +1,35 @@
 /** Brings an image to the platform. */
-import { isAppctlError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
 import type { AppImage } from "../image/app-image.ts";
 import type { OciLayout } from "../image/layout.ts";
-import type { Descriptor } from "../image/oci.ts";
+import { type Descriptor, parseReference } from "../image/oci.ts";
+import { pushImage } from "../image/registry/push-image.ts";
+import type { RepositoryOptions } from "../image/registry/repository.ts";
 import type { MakeImageOptions, Unnamed } from "./make-image.ts";
+import { platformError, platformRepository } from "./platform-repository.ts";
 
-const PARALLEL_UPLOADS = 4;
-
-/** Sends what the platform lacks, then the names: a name never stands for half an image. */
+/**
+ * Sends what the platform lacks, then the names: a name never stands for half an image. The platform is a registry like any
+ * other here, on this machine and elsewhere: what broke off goes on where it stood.
+ */
 export async function upload(
   image: AppImage,
   environment: Unnamed | undefined,
   { layout, bring }: { layout: OciLayout; bring(blob: Descriptor): Promise<void> },
-  { client, signal }: MakeImageOptions,
+  { client, signal, pause }: Pick<MakeImageOptions, "client" | "signal"> & { pause?: RepositoryOptions["wait"] },
   onProgress: (step: BuildProgress) => void,
 ): Promise<void> {
-  const parts = [...image.blobs, ...(environment ? [environment.manifest.config, environment.descriptor] : [])];
-  const blobs = new Map(parts.map((blob) => [blob.digest, blob]));
-  // A name stands for a whole image: one that is known already has everything.
-  const named = await client.resolveImage(image.reference, signal);
-  if (named?.digest === image.digest && !environment) return;
-  const missing = await client.missingBlobs([...blobs.keys()], signal);
-  let done = 0;
-  const waiting = [...missing];
-  const send = async () => {
-    for (let digest = waiting.shift(); digest !== undefined; digest = waiting.shift()) {
-      onProgress({ step: "upload", message: "uploading the image", done, total: missing.length });
-      const blob = blobs.get(digest) as Descriptor;
-      if (!(await layout.hasBlob(digest))) await bring(blob);
-      try {
-        await client.putBlob(digest, layout.blobPath(digest), blob.size, signal);
-      } catch (error) {
-        // The cache's own bytes are wrong: out of the way with them, so that they are made anew.
-        throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? await layout.setAside(digest) : error;
-      }
-      done++;
-    }
+  const report = (done: number, total: number) =>
+    onProgress({ step: "upload", message: "uploading the image", done, total, unit: "bytes" });
+  const push = (reference: string, descriptor: Descriptor) => {
+    const { name, tag } = parseReference(reference);
+    const repository = platformRepository(client, name, { signal, wait: pause });
+    return pushImage({ repository, layout, image: descriptor, tag, bring, atOnce: true, onProgress: report });
   };
-  await Promise.all(Array.from({ length: PARALLEL_UPLOADS }, send));
-  if (environment) await client.tagImage(environment.reference, environment.descriptor.digest, signal);
-  if (named?.digest !== image.digest) await client.tagImage(image.reference, image.digest, signal);
+  try {
+    if (environment) await push(environment.reference, environment.descriptor);
+    await push(image.reference, image.descriptor);
+  } catch (error) {
+    throw platformError(error, client);
+  }
 }

@@ -63,12 +63,14 @@ export class Deployer {
    * done) make no revision; the same as a deploy under way joins it.
    */
   async accept(ref: AppRef, spec: AppSpec, image: ImageReference, key: string | undefined): Promise<DeploymentRecord> {
-    await this.#o.imageEnv(image.digest);
+    const { requireWhole } = await this.#o.image(image.digest);
     const { deployment, created } = this.#o.store.transaction(() => {
       const existing = this.#o.store.find(ref);
       if (existing?.deleting) throw new ProblemError(409, "APP_DELETING", `app ${ref.name} is being deleted`);
       const repeated = existing && key !== undefined ? this.#o.store.deploymentByKey(existing.id, key) : undefined;
       if (repeated) return { deployment: repeated, created: false };
+      // Whoever deletes an image looks for revisions that need it in the moment at which it goes: it went before, or stays.
+      requireWhole();
 
       const pins = this.#pin(ref, spec);
       const app = this.#appFor(ref, spec, existing);

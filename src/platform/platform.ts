@@ -24,7 +24,6 @@ import { Deployer } from "./deployer.ts";
 import { EventLog } from "./event-log.ts";
 import { Garbage } from "./garbage.ts";
 import { Gateway } from "./gateway/gateway.ts";
-import { imageEnvironment } from "./image-environment.ts";
 import { ImageStore } from "./image-store.ts";
 import { KeyStore, LOCAL_KEY } from "./keys.ts";
 import { ProofOfLive } from "./proof.ts";
@@ -34,6 +33,7 @@ import { SecretStore } from "./secrets.ts";
 import { PlatformServer } from "./server.ts";
 import { AppStore } from "./store/app-store.ts";
 import { Database } from "./store/database.ts";
+import { wholeImage } from "./whole-image.ts";
 
 /** How long requests may take to end when the platform stops, in milliseconds. */
 const STOP_GRACE_MS = 5000;
@@ -156,7 +156,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     secrets,
     addresses,
     proof,
-    imageEnv: imageEnvironment(images),
+    image: wholeImage(images),
     listener: () => ({ host: localHost, port }),
     insideAddress: address,
     report,

@@ -7,6 +7,7 @@ import type { EventLog } from "./event-log.ts";
 import type { ProofOfLive } from "./proof.ts";
 import type { AppRecord, AppStore, DeploymentRecord, NewEvent, RevisionRecord } from "./store/app-store.ts";
 import { isUnwritable } from "./store/database-error.ts";
+import type { WholeImage } from "./whole-image.ts";
 
 /** What a rollout works with. */
 export interface RolloutOptions {
@@ -15,8 +16,8 @@ export interface RolloutOptions {
   engine: Engine;
   addresses: Addresses;
   proof: ProofOfLive;
-  /** Environment that an image's config declares; throws a problem when the image is not whole. */
-  imageEnv(digest: string): Promise<Record<string, string>>;
+  /** Throws a problem when an image is not whole. */
+  image(digest: string): Promise<WholeImage>;
   /** Where the public listener can be reached from this machine. */
   listener(): { host: string; port: number };
   /** Address of the platform for apps. */
@@ -238,7 +239,7 @@ export class Rollout {
       digest: revision.digest,
       secrets: revision.secrets,
       env: {
-        ...(await this.#o.imageEnv(revision.digest)),
+        ...(await this.#o.image(revision.digest)).env,
         ...revision.spec.env,
         K_SERVICE: app.name,
         K_CONFIGURATION: app.name,

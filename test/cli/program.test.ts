@@ -51,6 +51,7 @@ describe("the command tree", () => {
       "platform start",
       "platform status",
       "platform stop",
+      "prune cache",
       "prune images",
       "rollback",
       "start apps",

@@ -234,7 +234,6 @@ const bodies: { [name in EndpointName]?: fc.Arbitrary<unknown> } = {
     force: false,
   })),
   missingBlobs: digests.map((digest) => ({ digests: [digest] })),
-  tagImage: digests.map((digest) => ({ reference: "program-image:2", digest })),
 };
 
 const rawBodies = fc

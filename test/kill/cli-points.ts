@@ -17,18 +17,29 @@ const on = (moment: Moment, name: EndpointName, body = /(?:)/): ExchangePoint =>
   };
 };
 
+/** The same for a request of the OCI distribution protocol, by which the image is sent. */
+const sending = (moment: Moment, method: string, part: RegExp): ExchangePoint => ({
+  moment,
+  is: (exchange) => exchange.method === method && exchange.path.startsWith("/v2/") && part.test(exchange.path),
+});
+
+const BLOB = /\/blobs\/sha256:/;
+const UPLOAD = /\/blobs\/uploads\//;
+const MANIFEST = /\/manifests\//;
+
 /** By name, in their order. */
 export const exchangePoints: Record<string, ExchangePoint> = {
   "it asks what stands in the way": on("asked", "checkApp"),
   "it knows that nothing does": on("answered", "checkApp"),
   "it knows whether the image is there": on("answered", "resolveImage"),
-  "it asks which blobs are missing": on("asked", "missingBlobs"),
-  "it knows which blobs are missing": on("answered", "missingBlobs"),
-  "it is about to send a blob": on("asked", "putBlob"),
-  "it has sent half of a blob": on("halfway", "putBlob"),
-  "its blob is stored, and it does not know": on("answered", "putBlob"),
-  "it is about to name the image": on("asked", "tagImage"),
-  "the image is named, and it does not know": on("answered", "tagImage"),
+  "it asks whether a blob is there": sending("asked", "HEAD", BLOB),
+  "it knows whether a blob is there": sending("answered", "HEAD", BLOB),
+  "it is about to send a blob": sending("asked", "POST", UPLOAD),
+  "it has sent half of a blob": sending("halfway", "POST", UPLOAD),
+  "its blob is stored, and it does not know": sending("answered", "POST", UPLOAD),
+  "it is about to name the image": sending("asked", "PUT", MANIFEST),
+  "it has sent half of the manifest": sending("halfway", "PUT", MANIFEST),
+  "the image is named, and it does not know": sending("answered", "PUT", MANIFEST),
   "it is about to apply": on("asked", "applyApp"),
   "it has sent half of what it wants": on("halfway", "applyApp"),
   "the deploy is accepted, and it does not know": on("answered", "applyApp"),

@@ -16,8 +16,12 @@ export interface PushOptions {
   mountFrom?: string | undefined;
   /** Where blobs come from that the layout does not have: they pass through, and are not kept. */
   elsewhere?: Repository | undefined;
+  /** Brings a blob into the layout that it lacks, when the registry lacks it, too. */
+  bring?: ((blob: Descriptor) => Promise<void>) | undefined;
   /** See {@link CHUNK_SIZE}. */
   chunkSize?: number | undefined;
+  /** See `UploadOptions`. */
+  atOnce?: boolean | undefined;
   /** Further work in the registry, side by side with the blobs: the tag comes when that has ended, too. */
   beside?: (() => Promise<void>) | undefined;
   /** Called with the bytes that have arrived, and those that have to, as they grow. */
@@ -48,11 +52,13 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
     if (await repository.hasBlob(blob)) return;
     total += blob.size;
     report();
+    if (options.bring && !(await layout.hasBlob(blob.digest, blob.size))) await options.bring(blob);
     const here = !options.elsewhere || (await layout.hasBlob(blob.digest, blob.size));
     const source = here ? fromLayout(layout, blob) : fromRepository(options.elsewhere as Repository, blob);
     const how = await uploadBlob(repository, source, {
       chunkSize: options.chunkSize ?? CHUNK_SIZE,
       mountFrom: options.mountFrom,
+      atOnce: options.atOnce,
       onBytes: (bytes) => {
         arrived.set(blob.digest, bytes);
         report();

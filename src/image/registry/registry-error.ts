@@ -62,10 +62,13 @@ export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean)
   const hint =
     status === 400 && /HTTPS server/i.test(body)
       ? `it speaks HTTPS: write it as https://${about.host}`
-      : status >= 500
-        ? "that says that it cannot do this at all, so it was not tried again"
-        : undefined;
-  return new AppctlError({ code: "REGISTRY_ERROR", exit: ExitCode.failed, message, ...(hint ? { hint } : {}) });
+      : status === 507
+        ? "it has no space left; what has arrived is not sent again when it has"
+        : status >= 500
+          ? "that says that it cannot do this at all, so it was not tried again"
+          : undefined;
+  const exit = status === 507 ? ExitCode.unavailable : ExitCode.failed;
+  return new AppctlError({ code: "REGISTRY_ERROR", exit, message, ...(hint ? { hint } : {}) });
 }
 
 function whatWasDone({ tries, longPause }: Refusal): string {
@@ -155,17 +158,22 @@ function coded(error: unknown): { code: string; syscall?: unknown } | undefined 
   return undefined;
 }
 
-/** `CODE: message` of the errors of an answer (distribution-spec, Error Codes), or "". */
-function errorsIn(body: string): string {
+/** The errors of an answer (distribution-spec, Error Codes); none when it has another shape, such as a proxy's page. */
+export function faultsIn(body: string): { code?: unknown; message?: unknown; detail?: unknown }[] {
   try {
     const { errors } = JSON.parse(body);
-    const texts = (errors as { code?: unknown; message?: unknown }[]).map(({ code, message }) =>
-      [code, message].filter((part) => typeof part === "string" && part !== "").join(": "),
-    );
-    return [...new Set(texts)].join("; ").slice(0, 500);
+    return Array.isArray(errors) ? errors.filter((each) => typeof each === "object" && each !== null) : [];
   } catch {
-    return ""; // a proxy's page, say
+    return [];
   }
+}
+
+/** `CODE: message` of the errors of an answer, or "". */
+function errorsIn(body: string): string {
+  const texts = faultsIn(body).map(({ code, message }) =>
+    [code, message].filter((part) => typeof part === "string" && part !== "").join(": "),
+  );
+  return [...new Set(texts)].join("; ").slice(0, 500);
 }
 
 const BROKEN =

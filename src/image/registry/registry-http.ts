@@ -38,6 +38,12 @@ export interface RegistryAnswer {
   url: URL;
 }
 
+/** Sends a request over connections of its own, and signs it. */
+export type Transport = (
+  request: Omit<RegistryRequest, "about">,
+  signal: AbortSignal,
+) => Promise<Omit<RegistryAnswer, "url">>;
+
 /** What {@link RegistryHttp} works with. */
 export interface RegistryHttpOptions {
   /** Origin of the registry: what signs in goes to it alone. */
@@ -46,6 +52,10 @@ export interface RegistryHttpOptions {
   /** Tells which proxies there are. */
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
+  /** In place of the connections that are made here. Then no redirect is followed. */
+  transport?: Transport | undefined;
+  /** The error for an answer that means no. Default: {@link answerError}, in words about a registry. */
+  refuse?: ((refusal: Refusal, about: Purpose) => Error) | undefined;
   /** Waits before the next try. Default: as long as it is told. */
   wait?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
@@ -102,7 +112,10 @@ export class RegistryHttp {
     // What the registry says about it is worth having, but not worth another failure.
     const body = await bodyText(answer.body).catch(() => "");
     const asked = answer.headers["retry-after"];
-    const error = answerError({ ...done, status: answer.status, body }, about, this.#options.authorizer.signedIn);
+    const { refuse, authorizer } = this.#options;
+    const refusal = { ...done, status: answer.status, body };
+    if (refuse) return refuse(refusal, about);
+    const error = answerError(refusal, about, authorizer.signedIn);
     if (asked !== undefined && isPassing(answer.status)) error.details.push(`It asks to wait: Retry-After: ${asked}`);
     return error;
   }
@@ -136,7 +149,7 @@ export class RegistryHttp {
         token !== undefined && url.origin === home.origin ? { authorization: token } : {};
       const answer = await this.#raw({ ...request, url, headers: { ...request.headers, ...signed } });
       const isRead = request.method === "GET" || request.method === "HEAD";
-      if (!isRead || ![301, 302, 303, 307, 308].includes(answer.status)) return answer;
+      if (!isRead || this.#options.transport || ![301, 302, 303, 307, 308].includes(answer.status)) return answer;
       const { location } = answer.headers;
       await answer.body.dump();
       const next =
@@ -166,7 +179,10 @@ export class RegistryHttp {
     }
   }
 
-  async #raw({ method, url, headers, body, length }: RegistryRequest): Promise<RegistryAnswer> {
+  async #raw({ about: _, ...request }: RegistryRequest): Promise<RegistryAnswer> {
+    const { transport } = this.#options;
+    if (transport) return { ...(await transport(request, this.#options.signal)), url: request.url };
+    const { method, url, headers, body, length } = request;
     const { request: send } = await import("../../client/undici.ts");
     const { signal, env } = this.#options;
     const proxy = proxyFor(url, env);

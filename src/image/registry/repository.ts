@@ -4,7 +4,7 @@ import { Authorizer } from "./authorizer.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
 import { asConnectionError, damagedError, isBrokenConnection, type Purpose, protocolError } from "./registry-error.ts";
-import { type RegistryAnswer, RegistryHttp } from "./registry-http.ts";
+import { type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
 import { RETRIES } from "./retry.ts";
 
 /** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
@@ -19,7 +19,7 @@ const MANIFEST_TYPES = [
 const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
 
 /** What a {@link Repository} works with. */
-export interface RepositoryOptions {
+export interface RepositoryOptions extends Pick<RegistryHttpOptions, "transport" | "refuse"> {
   name: Pick<ImageName, "host" | "plain" | "repository">;
   access: "pull" | "push";
   /** Repositories of the same registry that blobs are mounted from. */
@@ -39,14 +39,14 @@ export class Repository {
   readonly signal: AbortSignal;
 
   constructor(options: RepositoryOptions) {
-    const { name, env, signal, wait } = options;
+    const { name, env, signal, wait, transport, refuse } = options;
     this.name = name;
     this.signal = signal;
     const own = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
     const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
     const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
     const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
-    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, env, signal, wait });
+    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, env, signal, wait, transport, refuse });
   }
 
   /** The address of a part of the API: `manifests/latest`. */

@@ -7,7 +7,7 @@ export const LONGEST_WAIT_MS = 120_000;
 
 /** True for an answer that a later try may change. */
 export function isPassing(status: number): boolean {
-  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+  return status === 408 || status === 429 || (status >= 500 && ![501, 505, 507].includes(status));
 }
 
 /**

@@ -24,6 +24,8 @@ export interface UploadOptions {
   chunkSize: number;
   /** A repository of the same registry that may have the blob. */
   mountFrom?: string | undefined;
+  /** A blob of one request goes with the one that begins its upload: not every registry takes that. */
+  atOnce?: boolean | undefined;
   /** Called with the number of bytes that the registry has of it, as it grows. */
   onBytes?: ((sent: number) => void) | undefined;
 }
@@ -59,6 +61,7 @@ class Upload {
   #offset = 0;
   #chunkSize: number;
   #chunked: boolean;
+  #atOnce: boolean;
   /** A chunk has been taken, so a later refusal is not of chunks as such. */
   #proven = false;
   /** Tries in a row that brought nothing. */
@@ -71,12 +74,13 @@ class Upload {
     this.#options = options;
     this.#chunkSize = options.chunkSize;
     this.#chunked = source.size > options.chunkSize;
+    this.#atOnce = options.atOnce === true && !this.#chunked;
     this.#about = repository.purpose("pushed", source.digest);
   }
 
   async run(): Promise<"mounted" | "sent"> {
     for (;;) {
-      if (!this.#location && (await this.#begin())) return "mounted";
+      if (!this.#location && !this.#atOnce && (await this.#begin())) return "mounted";
       const request = this.#next();
       const answer = await this.#repository.http.once(request).catch((error: unknown) => this.#broken(error));
       if (answer === undefined ? await this.#stands() : await this.#took(request, answer)) {
@@ -111,7 +115,7 @@ class Upload {
   /** The request that comes next: the whole blob, a chunk, or the end of the chunks. */
   #next(): RegistryRequest {
     const { digest, size } = this.#source;
-    const url = new URL(this.#location as URL);
+    const url = new URL(this.#location ?? this.#repository.url("blobs/uploads/"));
     const headers = { "content-type": "application/octet-stream" };
     if (this.#chunked && this.#offset < size) {
       const [start, end] = [this.#offset, Math.min(this.#offset + this.#chunkSize, size)];
@@ -120,7 +124,8 @@ class Upload {
       return { method: "PATCH", url, headers: { ...headers, ...range }, body, length: end - start, about: this.#about };
     }
     url.searchParams.set("digest", digest);
-    const end = { method: "PUT" as const, url, headers, about: this.#about };
+    const method = this.#location ? ("PUT" as const) : ("POST" as const);
+    const end = { method, url, headers, about: this.#about };
     if (this.#chunked || size === 0) return { ...end, body: Buffer.alloc(0), length: 0 };
     return { ...end, body: () => this.#source.open(0, size), length: size };
   }
@@ -129,9 +134,16 @@ class Upload {
   async #took(request: RegistryRequest, answer: RegistryAnswer): Promise<boolean> {
     const { status } = answer;
     const { http } = this.#repository;
-    if (request.method === "PUT" && status === 201) {
+    if (request.method !== "PATCH" && status === 201) {
       await answer.body.dump();
       return true;
+    }
+    if (request.method === "POST" && status === 202) {
+      // It has begun an upload, and has taken nothing of the content.
+      await answer.body.dump();
+      this.#atOnce = false;
+      this.#location = this.#locationOf(answer, request.url);
+      return false;
     }
     if (request.method === "PATCH" && (status === 202 || status === 204)) {
       await answer.body.dump();
@@ -160,7 +172,7 @@ class Upload {
       return false;
     }
     // 416: it stands elsewhere. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
-    if (status === 416 || status === 404 || status === 400) {
+    if (status === 416 || (status === 404 && request.method !== "POST") || status === 400) {
       if (status === 400) await this.#source.verify?.();
       await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
       await answer.body.dump();
@@ -186,9 +198,9 @@ class Upload {
   /** Asks how far the upload has come; true when the registry has the whole blob, since only its answer was lost. */
   async #stands(): Promise<boolean> {
     if (await this.#repository.hasBlob(this.#source)) return true;
-    const location = this.#location as URL;
+    const location = this.#location;
     this.#location = undefined;
-    if (!this.#chunked) return false;
+    if (!this.#chunked || !location) return false;
     const asked = { method: "GET" as const, url: location, about: this.#about };
     const answer = await this.#repository.http.send(asked, [200, 204, 400, 404, 416]);
     await answer.body.dump();

@@ -48,7 +48,6 @@ const handlers: Record<EndpointName, Handler> = {
   putBlob: images.putBlob,
   getBlob: images.getBlob,
   resolveImage: images.resolveImage,
-  tagImage: images.tagImage,
 };
 
 /** What `@hono/node-server` gives beside the request. */

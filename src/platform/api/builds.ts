@@ -3,7 +3,7 @@ import * as schemas from "../../contract/schemas.ts";
 import { type Fault, isAppctlError, messageOf } from "../../core/errors.ts";
 import { parsePackages } from "../../image/package-spec.ts";
 import { type BuildTask, brokenOff, type TaskEvent } from "../builds/task.ts";
-import { imageEnvironment } from "../image-environment.ts";
+import { wholeImage } from "../whole-image.ts";
 import { type ApiRequest, faultsOf, invalidInput, readJson } from "./context.ts";
 
 /** Largest request, in bytes: the lock file of a large project is in it. */
@@ -78,7 +78,7 @@ function answer({ request, services }: ApiRequest, task: BuildTask): Response {
 /** What another process has built is whole, and noted as used, before anybody hears of it. */
 async function whole(event: Extract<TaskEvent, { reference: string }>, images: ApiRequest["services"]["images"]) {
   try {
-    await imageEnvironment(images)(event.digest);
+    await wholeImage(images)(event.digest);
     return event;
   } catch (error) {
     return brokenOff(messageOf(error));

@@ -1,8 +1,8 @@
 import { createReadStream, statSync } from "node:fs";
 import { Readable } from "node:stream";
 import * as schemas from "../../contract/schemas.ts";
-import { imageEnvironment } from "../image-environment.ts";
 import { notFound, ProblemError } from "../problem.ts";
+import { wholeImage } from "../whole-image.ts";
 import { type ApiRequest, check, readBody } from "./context.ts";
 
 /** Largest blob, in bytes. */
@@ -40,20 +40,10 @@ export async function resolveImage({ query, services }: ApiRequest) {
   if (!reference) throw new ProblemError(422, "INVALID_INPUT", "reference: is missing");
   const descriptor = await services.images.resolve(reference);
   // An image of which a part was lost is none: whoever asks then builds it or sends it again.
-  const isWhole = descriptor && (await imageEnvironment(services.images)(descriptor.digest).then(yes, no));
+  const isWhole = descriptor && (await wholeImage(services.images)(descriptor.digest).then(yes, no));
   if (!isWhole) throw notFound(`image ${reference}`);
   const { mediaType, digest, size } = descriptor;
   return { mediaType, digest, size };
-}
-
-/** Names a manifest. Everything that it refers to has to be here, so that a tag never names half an image. */
-export async function tagImage(request: ApiRequest) {
-  const { images } = request.services;
-  const { reference, digest } = await readBody(request, schemas.TagWrite);
-  await imageEnvironment(images)(digest);
-  const size = statSync(images.blobPath(digest)).size;
-  await images.tag(reference, { mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size });
-  return {};
 }
 
 const yes = () => true;

@@ -147,7 +147,6 @@ export const descriptions: Record<EndpointName, Description> = {
     response: schemas.Descriptor,
     query: { reference: "name:tag" },
   },
-  tagImage: { summary: "Name a manifest", tag: "images", body: schemas.TagWrite, response: schemas.Empty },
 };
 
 /** The whole document. `url` is the platform's origin. */

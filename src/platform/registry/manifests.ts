@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isAppctlError } from "../../core/errors.ts";
 import { isDescriptor } from "../../image/documents.ts";
-import type { OciLayout } from "../../image/layout.ts";
+import type { OciLayout, Reference } from "../../image/layout.ts";
 import { type Descriptor, digestOf, MediaType } from "../../image/oci.ts";
 import type { AppStore } from "../store/app-store.ts";
 import { isDigest, referenceOf } from "./references.ts";
@@ -12,6 +13,9 @@ import type { Source } from "./uploads.ts";
 
 /** Largest manifest, in bytes (the specification's own advice). */
 const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
+
+/** How often a manifest is stored anew when deletes get in between. */
+const STORE_ATTEMPTS = 5;
 
 const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -37,7 +41,10 @@ export async function getManifest(
 ): Promise<Response> {
   const digest = isDigest(reference) ? reference : (await layout.resolve(referenceOf(name, reference)))?.digest;
   const stored = digest === undefined ? undefined : await readDocument(layout, digest);
+  // One of which a part was lost is none: whoever asks then sends it again.
   if (digest === undefined || stored === undefined) throw unknown(name, reference);
+  if ((await layout.missing(stored.document.parts.map((part) => part.digest))).length > 0)
+    throw unknown(name, reference);
   const headers = {
     "content-type": stored.document.mediaType,
     "content-length": String(stored.bytes.length),
@@ -72,10 +79,8 @@ export async function putManifest(
     const message = `its Content-Type is ${JSON.stringify(type)}, and it calls itself ${document.mediaType}`;
     throw new RegistryError(400, { code: "MANIFEST_INVALID", message });
   }
-  await requireParts(layout, document.parts);
-  await layout.writeBlob(bytes);
   const descriptor = { mediaType: document.mediaType, digest, size: bytes.length };
-  if (tag !== undefined) await layout.tag(tag, descriptor);
+  await storeManifest(layout, bytes, { descriptor, parts: document.parts, tag });
   const { subject, artifactType, annotations } = document;
   if (subject) {
     const kept = { ...(artifactType === undefined ? {} : { artifactType }), ...(annotations ? { annotations } : {}) };
@@ -89,6 +94,24 @@ export async function putManifest(
       ...(subject ? { "oci-subject": subject.digest } : {}),
     },
   });
+}
+
+/** Stores a manifest, all parts of which are here, and names it. What is deleted meanwhile is looked for again. */
+async function storeManifest(
+  layout: OciLayout,
+  bytes: Buffer,
+  { descriptor, parts, tag }: { descriptor: Descriptor; parts: Descriptor[]; tag: string | undefined },
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    await requireParts(layout, parts);
+    await layout.writeBlob(bytes);
+    try {
+      if (tag !== undefined) await layout.tag(tag, descriptor, parts);
+      return;
+    } catch (error) {
+      if (!isAppctlError(error) || error.code !== "BLOB_NOT_FOUND" || attempt === STORE_ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** Takes a tag away; or a manifest with the tags of this repository, unless a revision or an index needs it. */
@@ -106,23 +129,35 @@ export async function deleteManifest(
     return new Response(null, { status: 202 });
   }
   if ((await readDocument(layout, reference)) === undefined) throw unknown(name, reference);
+  // What stands in the way is looked for at the moment at which it goes: a deploy or a push may have come since.
+  await layout.remove(reference, (named) => {
+    refuseNeeded(layout, store, named, reference);
+    const names = named.filter(({ descriptor }) => descriptor.digest === reference).map((each) => each.reference);
+    const own = names.filter((each) => each.slice(0, each.lastIndexOf(":")) === name);
+    return { names: own, manifest: own.length === names.length };
+  });
+  return new Response(null, { status: 202 });
+}
+
+/** Throws DENIED for a manifest that a revision runs or an index names. Does not wait. */
+function refuseNeeded(layout: OciLayout, store: AppStore, all: Reference[], digest: string): void {
   for (const app of store.all()) {
-    const user = store.revisions(app.id).find(({ digest }) => digest === reference);
+    const user = store.revisions(app.id).find((revision) => revision.digest === digest);
     if (!user) continue;
     const message = `revision ${user.name} of the app ${app.name} runs it; it can be deleted when the app is`;
     throw new RegistryError(409, { code: "DENIED", message });
   }
   for (const { reference: holder, descriptor } of all) {
-    if (descriptor.digest === reference || !INDEXES.includes(descriptor.mediaType)) continue;
-    const index = await readDocument(layout, descriptor.digest);
-    if (!index?.document.parts.some(({ digest }) => digest === reference)) continue;
+    if (descriptor.digest === digest || !INDEXES.includes(descriptor.mediaType)) continue;
+    if (!partsOf(layout, descriptor).some((part) => part.digest === digest)) continue;
     throw new RegistryError(409, { code: "DENIED", message: `the index ${holder} names it` });
   }
-  const named = all.filter(({ descriptor }) => descriptor.digest === reference).map((each) => each.reference);
-  const own = named.filter((each) => each.slice(0, each.lastIndexOf(":")) === name);
-  if (own.length > 0) await layout.untag((each) => own.includes(each.reference));
-  if (own.length === named.length) await layout.removeBlob(reference);
-  return new Response(null, { status: 202 });
+}
+
+/** What a stored index names; nothing when it is not there, or damaged. Does not wait. */
+function partsOf(layout: OciLayout, { digest, size }: Descriptor): Descriptor[] {
+  if (size > MAX_MANIFEST_BYTES || !layout.isStored(digest)) return [];
+  return parseDocument(readFileSync(layout.blobPath(digest)))?.parts ?? [];
 }
 
 /** A stored manifest or index; undefined when there is none, or the content is something else. */

@@ -135,7 +135,9 @@ function errorFor(
     if (error.code === "DIGEST_MISMATCH") return new RegistryError(400, { code: "DIGEST_INVALID", message });
     if (error.code === "BLOB_TOO_LARGE") return new RegistryError(413, { code: "SIZE_INVALID", message });
     report(messageOf(error));
-    if (error.exit === ExitCode.unavailable) return new RegistryError(503, { code: "UNAVAILABLE", message });
+    const detail = { code: error.code, message: error.message, hint: error.hint };
+    if (error.code === "DISK_FULL") return new RegistryError(507, { code: "UNAVAILABLE", message, detail });
+    if (error.exit === ExitCode.unavailable) return new RegistryError(503, { code: "UNAVAILABLE", message, detail });
     return new RegistryError(500, { code: "UNKNOWN", message });
   }
   if (incoming?.destroyed && !incoming.complete) {
