@@ -1,4 +1,4 @@
-// Builds dist/ from src/: the CLI as a few files, the SDK, the server shim and the describe worker as one file each.
+// Builds dist/ from src/: the CLI as a few files, the SDK, the server shim and the workers as one file each.
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -99,6 +99,7 @@ await Promise.all([
   single("src/serve/serve.ts", "serve.js"),
   single("src/app/describe-worker.ts", "describe-worker.js"),
   single("src/platform/builds/build-worker.ts", "build-worker.js"),
+  single("src/image/deflate-worker.ts", "deflate-worker.js"),
 ]);
 
 // The type declarations of what a user's file imports.

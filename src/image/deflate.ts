@@ -1,8 +1,8 @@
 /**
  * DEFLATE (RFC 1951) in plain JavaScript. zlib's output depends on its version, on how Node was built and on what the
  * processor can do (Node's own zlib hashes in another way where there are CRC instructions, and distributions link another
- * library), so an image's digest would as well. Here it depends on the input and the effort alone: only integers, no
- * table that is kept from one call to the next, no order that is left to the engine.
+ * library), so an image's digest would as well. Here it depends on the input and the effort alone: only integers,
+ * nothing that one call leaves to the next, no order that is left to the engine.
  */
 import { Buffer } from "node:buffer";
 
@@ -21,8 +21,10 @@ const MAX_BITS = 15;
 const LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /** Base and number of extra bits of each length code from 257 on, and of each distance code (RFC 1951, 3.2.5). */
-const LENGTH_EXTRA = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
-const DISTANCE_EXTRA = [0, 0, 0, 0, ...Array.from({ length: 26 }, (_, index) => (index >> 1) + 1)];
+const LENGTH_EXTRA = Uint8Array.of(
+  ...[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0],
+);
+const DISTANCE_EXTRA = Uint8Array.of(0, 0, 0, 0, ...Array.from({ length: 26 }, (_, index) => (index >> 1) + 1));
 const LENGTH_BASE = bases(LENGTH_EXTRA, 3);
 LENGTH_BASE[28] = MAX_MATCH;
 const DISTANCE_BASE = bases(DISTANCE_EXTRA, 1);
@@ -41,9 +43,9 @@ for (let code = 0; code < DISTANCES; code++) {
     DISTANCE_CODE[256 + ((distance - 1) >> 7)] = code;
 }
 
-function bases(extra: readonly number[], first: number): number[] {
+function bases(extra: Uint8Array, first: number): Uint16Array {
   let next = first;
-  return extra.map((bits) => {
+  return Uint16Array.from(extra, (bits) => {
     const base = next;
     next += 1 << bits;
     return base;
@@ -56,7 +58,7 @@ function bases(extra: readonly number[], first: number): number[] {
  * 1 (fast) to 100 (small).
  */
 export function deflate(data: Uint8Array, start: number, last: boolean, depth: number): Buffer {
-  const out = new BitWriter((data.length - start) / 2 + 1024);
+  const out = new BitWriter();
   const block = new SymbolBlock(out);
   const matcher = new Matcher(data, Math.max(0, start - WINDOW), depth);
   matcher.insertUpTo(start);
@@ -64,23 +66,18 @@ export function deflate(data: Uint8Array, start: number, last: boolean, depth: n
   /** Where the block of codes begins that is being filled. */
   let from = start;
   for (let at = start; at < end; ) {
-    let length = matcher.find(at);
-    if (length < MIN_MATCH) {
-      block.literal(data[at] as number);
-      matcher.insertUpTo(++at);
-    } else {
-      let distance = matcher.distance;
+    let match = matcher.find(at, MIN_MATCH - 1);
+    if (match === 0) block.literal(data[at++] as number);
+    else {
       // A longer match one byte later is worth the byte.
-      while (length < 32 && at + 1 < end) {
-        matcher.insertUpTo(at + 1);
-        const next = matcher.find(at + 1);
-        if (next <= length) break;
+      while (match >>> 16 < 32 && at + 1 < end) {
+        const next = matcher.find(at + 1, match >>> 16);
+        if (next === 0) break;
         block.literal(data[at++] as number);
-        length = next;
-        distance = matcher.distance;
+        match = next;
       }
-      block.match(length, distance);
-      at += length;
+      block.match(match);
+      at += match >>> 16;
       matcher.insertUpTo(at);
     }
     if (block.isFull) {
@@ -94,20 +91,25 @@ export function deflate(data: Uint8Array, start: number, last: boolean, depth: n
   return out.bytes();
 }
 
-/** Finds earlier places with the same bytes. */
+// The memory of one call is that of the next, which finds nothing in it: a chain begins at a head of its own.
+const HEAD = new Int32Array(1 << HASH_BITS);
+const BEFORE = new Int32Array(WINDOW);
+
+/** Finds earlier places with the same bytes. A match is one number: length << 16 | distance; 0 is none. */
 class Matcher {
   readonly #data: Uint8Array;
+  /** The same bytes, for four at a time. */
+  readonly #view: DataView;
   readonly #first: number;
   readonly #depth: number;
-  /** The latest place of each hash, and for each place the one before it; -1 for none. Places count from `#first`. */
-  readonly #head = new Int32Array(1 << HASH_BITS).fill(-1);
-  readonly #before = new Int32Array(WINDOW);
+  /** The latest place of each hash, and for each place the one before it; -1 for none. */
+  readonly #head = HEAD.fill(-1);
+  readonly #before = BEFORE;
   #next: number;
-  /** How far back the match lies that {@link find} found last. */
-  distance = 0;
 
   constructor(data: Uint8Array, first: number, depth: number) {
     this.#data = data;
+    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     this.#first = first;
     this.#depth = depth;
     this.#next = first;
@@ -115,59 +117,72 @@ class Matcher {
 
   /** Makes every place before `end` one that can be found. */
   insertUpTo(end: number): void {
-    const data = this.#data;
+    const view = this.#view;
     const head = this.#head;
     const before = this.#before;
-    const stop = Math.min(end, data.length - MIN_MATCH + 1);
+    const stop = Math.min(end, view.byteLength - MIN_MATCH + 1);
     for (let at = this.#next; at < stop; at++) {
-      const hash = hashAt(data, at);
+      const hash = hashOf(view.getInt32(at, true));
       before[at & (WINDOW - 1)] = head[hash] as number;
       head[hash] = at;
     }
     if (end > this.#next) this.#next = end;
   }
 
-  /** Length of the longest match at `at`, 0 when there is none; every place before `at` was inserted, `at` was not. */
-  find(at: number): number {
+  /**
+   * The longest match at `at` that is longer than `over`. Every place before `at` was inserted; `at` is from now on.
+   */
+  find(at: number, over: number): number {
+    this.#next = at + 1;
     const data = this.#data;
+    const view = this.#view;
     const most = Math.min(MAX_MATCH, data.length - at);
     if (most < MIN_MATCH) return 0;
     const before = this.#before;
+    const head = this.#head;
+    const four = view.getInt32(at, true);
+    const hash = hashOf(four);
+    let place = head[hash] as number;
+    before[at & (WINDOW - 1)] = place;
+    head[hash] = at;
+    if (most <= over) return 0;
     const oldest = Math.max(this.#first, at - WINDOW);
-    let best = MIN_MATCH - 1;
-    let place = this.#head[hashAt(data, at)] as number;
+    let best = over;
+    let distance = 0;
+    // The last four bytes of what would be longer than the best so far: most places differ there.
+    let tail = view.getInt32(at + best - 3, true);
     for (let tries = this.#depth; place >= oldest && tries > 0; tries--) {
-      if (data[place + best] === data[at + best] && data[place] === data[at]) {
-        let length = 0;
+      if (view.getInt32(place + best - 3, true) === tail && view.getInt32(place, true) === four) {
+        let length = MIN_MATCH;
+        while (length + 4 <= most && view.getInt32(place + length, true) === view.getInt32(at + length, true))
+          length += 4;
         while (length < most && data[place + length] === data[at + length]) length++;
         if (length > best) {
           best = length;
-          this.distance = at - place;
+          distance = at - place;
           if (length === most) break;
+          tail = view.getInt32(at + best - 3, true);
         }
       }
       const earlier = before[place & (WINDOW - 1)] as number;
       if (earlier >= place) break; // that slot belongs to a later place by now
       place = earlier;
     }
-    return best < MIN_MATCH ? 0 : best;
+    return distance === 0 ? 0 : (best << 16) | distance;
   }
 }
 
-function hashAt(data: Uint8Array, at: number): number {
-  const four =
-    (data[at] as number) |
-    ((data[at + 1] as number) << 8) |
-    ((data[at + 2] as number) << 16) |
-    ((data[at + 3] as number) << 24);
+function hashOf(four: number): number {
   return Math.imul(four, 0x9e3779b1) >>> (32 - HASH_BITS);
 }
+
+const SYMBOLS = new Uint32Array(BLOCK_SYMBOLS + 64);
 
 /** Literals and matches on their way into one block of codes. */
 class SymbolBlock {
   readonly #out: BitWriter;
   /** A literal, or length << 16 | distance; with room for the literals before a match that was put off. */
-  readonly #symbols = new Uint32Array(BLOCK_SYMBOLS + 64);
+  readonly #symbols = SYMBOLS;
   readonly #literals = new Uint32Array(LITERALS);
   readonly #distances = new Uint32Array(DISTANCES);
   #count = 0;
@@ -189,10 +204,10 @@ class SymbolBlock {
     this.#literals[byte]!++;
   }
 
-  match(length: number, distance: number): void {
-    this.#symbols[this.#count++] = (length << 16) | distance;
-    this.#literals[257 + (LENGTH_CODE[length] as number)]!++;
-    this.#distances[distanceCode(distance)]!++;
+  match(match: number): void {
+    this.#symbols[this.#count++] = match;
+    this.#literals[257 + (LENGTH_CODE[match >>> 16] as number)]!++;
+    this.#distances[distanceCode(match & 0xffff)]!++;
   }
 
   /** Writes the block, which stands for `data` from `from` to `to`, in the shorter of two forms, and begins a new one. */
@@ -232,8 +247,10 @@ class SymbolBlock {
     const out = this.#out;
     const literalCodes = codes(literalLengths);
     const distanceCodes = codes(distanceLengths);
-    for (let index = 0; index < this.#count; index++) {
-      const symbol = this.#symbols[index] as number;
+    const symbols = this.#symbols;
+    const count = this.#count;
+    for (let index = 0; index < count; index++) {
+      const symbol = symbols[index] as number;
       if (symbol < 256) {
         out.put(literalCodes[symbol] as number, literalLengths[symbol] as number);
         continue;
@@ -242,7 +259,7 @@ class SymbolBlock {
       const distance = symbol & 0xffff;
       const lengthCode = LENGTH_CODE[length] as number;
       out.put(literalCodes[257 + lengthCode] as number, literalLengths[257 + lengthCode] as number);
-      out.put(length - (LENGTH_BASE[lengthCode] as number), LENGTH_EXTRA[lengthCode] as number);
+      if (lengthCode >= 8) out.put(length - (LENGTH_BASE[lengthCode] as number), LENGTH_EXTRA[lengthCode] as number);
       const code = distanceCode(distance);
       out.put(distanceCodes[code] as number, distanceLengths[code] as number);
       out.put(distance - (DISTANCE_BASE[code] as number), DISTANCE_EXTRA[code] as number);
@@ -394,16 +411,14 @@ function codes(lengths: Uint8Array): Uint16Array {
   return table;
 }
 
+const SCRATCH = Buffer.allocUnsafeSlow(1 << 20);
+
 /** Bits, the lowest first, in bytes. */
 class BitWriter {
-  #bytes: Buffer;
+  #bytes = SCRATCH;
   #size = 0;
   #held = 0;
   #heldBits = 0;
-
-  constructor(size: number) {
-    this.#bytes = Buffer.allocUnsafe(Math.ceil(size));
-  }
 
   /** Adds the lowest `count` bits of `value`, at most 16; the others are 0. */
   put(value: number, count: number): void {
@@ -444,14 +459,16 @@ class BitWriter {
     } while (at < to);
   }
 
-  /** What was written. The last byte has to be whole. */
+  /** What was written, in memory of its own. The last byte has to be whole. */
   bytes(): Buffer {
-    return this.#bytes.subarray(0, this.#size);
+    const bytes = Buffer.allocUnsafeSlow(this.#size);
+    this.#bytes.copy(bytes, 0, 0, this.#size);
+    return bytes;
   }
 
   #grow(more: number): void {
     if (this.#size + more <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#size + more));
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#size + more));
     this.#bytes.copy(larger, 0, 0, this.#size);
     this.#bytes = larger;
   }

@@ -11,6 +11,7 @@ import { readConfig, readManifest } from "./documents.ts";
 import { type Layer, treeEntries, writeLayer } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
 import { lockIdentity, type ResolvedLock } from "./lock.ts";
+import { cachedPackages } from "./npm-cache/cached-packages.ts";
 import {
   canonicalJson,
   type Descriptor,
@@ -33,6 +34,7 @@ import {
   scriptWarnings,
 } from "./packages.ts";
 import { type Requirements, readRequirements } from "./requirements.ts";
+import type { TarEntry } from "./tar.ts";
 
 /** The fields of an ImageSpec that decide what the environment image holds, and its name. */
 export interface EnvironmentSpec {
@@ -262,17 +264,36 @@ async function packagesLayer(
   context: PackageContext,
 ): Promise<Layer | undefined> {
   if (plan.lock.packages.length === 0) return undefined;
-  const installed = await installPackages(plan.lock, context);
+  const cached = await cachedPackages(plan.lock, context);
+  const { entries, dispose } = "entries" in cached ? cached : await installedPackages(plan.lock, context);
   try {
-    if (installed.nodeModules === undefined || !(await isDirectory(installed.nodeModules))) return undefined;
+    if (entries.length === 0) return undefined;
     const message = "packing the packages";
     progress(context, { step: "layer", message });
-    // npm's own notes on the tree; they hold its times and are of no use in an image.
-    const skip = (path: string) => path === ".package-lock.json";
-    const entries = await treeEntries(installed.nodeModules, "app/node_modules", skip);
     return await writeLayer(layout, entries, { role: "packages", level: 6, signal: context.signal });
   } finally {
-    await installed.dispose();
+    await dispose();
+  }
+}
+
+/** The packages as npm installs them. */
+async function installedPackages(
+  lock: ResolvedLock,
+  context: PackageContext,
+): Promise<{ entries: TarEntry[]; dispose(): Promise<void> }> {
+  const { nodeModules, dispose } = await installPackages(lock, context);
+  try {
+    // npm makes no folder when nothing fits the platform.
+    if (nodeModules === undefined || !(await isDirectory(nodeModules))) return { entries: [], dispose };
+    // npm's own notes on the tree; they hold its times and are of no use in an image.
+    const skip = (path: string) => path === ".package-lock.json";
+    const entries = await treeEntries(nodeModules, "app/node_modules", skip);
+    const scripts = context.allowScripts && packagesWithScripts(lock).length > 0;
+    // Packages have no empty folders. What npm leaves of those that it does not install differs from version to version.
+    return { entries: scripts ? entries : entries.filter(({ type }) => type !== "directory"), dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
   }
 }
 
@@ -289,7 +310,7 @@ function progress(context: PackageContext, event: BuildProgress): void {
 async function isDirectory(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isDirectory(),
-    () => false, // npm makes no folder when nothing fits the platform
+    () => false, // it is not there
   );
 }
 

@@ -95,8 +95,8 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** The npm that a shell would start. */
-async function findNpm(env: NodeJS.ProcessEnv): Promise<string> {
+/** The npm that a shell would start. Throws NPM_MISSING. */
+export async function findNpm(env: NodeJS.ProcessEnv): Promise<string> {
   for (const dir of (env["PATH"] ?? "").split(delimiter)) {
     if (dir === "") continue;
     const file = join(dir, "npm");

@@ -203,6 +203,11 @@ export interface InstalledPackages {
   dispose(): Promise<void>;
 }
 
+/** What progress says of `total` packages that are installed. */
+export function installMessage(total: number): string {
+  return `installing ${count(total, "package")}`;
+}
+
 /** Installs exactly the packages of `lock` below the cache folder. Throws as {@link resolvePackages}. */
 export async function installPackages(lock: ResolvedLock, context: PackageContext): Promise<InstalledPackages> {
   if (lock.packages.length === 0) return { nodeModules: undefined, dispose: async () => {} };
@@ -218,7 +223,7 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
     ...(scripts.length > 0 ? { allowScripts: Object.fromEntries(scripts.map((name) => [name, true])) } : {}),
   };
   const total = packagesFor(lock.lock, context.platform).length;
-  const message = `installing ${count(total, "package")}`;
+  const message = installMessage(total);
   const dir = await makeNpmFolder(context, project, manifest);
   const dispose = () => rm(dir, { recursive: true, force: true });
   try {

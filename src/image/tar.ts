@@ -16,23 +16,27 @@ export type TarEntry =
   | { type: "file"; path: string; executable?: boolean; content: Uint8Array | TarSource };
 
 /**
- * A file to read the content from. `size` counts bytes; the file must not change while it is read, nor since `digest`
- * (`sha256:…`), when there is one, was made of it.
+ * A file to read the content from: all of it, or `size` bytes from `start` on. The file must not change while it is read, nor
+ * since `digest` (`sha256:…`), when there is one, was made of it.
  */
 export interface TarSource {
   file: string;
+  start?: number;
   size: number;
   digest?: string;
 }
 
 const BLOCK = 512;
 const READ_SIZE = 1 << 20;
+const GATHERED = 1 << 17;
+const ZEROS = Buffer.alloc(2 * BLOCK);
 const MAX_USTAR_SIZE = 0o77777777777;
 
 /** The archive, piece by piece: entries by the bytes of their paths, owner 0:0, times 0, modes 0755 and 0644. */
 export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, void, undefined> {
+  const small = new Gathered();
   for (const entry of arrange(entries)) {
-    yield headerOf(entry);
+    yield* small.add(headerOf(entry));
     if (entry.type !== "file") continue;
     const wanted = entry.content instanceof Uint8Array ? undefined : entry.content.digest;
     const hash = wanted === undefined ? undefined : createHash("sha256");
@@ -40,13 +44,38 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
     for await (const chunk of contentOf(entry.content)) {
       size += chunk.length;
       hash?.update(chunk);
-      yield chunk;
+      yield* small.add(chunk);
     }
     if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== wanted))
       throw changedMeanwhile(entry.path);
-    if (size % BLOCK !== 0) yield Buffer.alloc(BLOCK - (size % BLOCK));
+    if (size % BLOCK !== 0) yield* small.add(ZEROS.subarray(0, BLOCK - (size % BLOCK)));
   }
-  yield Buffer.alloc(2 * BLOCK);
+  yield* small.add(ZEROS);
+  yield* small.rest();
+}
+
+/** Makes few large pieces of many small ones, since whoever takes them does something for each. */
+class Gathered {
+  #bytes = Buffer.allocUnsafeSlow(GATHERED);
+  #size = 0;
+
+  /** What is to be passed on now that `piece` is added. */
+  *add(piece: Buffer): Generator<Buffer, void, undefined> {
+    if (piece.length > this.#bytes.length - this.#size) yield* this.rest();
+    if (piece.length >= GATHERED / 2) {
+      yield* this.rest();
+      yield piece;
+    } else this.#size += piece.copy(this.#bytes, this.#size);
+  }
+
+  /** What has not been passed on yet. */
+  *rest(): Generator<Buffer, void, undefined> {
+    if (this.#size === 0) return;
+    const whole = this.#bytes.subarray(0, this.#size);
+    this.#bytes = Buffer.allocUnsafeSlow(GATHERED);
+    this.#size = 0;
+    yield whole;
+  }
 }
 
 function changedMeanwhile(path: string): AppctlError {
@@ -92,7 +121,8 @@ async function* contentOf(content: Uint8Array | TarSource): AsyncGenerator<Buffe
     yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
     return;
   }
-  if (content.size <= READ_SIZE) {
+  const { start } = content;
+  if (content.size <= READ_SIZE && start === undefined) {
     // Waiting in line for a thread four times takes many times as long as reading a small file.
     yield readFileSync(content.file);
     return;
@@ -101,7 +131,12 @@ async function* contentOf(content: Uint8Array | TarSource): AsyncGenerator<Buffe
   try {
     for (let left = content.size; left > 0; ) {
       const chunk = Buffer.allocUnsafe(Math.min(left, READ_SIZE));
-      const { bytesRead } = await file.read(chunk);
+      const { bytesRead } = await file.read(
+        chunk,
+        0,
+        chunk.length,
+        start === undefined ? null : start + content.size - left,
+      );
       if (bytesRead === 0) return;
       left -= bytesRead;
       yield chunk.subarray(0, bytesRead);
@@ -190,7 +225,7 @@ function block(fields: {
   octal(0, 337, 7);
   fields.prefix.copy(header, 345);
   let sum = 0;
-  for (const byte of header) sum += byte;
+  for (let at = 0; at < BLOCK; at++) sum += header[at] as number;
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return header;
 }

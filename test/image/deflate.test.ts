@@ -88,6 +88,40 @@ describe("gzip", () => {
     );
   });
 
+  it("gives the same bytes from threads, where there are enough blocks for them", async () => {
+    const [text, more] = [prose(3_500_000), prose(1_500_000, 3)];
+    const input = Buffer.concat([text, noise(1_100_000), Buffer.alloc(2_000_000, 1), text, more, text, text]);
+    const pieces = Array.from({ length: Math.ceil(input.length / 70_001) }, () => 70_001);
+    // Two at a time, which share the threads. The digest is that of one thread, before there were more.
+    const [packed, other] = await Promise.all([whole(input, 6, pieces), whole(input.subarray(1), 1)]);
+    expect(digestOf(packed)).toBe("sha256:7c124fc81e94aca144e938c9ebdd3a45c37e2ca5617773975ac31459b1a6f188");
+    expect(gunzipSync(other).equals(input.subarray(1))).toBe(true);
+  });
+
+  it("can be left at any time, and passes on what the source throws", async () => {
+    const text = prose(500_000);
+    async function* endless() {
+      for (;;) yield text;
+    }
+    let size = 0;
+    for await (const chunk of gzip(endless(), 1)) {
+      size += chunk.length;
+      if (size > 4_000_000) break;
+    }
+    async function* broken() {
+      for (let pieces = 0; pieces < 40; pieces++) yield text;
+      throw new Error("no more");
+    }
+    const failing = async () => {
+      for await (const _ of gzip(broken(), 6)) {
+        // Only to get to the end.
+      }
+    };
+    await expect(failing()).rejects.toThrow("no more");
+    const long = Buffer.concat(Array.from({ length: 24 }, () => text));
+    expect(gunzipSync(await whole(long, 6)).equals(long)).toBe(true);
+  });
+
   it("is about as small as zlib's", async () => {
     const { gzipSync } = await import("node:zlib");
     const input = prose(1_000_000);

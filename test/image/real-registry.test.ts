@@ -7,7 +7,12 @@ import { expect, it } from "vitest";
 import { isAppctlError } from "../../src/core/errors.ts";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
+import { treeEntries } from "../../src/image/layer.ts";
 import { OciLayout } from "../../src/image/layout.ts";
+import { cachedPackages } from "../../src/image/npm-cache/cached-packages.ts";
+import { hostPlatform } from "../../src/image/oci.ts";
+import { installPackages } from "../../src/image/packages.ts";
+import { type TarEntry, tar } from "../../src/image/tar.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { contextIn, folder } from "./support.ts";
 
@@ -56,4 +61,36 @@ it("an app with real packages of the machine's own registry is built, unpacked a
     child.kill("SIGTERM");
   }
   expect(await exit).toEqual([0, null]);
+}, 180_000);
+
+it("real packages from npm's cache are, byte for byte, what npm installs", async ({ skip }) => {
+  const dir = await folder();
+  const context = { ...contextIn(dir, process.env), platform: hostPlatform() };
+  // Commands, files for other platforms, scopes, several versions of one package, and odd modes and names.
+  const packages = ["esbuild@0.25.12", "sharp@0.34.4", "express@4.21.2", "@hono/node-server@1.14.0", "mkdirp@0.5.6"];
+  const plan = await planEnvironment({ name: "real", packages }, context).catch((error: unknown) => {
+    if (!isAppctlError(error) || error.code !== "REGISTRY_UNAVAILABLE") throw error;
+    console.warn(`left out: ${error.message}`);
+    return skip();
+  });
+  const installed = await installPackages(plan.lock, context);
+  const skipped = (path: string) => path === ".package-lock.json";
+  const tree = await treeEntries(installed.nodeModules ?? "", "app/node_modules", skipped);
+  const cached = await cachedPackages(plan.lock, context);
+  if (!("entries" in cached)) {
+    if (!/setting|lines|version|started|run by/.test(cached.why)) throw new Error(cached.why);
+    console.warn(`left out: the machine's npm is not one to compare with: ${cached.why}`);
+    return skip();
+  }
+  const archiveOf = async (entries: TarEntry[]) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of tar(entries)) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+  // Some npms leave empty folders of packages that do not fit, which an image does not have.
+  const files = tree.filter(({ type }) => type !== "directory");
+  expect((await archiveOf(cached.entries)).equals(await archiveOf(files))).toBe(true);
+  expect(files.length).toBeGreaterThan(300);
+  await installed.dispose();
+  await cached.dispose();
 }, 180_000);

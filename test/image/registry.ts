@@ -12,6 +12,8 @@ export interface TestPackage {
   version: string;
   files?: Record<string, string>;
   manifest?: Record<string, unknown>;
+  /** Its tarball, where that is not to be made of `files` and `manifest`. */
+  tarball?: Buffer;
 }
 
 /** A small npm registry on a free port of 127.0.0.1. */
@@ -36,7 +38,7 @@ export async function startRegistry(
       "index.js": `module.exports = "${item.version}";\n`,
       ...item.files,
     };
-    const bytes = await pack(files);
+    const bytes = item.tarball ?? (await pack(files));
     const file = `/${item.name}/-/${item.name.split("/").at(-1)}-${item.version}.tgz`;
     tarballs.set(file, bytes);
     const known = packuments.get(item.name) ?? { versions: {}, latest: item.version };

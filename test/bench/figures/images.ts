@@ -35,7 +35,7 @@ export const images: Figure = {
       against: "`tar` of the same tree through `gzip -6`",
       unit: "ms",
       target: { of: "ratio", atMost: 1.5 },
-      missed: "npm reads, checks and unpacks the packages first, which takes twice as long as to pack them",
+      missed: "the command's own start, and reading, checking and unpacking the tarballs, come before the packing",
     },
     push: {
       what: "one line changed, built and pushed: `appctl build --push`",
