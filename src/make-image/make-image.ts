@@ -179,7 +179,8 @@ export async function* makeImage(
     const find = onPlatform(layout, options);
     const place = { text: options.registry, find, base, layout, whole: false, trace };
     const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
-    const putOn = () => onItsBase(composed, base as BaseImage, started, layout);
+    const putOn = () =>
+      progress.unlessQuick(waitsForBase(composed.plan), () => onItsBase(composed, base as BaseImage, started, layout));
     // What was pushed stands on its base already, and is what others see under its name.
     const based = base && !there ? yield* progress.during(trace.time("put the image on its base", putOn)) : undefined;
     const image = based?.image ?? (base && there ? there.image : composed.image);
@@ -319,7 +320,8 @@ export async function* composeImage(
     const there = await look(planned);
     return there && !there.there && (await below?.isToBeMade(layout, planned.platform)) ? undefined : there;
   };
-  let found = force ? undefined : await trace.time("look for the environment image", find);
+  const asked = () => progress.unlessQuick(`looking for ${named(planned)}`, find);
+  let found = force ? undefined : yield* progress.during(trace.time("look for the environment image", asked));
   yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference: named(planned) };
   if (!found) {
     const build = async () => {
@@ -357,7 +359,7 @@ export async function* pushComposed(
   const push = async () => {
     let environment = there;
     if (unnamed) {
-      const based = await registry.based(unnamed, plan, layout);
+      const based = await progress.unlessQuick(waitsForBase(plan), () => registry.based(unnamed, plan, layout));
       await registry.push(plan.reference, based.descriptor, layout, report);
       environment = based;
     }
@@ -376,6 +378,9 @@ export async function* pushComposed(
   }
   return { image: pushed.image, referrer: about && "descriptor" in about ? about.descriptor : undefined };
 }
+
+/** What the terminal says while a base's registry does not answer. */
+const waitsForBase = ({ baseImage }: EnvironmentPlan) => `looking for the base image ${baseImage}`;
 
 /** The environment image, when the registry has it, or this machine has all of it and can push it. */
 export async function inRegistry(

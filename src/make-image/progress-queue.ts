@@ -1,5 +1,8 @@
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 
+/** What takes no longer than this, in milliseconds, need not be spoken of. */
+const MOMENT_MS = 1_000;
+
 /** Turns progress callbacks into events of the generator that waits for the work. */
 export class ProgressQueue {
   #steps: BuildProgress[] = [];
@@ -8,6 +11,16 @@ export class ProgressQueue {
   push(step: BuildProgress): void {
     this.#steps.push(step);
     this.#wake();
+  }
+
+  /** `work`; when it takes longer than a moment, `message` says what it waits for. */
+  async unlessQuick<T>(message: string, work: () => Promise<T>): Promise<T> {
+    const late = setTimeout(() => this.push({ step: "resolve", message }), MOMENT_MS);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   async *during<T>(work: Promise<T>): AsyncGenerator<DeployEvent, T> {

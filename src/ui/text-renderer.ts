@@ -103,9 +103,10 @@ export function warn(io: Pick<Io, "stderr">, style: Style, message: string): voi
 /** Shows a build step. */
 export function sayBuild(progress: Progress, event: Extract<DeployEvent, { type: "build" }>): void {
   const { message, done = 0, total, unit, by } = event;
-  const count = unit === "bytes" ? (bytes: number) => (bytes / 1e6).toFixed(1) : String;
-  const suffix = unit === "bytes" ? " MB" : "";
+  const [size, decimals, suffix] = (total ?? 0) < 1e6 ? [1e3, 0, " kB"] : [1e6, 1, " MB"];
+  const isBytes = unit === "bytes";
+  const count = isBytes ? (bytes: number) => (bytes / size).toFixed(decimals) : String;
   progress.say(by === "platform" ? `${message} on the platform` : message, {
-    count: total === undefined ? undefined : `${count(done)}/${count(total)}${suffix}`,
+    count: total === undefined ? undefined : `${count(done)}/${count(total)}${isBytes ? suffix : ""}`,
   });
 }

@@ -113,6 +113,8 @@ describe("text", () => {
       unit: "bytes",
     } as const;
     expect((await drawn("text", [step], { columns: 80 })).stderr()).toContain("pushing 1.3/40.0 MB");
+    const small = { ...step, done: 1200, total: 42_530 };
+    expect((await drawn("text", [small], { columns: 80 })).stderr()).toContain("pushing 1/43 kB");
     expect((await drawn("text", [step])).stderr()).toBe("pushing\n");
   });
 

@@ -16,6 +16,8 @@ import { readSavedImage } from "./saved-image.ts";
 
 /** Lines of a failed build that are shown. */
 const LAST_LINES = 20;
+/** For an engine that has no room for what a build makes. */
+const DISK_FULL = "the engine's disk is full: make room, for example with docker system prune";
 
 /** What to build, and who is told. */
 export interface DockerBuild {
@@ -138,12 +140,21 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
   };
   const output: string[] = [];
   const failed = (message: string, code?: number) =>
-    usageError(`the image could not be built${code === undefined ? "" : `: a command ended with exit code ${code}`}`, {
-      code: "IMAGE_BUILD_FAILED",
-      exit: ExitCode.build,
-      hint: message,
-      details: [...output.slice(-LAST_LINES), "Dockerfile:", ...dockerfile.trimEnd().split("\n")],
-    });
+    usageError(
+      `the image could not be built: ${code === undefined ? message : `a command ended with exit code ${code}`}`,
+      {
+        code: "IMAGE_BUILD_FAILED",
+        exit: ExitCode.build,
+        ...(/no space left/i.test(message) ? { hint: DISK_FULL } : {}),
+        details: [
+          ...output.slice(-LAST_LINES),
+          ...(code === undefined ? [] : [message]),
+          "",
+          "Dockerfile:",
+          ...dockerfile.trimEnd().split("\n"),
+        ],
+      },
+    );
   async function* unlessBroken(lines: AsyncIterable<string>) {
     try {
       yield* lines;

@@ -9,7 +9,8 @@ import { type Fault, refuse, startFaultyEngine } from "./faulty-engine.ts";
 
 async function failureAt(fault: Fault) {
   const { socketPath } = await startFaultyEngine((call, res) => {
-    if (call !== "POST /build") return fault(call, res);
+    if (fault(call, res)) return true;
+    if (call !== "POST /build") return false;
     res.end(`${JSON.stringify({ stream: "Step 1/2 : FROM base" })}\n`);
     return true;
   });
@@ -25,6 +26,20 @@ async function failureAt(fault: Fault) {
     }),
   );
 }
+
+describe("an image that cannot be built", () => {
+  it("has the engine's reason in the first line, and what to do about a full disk", async () => {
+    const full = await failureAt(
+      (call, res) => call === "POST /build" && refuse(res, 500, "write /x: no space left on device"),
+    );
+    expect(full).toMatchObject({
+      code: "IMAGE_BUILD_FAILED",
+      exit: 7,
+      message: "the image could not be built: write /x: no space left on device",
+      hint: expect.stringContaining("docker system prune"),
+    });
+  });
+});
 
 describe("an image that was built and cannot be taken out of the engine", () => {
   const isGet = (call: string) => /^GET \/images\/.*\/get$/.test(call);
