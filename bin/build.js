@@ -98,6 +98,7 @@ await Promise.all([
   single("src/sdk/index.ts", "sdk/index.js", { banner: {} }),
   single("src/serve/serve.ts", "serve.js"),
   single("src/app/describe-worker.ts", "describe-worker.js"),
+  single("src/platform/builds/build-worker.ts", "build-worker.js"),
   single("src/image/deflate-worker.ts", "deflate-worker.js"),
 ]);
 

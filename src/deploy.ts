@@ -25,7 +25,7 @@ import {
 } from "./make-image/make-image.ts";
 import { platformOf } from "./make-image/platforms.ts";
 
-export { buildImage } from "./make-image/build-image.ts";
+export { buildImage, isBuiltByPlatform } from "./make-image/build-image.ts";
 
 /** A secret that the app asks for and that does not exist yet. */
 export interface MissingSecret {
@@ -79,8 +79,9 @@ async function* deployLoaded(loaded: LoadedFile, options: DeployOptions): AsyncG
   const apps = deployOrder(loaded, options.name);
   const early = new AbortController();
   const signal = AbortSignal.any([options.signal, early.signal]);
-  const images = new Map(apps.map((app) => [app, startImage(app, loaded, { ...options, signal })]));
+  const images = new Map<LoadedApp, StartedImage>();
   try {
+    for (const app of apps) images.set(app, startImage(app, loaded, { ...options, signal }));
     yield* deployAll(apps, images, loaded, options);
   } finally {
     // What a fault has left without use ends here, and not with the process: npm has processes of its own.

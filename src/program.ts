@@ -165,7 +165,7 @@ function addDeploy(deploy: Command, io: Io): void {
 
 function addBuild(program: Command, io: Io): void {
   leaf(program, "build", [], DATA, {
-    summary: "build the image of an app of a file, without a platform",
+    summary: "build the image of an app of a file, without deploying it",
     examples: [
       "appctl build app.ts fastapi-with-auth",
       "appctl build app.ts fastapi-with-auth --registry ghcr.io/my-org --push",

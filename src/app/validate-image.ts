@@ -19,7 +19,7 @@ export interface ImageOptions {
   /** As written: `"hono@4.13.19"`, or a name without a version. */
   packages: string[];
   env: Record<string, string>;
-  builder: "default" | "docker";
+  builder: "default" | "remote" | "docker";
   /** What runs on the base while it is built. */
   programs?: { aptPackages: string[]; commands: string[] };
   /** Path of the lock file that the packages come from, relative to the bundle's `root`. */
@@ -81,7 +81,8 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     if (key in SUPPORTED) continue;
     if (key in NEEDS_BUILDER) {
       if (options["builder"] === "docker") continue;
-      const message = "needs a builder that runs programs, and the default one runs none";
+      const which = options["builder"] === "remote" ? '"remote"' : "the default one";
+      const message = `needs a builder that runs programs, and ${which} runs none`;
       const hint =
         'That is builder: "docker", which needs a container engine and a baseImage. npm packages need no builder.';
       faults.push({ path: `${path}.${key}`, message, hint });
@@ -112,11 +113,9 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
       faults.push({ path: `${path}.name`, message });
     }
   }
-  if (builder !== undefined && builder !== "default" && builder !== "docker") {
-    const known = builder === "remote";
-    const message = known
-      ? `${JSON.stringify(builder)} is not supported by this version yet`
-      : `must be "default" or "docker", not ${describeValue(builder)}`;
+  if (builder === "remote") image.builder = builder;
+  else if (builder !== undefined && builder !== "default" && builder !== "docker") {
+    const message = `must be "default", "remote" or "docker", not ${describeValue(builder)}`;
     faults.push({
       path: `${path}.builder`,
       message,

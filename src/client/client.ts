@@ -7,6 +7,8 @@ import type {
   AppRef,
   AppSpec,
   AppStatus,
+  BuildEvent,
+  BuildRequest,
   CheckResult,
   ConsoleLink,
   Deployment,
@@ -18,12 +20,16 @@ import type {
   LogLine,
   PlatformStatus,
   Pruned,
+  ResolveEvent,
+  ResolveRequest,
   Revision,
   SecretInfo,
   SecretScope,
   SecretWrite,
 } from "../contract/types.ts";
 import { ExitCode, isAppctlError } from "../core/errors.ts";
+import type { BuildProgress } from "../core/events.ts";
+import { BUILD_SILENCE_MS, lastOf } from "./builds.ts";
 import {
   Http,
   type HttpOptions,
@@ -46,6 +52,8 @@ type Call = Partial<HttpRequest> & { params?: Record<string, string | number> };
 
 /** Longest wait of one long poll, in seconds. */
 const POLL_SECONDS = 25;
+/** How often the answer to a build may break off before that is told. */
+const MOST_BREAKS = 2;
 
 /** The deployment API, typed. Every method throws {@link AppctlError} with the platform's own words. */
 export class Client {
@@ -135,6 +143,15 @@ export class Client {
     const response = await this.#send("getBlob", { params: { digest }, signal });
     return response.body.bytes();
   };
+  /** The bytes of a blob as they come; whoever stores them checks the digest. */
+  openBlob = async (digest: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> =>
+    (await this.#send("getBlob", { params: { digest }, signal })).body;
+  /** Gives every package of an image one version, on the platform. */
+  resolvePackages = (request: ResolveRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
+    this.#built<ResolveEvent>("resolvePackages", request, onProgress, signal);
+  /** Builds an environment image into the platform's store. */
+  buildImage = (request: BuildRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
+    this.#built<BuildEvent>("buildImage", request, onProgress, signal);
   /** The manifest that `reference` (`name:tag`) names, or undefined. */
   resolveImage = async (reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> => {
     try {
@@ -190,24 +207,52 @@ export class Client {
     query: { tail?: number | undefined; since?: string | undefined; follow: boolean },
     signal?: AbortSignal,
   ): AsyncGenerator<LogLine> {
-    const { body } = await this.#send("appLogs", {
+    yield* this.#lines<LogLine>("appLogs", {
       params: { ...ref },
       query: { tail: query.tail, since: query.since, follow: query.follow },
-      headers: { accept: "application/x-ndjson" },
       timeout: query.follow ? 0 : 60_000,
       signal,
     });
+  }
+
+  /** The JSON lines of an answer, as they come. */
+  async *#lines<T>(name: EndpointName, call: Call, onOpen?: () => void): AsyncGenerator<T, void> {
+    const { body } = await this.#send(name, { ...call, headers: { accept: "application/x-ndjson" } });
+    onOpen?.();
     let rest = "";
     body.setEncoding("utf8");
     try {
       for await (const chunk of body) {
         const lines = (rest + chunk).split("\n");
         rest = lines.pop() ?? "";
-        for (const line of lines) if (line) yield JSON.parse(line) as LogLine;
+        for (const line of lines) if (line) yield JSON.parse(line) as T;
       }
     } catch (error) {
-      signal?.throwIfAborted();
+      call.signal?.throwIfAborted();
       throw isBroken(error) ? unreachableError(this.endpoint, error) : error;
+    }
+  }
+
+  /** Asks again when the answer breaks off: the platform may have been restarted, and the same request comes to the same. */
+  async #built<T extends ResolveEvent | BuildEvent>(
+    name: EndpointName,
+    json: unknown,
+    onProgress: (step: BuildProgress) => void,
+    signal: AbortSignal | undefined,
+  ) {
+    for (let breaks = 0; ; breaks++) {
+      let isOpen = false;
+      const call: Call = { json, repeatable: true, timeout: BUILD_SILENCE_MS, signal };
+      const lines = this.#lines<T>(name, call, () => {
+        isOpen = true;
+      });
+      try {
+        return await lastOf(lines, onProgress, this.endpoint);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const isCut = isOpen && isAppctlError(error) && error.code === "PLATFORM_UNREACHABLE";
+        if (!isCut || breaks >= MOST_BREAKS) throw error;
+      }
     }
   }
 

@@ -38,6 +38,8 @@ export const endpoints = {
 
   listImages: { method: "GET", path: "/api/v1/images" },
   pruneImages: { method: "POST", path: "/api/v1/images/prune" },
+  resolvePackages: { method: "POST", path: "/api/v1/images/resolutions" },
+  buildImage: { method: "POST", path: "/api/v1/images/builds" },
   missingBlobs: { method: "POST", path: "/api/v1/images/missing" },
   putBlob: { method: "PUT", path: "/api/v1/images/blobs/{digest}" },
   getBlob: { method: "GET", path: "/api/v1/images/blobs/{digest}" },

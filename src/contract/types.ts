@@ -28,6 +28,11 @@ export type Pruned = z.infer<typeof schemas.Pruned>;
 export type Health = z.infer<typeof schemas.Health>;
 export type PlatformStatus = z.infer<typeof schemas.PlatformStatus>;
 export type ConsoleLink = z.infer<typeof schemas.ConsoleLink>;
+export type ResolveRequest = z.infer<typeof schemas.ResolveRequest>;
+export type ResolveEvent = z.infer<typeof schemas.ResolveEvent>;
+export type ResolvedPackages = z.infer<typeof schemas.ResolvedPackages>;
+export type BuildRequest = z.infer<typeof schemas.BuildRequest>;
+export type BuildEvent = z.infer<typeof schemas.BuildEvent>;
 export type Descriptor = z.infer<typeof schemas.Descriptor>;
 
 /** Names one app: project, domain and name. */

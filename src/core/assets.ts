@@ -20,7 +20,7 @@ export function packageRoot(): string {
 
 /** Absolute path of a file of the build (`npm run build`), for code that starts it as a file of its own. */
 export function builtFile(
-  name: "sdk/index.js" | "serve.js" | "describe-worker.js" | "deflate-worker.js" | "main.js",
+  name: "sdk/index.js" | "serve.js" | "describe-worker.js" | "build-worker.js" | "deflate-worker.js" | "main.js",
 ): string {
   return join(packageRoot(), "dist", name);
 }

@@ -7,6 +7,8 @@ export interface BuildProgress {
   done?: number;
   total?: number;
   unit?: "bytes";
+  /** Who is at work, when it is not this machine. */
+  by?: "platform";
 }
 
 /** One step of a deploy, in the order in which it happened. */

@@ -152,7 +152,7 @@ async function resolve(
 ): Promise<{ lock: ResolvedLock; warnings: string[] }> {
   if (requirements === undefined) return resolvePackages({ ...context, packages });
   const lock = await readRequirements(requirements, packages);
-  return { lock, warnings: scriptWarnings(lock, context.allowScripts) };
+  return { lock, warnings: scriptWarnings(lock, context) };
 }
 
 /**

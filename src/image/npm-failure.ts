@@ -3,6 +3,8 @@ import type { NpmResult } from "./npm.ts";
 
 const NETWORK =
   /^(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENETDOWN|EPIPE|ERR_SOCKET_TIMEOUT|ECONNECTIONTIMEOUT|EIDLETIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT|ENOTCACHED|E429|E5\d\d)$/;
+/** What npm is told not to take, with `allow-git` and the like. */
+const ELSEWHERE = /^EALLOW/;
 const CERTIFICATE = /CERT|^UNABLE_TO_|^ERR_TLS|^EPROTO$/;
 
 /** True when npm says that a package or a version does not exist. */
@@ -54,7 +56,9 @@ export function npmFailure(result: NpmResult, what: string): AppctlError {
       ? "the packages need versions of each other that do not go together; choose other pins"
       : code === "EINTEGRITY"
         ? "a package is not the one that was resolved before; build once more with force: true in the ImageSpec"
-        : "npm's own words are below";
+        : ELSEWHERE.test(code)
+          ? "a package depends on a git repository, a folder or a file, which npm is told not to take"
+          : "npm's own words are below";
   return new AppctlError({ ...common, code: "NPM_FAILED", exit: ExitCode.build, hint });
 }
 

@@ -25,6 +25,8 @@ import { makeWorkDir } from "./work-dir.ts";
 export interface PackageContext {
   /** Folder of the user's app file: its `.npmrc` and lock file apply. */
   appDir: string;
+  /** What of the user's npm project applies, when it is not to be looked for from `appDir` on. */
+  project?: NpmProject | undefined;
   /** Folder for resolved locks and for work. */
   cacheDir: string;
   /** Environment of the run; npm gets it without what `npm run` put there. */
@@ -35,6 +37,8 @@ export interface PackageContext {
   platform: Platform;
   /** Let packages run their install scripts. Default: none runs, and a warning names those that have some. */
   allowScripts?: boolean | undefined;
+  /** Said of install scripts that are not run. Default: the flag that runs them. */
+  aboutScripts?: string | undefined;
   onProgress?: ((progress: BuildProgress) => void) | undefined;
 }
 
@@ -51,12 +55,24 @@ export interface Resolution {
  * Throws INVALID_PACKAGES, PACKAGE_NOT_FOUND (each with a fault for every bad package), NPM_MISSING, REGISTRY_UNAVAILABLE,
  * REGISTRY_REFUSED, NPM_FAILED.
  */
-export async function resolvePackages(
-  context: PackageContext & { packages: readonly string[]; refresh?: boolean | undefined },
-): Promise<Resolution> {
+export async function resolvePackages(context: ResolveContext): Promise<Resolution> {
+  return (await resolveWith(askNpm, context)) as Resolution;
+}
+
+/** The same when the answer is in the cache, else undefined: neither npm nor the network is asked. */
+export function knownPackages(context: ResolveContext): Promise<Resolution | undefined> {
+  return resolveWith(async () => undefined, context);
+}
+
+type ResolveContext = PackageContext & { packages: readonly string[]; refresh?: boolean | undefined };
+
+async function resolveWith(
+  ask: (...question: Parameters<typeof askNpm>) => Promise<ResolvedLock | undefined>,
+  context: ResolveContext,
+): Promise<Resolution | undefined> {
   const asked = parsePackages(context.packages);
   if (asked.length === 0) return { lock: emptyLock(), warnings: [], cached: true };
-  const project = await findNpmProject(context.appDir);
+  const project = context.project ?? (await findNpmProject(context.appDir));
   const specs = asked.map(({ name, range }): PackageSpec => {
     const wanted = range ?? project.lock?.versions.get(name);
     return wanted === undefined ? { name } : { name, range: wanted };
@@ -68,10 +84,11 @@ export async function resolvePackages(
   let lock = context.refresh ? undefined : await cache.read(request);
   const cached = lock !== undefined;
   if (lock === undefined) {
-    lock = await askNpm(specs, project, config, context);
+    lock = await ask(specs, project, config, context);
+    if (lock === undefined) return undefined;
     await cache.write(request, lock);
   }
-  return { lock, warnings: [...project.warnings, ...warningsOf(asked, lock, project, context.allowScripts)], cached };
+  return { lock, warnings: [...project.warnings, ...warningsOf(asked, lock, project, context)], cached };
 }
 
 async function askNpm(
@@ -142,7 +159,7 @@ function warningsOf(
   asked: readonly PackageSpec[],
   resolved: ResolvedLock,
   project: NpmProject,
-  allowScripts: boolean | undefined,
+  context: PackageContext,
 ): string[] {
   const { packages } = resolved;
   const warnings: string[] = [];
@@ -154,14 +171,17 @@ function warningsOf(
       exactVersion(range) === got ? `the image pins ${name}@${got}` : `${name}@${range} is ${got} in the image`;
     warnings.push(`${chosen}, but ${project.lock?.file} has ${locked}`);
   }
-  return [...warnings, ...scriptWarnings(resolved, allowScripts)];
+  return [...warnings, ...scriptWarnings(resolved, context)];
 }
 
 /** Says whose install scripts are left out. */
-export function scriptWarnings({ lock }: ResolvedLock, allowScripts: boolean | undefined): string[] {
+export function scriptWarnings(
+  { lock }: ResolvedLock,
+  { allowScripts, aboutScripts = "--allow-scripts runs them" }: Pick<PackageContext, "allowScripts" | "aboutScripts">,
+): string[] {
   const names = namesWithScripts(lock);
   if (names.length === 0 || allowScripts) return [];
-  return [`install scripts are not run (--allow-scripts runs them): ${names.join(", ")}`];
+  return [`install scripts are not run (${aboutScripts}): ${names.join(", ")}`];
 }
 
 /** Names of the packages that have install scripts; all names where the lock file does not say which have some. */
@@ -191,7 +211,7 @@ export function installMessage(total: number): string {
 /** Installs exactly the packages of `lock` below the cache folder. Throws as {@link resolvePackages}. */
 export async function installPackages(lock: ResolvedLock, context: PackageContext): Promise<InstalledPackages> {
   if (lock.packages.length === 0) return { nodeModules: undefined, dispose: async () => {} };
-  const project = await findNpmProject(context.appDir);
+  const project = context.project ?? (await findNpmProject(context.appDir));
   const config = await npmConfig(context.env, context.cwd, project.npmrc);
   const { unsaid = [] } = lock;
   const scripts = context.allowScripts ? packagesWithScripts(lock) : [];

@@ -8,10 +8,20 @@ import { FIELD } from "./locks/graph.ts";
 import { type LockKind, lockKind, translateLock } from "./locks/read-lock.ts";
 import { parsePackages } from "./package-spec.ts";
 
-/** A lock file. `file` is absolute, `written` is how the ImageSpec names it. */
+/**
+ * A lock file. `file` is absolute, `written` is how the ImageSpec names it. With `texts` nothing is read, and of `file` only the
+ * name counts.
+ */
 export interface Requirements {
   file: string;
   written: string;
+  texts?: RequirementTexts | undefined;
+}
+
+/** What stands in a lock file and in the package.json beside it. */
+export interface RequirementTexts {
+  lock: string;
+  project: string;
 }
 
 const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
@@ -19,6 +29,30 @@ type Dependencies = Partial<Record<(typeof KINDS)[number], Record<string, string
 interface ProjectManifest extends Dependencies {
   overrides?: unknown;
   peerDependenciesMeta?: Record<string, { optional?: boolean }>;
+}
+
+/** Fields of package.json that decide which packages a lock file is for. */
+const PROJECT_FIELDS = [
+  "dependencies",
+  "devDependencies",
+  "optionalDependencies",
+  "peerDependencies",
+  "peerDependenciesMeta",
+  "overrides",
+  "resolutions",
+] as const;
+
+/** What {@link readRequirements} reads, for somebody else to read it: the lock file, and of package.json what bears on it. */
+export async function requirementParts(
+  requirements: Requirements,
+): Promise<{ lock: string; project: Partial<Record<(typeof PROJECT_FIELDS)[number], unknown>> }> {
+  const { install = "npm install --package-lock-only" } = lockKind(requirements.file) ?? {};
+  const project = (await readJson(requirements, "project", "npm init")) as Record<string, unknown> | null;
+  const given = PROJECT_FIELDS.map((field) => [field, project?.[field]] as const);
+  return {
+    lock: await readText(requirements, "lock", install),
+    project: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+  };
 }
 
 /**
@@ -35,11 +69,11 @@ export async function readRequirements(
   const manifest = await readProject(requirements);
   const lock = await readLock(requirements);
   const faults: Fault[] = [...disagreements(manifest, lock, requirements)];
-  if (faults.length > 0) throw invalid(requirements, faults, "npm install");
+  if (faults.length > 0) throw invalid(requirements.written, faults, "npm install");
   const { needed, faults: more } = neededPackages(manifest, lock, requirements);
   const paths = Object.keys(needed).sort();
   more.push(...notThere(imported, needed, requirements, "npm install"));
-  if (more.length > 0) throw invalid(requirements, more, "npm install");
+  if (more.length > 0) throw invalid(requirements.written, more, "npm install");
   return {
     packages: Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
       .sort()
@@ -65,14 +99,14 @@ async function readOther(
   requirements: Requirements,
   imported: readonly string[],
 ): Promise<ResolvedLock> {
-  const { file, written } = requirements;
-  const project = (await readJson(projectFile(file), `the package.json beside ${written}`, "npm init")) ?? {};
-  const text = await readText(file, written, kind.install);
+  const { written } = requirements;
+  const project = (await readJson(requirements, "project", "npm init")) ?? {};
+  const text = await readText(requirements, "lock", kind.install);
   const translated = await translateLock(kind, text, project as LockedProject, written);
-  if (!("resolved" in translated)) throw invalid(requirements, translated.faults, kind.install);
+  if (!("resolved" in translated)) throw invalid(requirements.written, translated.faults, kind.install);
   const { resolved } = translated;
   const missing = notThere(imported, resolved.lock.packages, requirements, kind.add);
-  if (missing.length > 0) throw invalid(requirements, missing, kind.install);
+  if (missing.length > 0) throw invalid(requirements.written, missing, kind.install);
   return resolved;
 }
 
@@ -92,52 +126,58 @@ function notThere(
     }));
 }
 
-function projectFile(lockFile: string): string {
-  return join(dirname(lockFile), "package.json");
-}
-
 /** What of package.json decides which packages are installed. Scripts of the project are not ours to run. */
-async function readProject({ file, written }: Requirements): Promise<ProjectManifest> {
-  const value = await readJson(projectFile(file), `the package.json beside ${written}`, "npm init");
+async function readProject(requirements: Requirements): Promise<ProjectManifest> {
+  const value = await readJson(requirements, "project", "npm init");
   const found = (value ?? {}) as ProjectManifest;
   const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, overrides } = found;
   const given = { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, overrides };
   return Object.fromEntries(Object.entries(given).filter(([, part]) => part !== undefined));
 }
 
-async function readLock({ file, written }: Requirements): Promise<PackageLock> {
-  const lock = (await readJson(file, written, "npm install --package-lock-only")) as Partial<PackageLock> | undefined;
+async function readLock(requirements: Requirements): Promise<PackageLock> {
+  const { file, written } = requirements;
+  const next = "npm install --package-lock-only";
+  const lock = (await readJson(requirements, "lock", next)) as Partial<PackageLock> | undefined;
   const version: unknown = lock?.lockfileVersion;
   if ((version === 2 || version === 3) && typeof lock?.packages === "object" && lock.packages !== null) {
     const faults = Object.entries(lock.packages)
       .filter(([, entry]) => typeof entry !== "object" || entry === null)
       .map(([at]) => ({ path: FIELD, message: `${written} has no package at "${at}", but something else` }));
-    if (faults.length > 0) throw invalid({ file, written }, faults, "npm install --package-lock-only");
+    if (faults.length > 0) throw invalid(written, faults, next);
     return lock as PackageLock;
   }
   const message =
     version === 1
       ? `${written} is a lock file of version 1, which does not say all that is needed`
       : `${basename(file)} is not a lock file of version 2 or 3`;
-  throw invalid({ file, written }, [{ path: FIELD, message }], "npm install --package-lock-only --lockfile-version=3");
+  throw invalid(written, [{ path: FIELD, message }], `${next} --lockfile-version=3`);
 }
 
-async function readJson(file: string, what: string, next: string): Promise<unknown> {
-  const text = await readText(file, what, next);
+async function readJson(requirements: Requirements, part: keyof RequirementTexts, next: string): Promise<unknown> {
+  const text = await readText(requirements, part, next);
   try {
     return JSON.parse(text);
   } catch (error) {
-    const message = `${what} is not JSON: ${messageOf(error)}`;
-    throw invalid({ file, written: what }, [{ path: FIELD, message }], next);
+    const what = partName(requirements, part);
+    throw invalid(what, [{ path: FIELD, message: `${what} is not JSON: ${messageOf(error)}` }], next);
   }
 }
 
-async function readText(file: string, what: string, next: string): Promise<string> {
+/** The text of the lock file, or of the package.json beside it. */
+async function readText(requirements: Requirements, part: keyof RequirementTexts, next: string): Promise<string> {
+  if (requirements.texts) return requirements.texts[part];
+  const what = partName(requirements, part);
+  const file = part === "lock" ? requirements.file : join(dirname(requirements.file), "package.json");
   return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     const message =
       error.code === "ENOENT" ? `${what} does not exist (${file})` : `${what} cannot be read: ${error.message}`;
-    throw invalid({ file, written: what }, [{ path: FIELD, message }], next);
+    throw invalid(what, [{ path: FIELD, message }], next);
   });
+}
+
+function partName({ written }: Requirements, part: keyof RequirementTexts): string {
+  return part === "lock" ? written : `the package.json beside ${written}`;
 }
 
 /** What package.json asks for and the lock does not answer, and the other way round. npm writes both in the same words. */
@@ -195,7 +235,7 @@ function neededPackages(
   return { needed, faults };
 }
 
-function invalid({ written }: Requirements, faults: Fault[], next: string): AppctlError {
+function invalid(written: string, faults: Fault[], next: string): AppctlError {
   const [first] = faults;
   return usageError(faults.length === 1 && first ? first.message : `${written} does not fit the project`, {
     code: "INVALID_REQUIREMENTS",

@@ -48,7 +48,16 @@ export interface BuiltImage {
   platforms?: ({ platform: string } & Omit<BuiltImage, "pushed" | "platforms">)[];
 }
 
-/** Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked. */
+/** True when `build` of that App needs a platform. */
+export function isBuiltByPlatform({ apps }: LoadedFile, name: string | undefined): boolean {
+  const meant = apps.filter(({ app }) => name === undefined || app?.spec.name === name);
+  return meant.some(({ app }) => app?.image.builder === "remote");
+}
+
+/**
+ * Builds an app's image into the images of this machine; with `push`, brings it to its registry. No platform is asked, but for
+ * the one that the image names as its builder.
+ */
 export async function* buildImage(
   loaded: LoadedFile,
   options: BuildImageOptions,
@@ -80,7 +89,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     } else {
       const find = (plan: EnvironmentPlan) => onThisMachine(plan, layout);
       for (const platform of platforms) {
-        const place = { text, find, base, layout, trace };
+        const place = { text, find, base, layout, whole: true, trace };
         const composed = yield* composeImage(started, planFor(resolved, platform), place);
         images.push({ platform, image: composed.image, referrer: (await composed.bill).descriptor });
       }

@@ -5,6 +5,7 @@ import type { LoadedApp } from "../app/validate.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Client } from "../client/client.ts";
 import type { ImageReference } from "../contract/types.ts";
+import { type AppctlError, usageError } from "../core/errors.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
 import { type AppImage, buildAppImage, packApp } from "../image/app-image.ts";
@@ -18,21 +19,12 @@ import {
   loadEnvironment,
   planEnvironment,
   planFor,
-  type ResolvedEnvironment,
-  resolveEnvironment,
 } from "../image/environment.ts";
 import { ImageCache } from "../image/image-cache.ts";
 import { writeIndex } from "../image/image-index.ts";
 import type { Layer } from "../image/layer.ts";
 import type { OciLayout } from "../image/layout.ts";
-import {
-  type Descriptor,
-  type ImageConfig,
-  jsonBytes,
-  LAYER_ROLE,
-  type Manifest,
-  type Platform,
-} from "../image/oci.ts";
+import { type Descriptor, jsonBytes, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
 import { type BaseImage, onBase } from "../image/registry/base-image.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
@@ -41,6 +33,9 @@ import { fetchBlob } from "../image/registry/pull-image.ts";
 import { unpackPackages } from "../image/unpack.ts";
 import { appFiles, copiedFiles, runConfig } from "./app-files.ts";
 import { baseImageOf, baseOf, refuseProgramsOnNothing } from "./base-of.ts";
+import { type EnvironmentBuilder, localBuilder, type Resolved } from "./environment-builder.ts";
+import { fetchFromPlatform } from "./from-platform.ts";
+import { platformBuilder } from "./platform-builder.ts";
 import { platformOf, pushedPlatforms, samePlatform, writtenPlatforms } from "./platforms.ts";
 import { ProgressQueue } from "./progress-queue.ts";
 import { upload } from "./upload.ts";
@@ -54,6 +49,8 @@ export interface StartImageOptions {
   allowScripts?: boolean | undefined;
   /** Base for images that name none, as configured: see `baseOf`. */
   baseImage?: string | undefined;
+  /** The platform, which builds images whose builder is "remote". */
+  client?: Client | undefined;
   signal: AbortSignal;
   trace: Trace;
 }
@@ -79,7 +76,7 @@ export interface RegistryChoice {
 }
 
 /** What resolving and installing packages needs. */
-type InstallOptions = Omit<StartImageOptions, "trace">;
+type InstallOptions = Omit<StartImageOptions, "trace" | "client">;
 
 /** An image whose making has begun, as far as it needs nothing of the platform. */
 export interface StartedImage {
@@ -89,7 +86,8 @@ export interface StartedImage {
   /** The app's files in their layer. */
   layer: Promise<Layer>;
   /** What the environment image is on any platform. */
-  resolved: Promise<ResolvedEnvironment>;
+  resolved: Promise<Resolved>;
+  builder: EnvironmentBuilder;
   /** What the ImageSpec says it is for, if it says so. */
   platforms: Platform[] | undefined;
   context: EnvironmentContext;
@@ -102,7 +100,8 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
   const packages = packagesFor(app.image, loaded.bundle);
-  const { name, env, entrypoint, force, programs, requirements: written } = app.image;
+  const { name, env, entrypoint, programs, requirements: written } = app.image;
+  const builder = builderOf(app, context, options);
   const requirements = written === undefined ? undefined : { written, file: resolve(loaded.bundle.root, written) };
   const baseImage = baseOf(app, options.baseImage);
   if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
@@ -110,7 +109,7 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const copied = copiedFiles(app, loaded);
   const resolvePackages = async () => {
     const wanted = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
-    return resolveEnvironment(wanted, { ...context, refresh: force });
+    return builder.resolve(wanted);
   };
   const resolved = trace.time("resolve the image's packages", resolvePackages);
   const pack = async () => packApp(await appFiles(app, loaded, await copied), imageCache(cacheDir), signal);
@@ -118,7 +117,26 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   // Each is awaited when it is needed; until then a failure is nobody's yet.
   for (const work of [copied, resolved, layer]) work.catch(() => undefined);
   const platforms = writtenPlatforms(app.image.platform, baseImage);
-  return { app, contents: loaded.bundle.contents, layer, resolved, platforms, context, progress };
+  return { app, contents: loaded.bundle.contents, layer, resolved, builder, platforms, context, progress };
+}
+
+function builderOf(
+  { image: { builder, force }, spec: { name } }: LoadedApp,
+  context: EnvironmentContext,
+  { client, allowScripts }: StartImageOptions,
+): EnvironmentBuilder {
+  if (builder !== "remote") return localBuilder(context, force);
+  if (allowScripts) throw scriptsRefused(name);
+  if (!client) throw new Error(`${name} is built by the platform, and there is none`); // whoever calls finds one before
+  const { onProgress = () => undefined, ...place } = context;
+  return platformBuilder({ ...place, client, force, onProgress });
+}
+
+function scriptsRefused(name: string): AppctlError {
+  return usageError(`the platform runs no install scripts, and the image of ${name} has builder: "remote"`, {
+    code: "SCRIPTS_REMOTE",
+    hint: 'leave --allow-scripts out, or leave out builder: "remote": this machine builds then',
+  });
 }
 
 /** The registry that an app's image goes to, if it is not the platform alone. */
@@ -150,15 +168,16 @@ export async function* makeImage(
   const registry = registryOf(started.app, options.pushTo, options, report);
   const base = options.needsBase ? baseImageOf(started.app, options, report) : undefined;
   try {
-    const own = platformOf(options.platform, started, options.needsBase);
     const resolved = yield* resolvedOf(started);
+    const own = ownPlatform(resolved, started, options);
     const pushed = registry && (yield* pushAll(registry, started, resolved, pushedPlatforms(started, own), options));
     if (pushed) {
       const { reference, digest } = pushed;
       yield { type: "pushed", app: started.app.spec.name, reference, digest };
     }
     const there = pushed?.images.find(({ platform }) => samePlatform(platform, own));
-    const place = { text: options.registry, find: onPlatform(layout, options), base, layout, trace };
+    const find = onPlatform(layout, options);
+    const place = { text: options.registry, find, base, layout, whole: false, trace };
     const composed = there?.composed ?? (yield* composeImage(started, planFor(resolved, own), place));
     const putOn = () =>
       progress.unlessQuick(waitsForBase(composed.plan), () => onItsBase(composed, base as BaseImage, started, layout));
@@ -180,11 +199,14 @@ export async function* makeImage(
   }
 }
 
+/** What the image has to be for the platform. One that builds knows its own machine better than this one does. */
+function ownPlatform({ host }: Resolved, started: StartedImage, { platform, needsBase }: MakeImageOptions): Platform {
+  const own = platformOf(platform, started, needsBase);
+  return host && !needsBase && platformName(host) === (platform ?? platformName(host)) ? host : own;
+}
+
 /** What the environment image will be, with its warnings said. */
-export async function* resolvedOf({
-  resolved,
-  progress,
-}: StartedImage): AsyncGenerator<DeployEvent, ResolvedEnvironment> {
+export async function* resolvedOf({ resolved, progress }: StartedImage): AsyncGenerator<DeployEvent, Resolved> {
   const found = yield* progress.during(resolved);
   for (const message of found.warnings) yield { type: "warning", message };
   return found;
@@ -210,7 +232,7 @@ export interface Pushed {
 export async function* pushAll(
   registry: ImageRegistry,
   started: StartedImage,
-  resolved: ResolvedEnvironment,
+  resolved: Resolved,
   platforms: readonly Platform[],
   { cacheDir, trace }: Pick<StartImageOptions, "cacheDir" | "trace">,
 ): AsyncGenerator<DeployEvent, Pushed> {
@@ -223,6 +245,7 @@ export async function* pushAll(
       find,
       base: registry.base,
       layout,
+      whole: true,
       trace,
     });
     const { image, referrer } = yield* pushComposed(registry, composed, started, { layout, trace });
@@ -268,6 +291,8 @@ export interface ImagePlace {
   /** What the image stands on; where something runs on it first, that is a part of building the image. */
   base?: BaseImage | undefined;
   layout: OciLayout;
+  /** All of it is needed in the layout, wherever it is built. */
+  whole: boolean;
   trace: Trace;
 }
 
@@ -277,47 +302,44 @@ export interface FoundEnvironment {
   unnamed?: Descriptor | undefined;
   /** What a registry has under that name: the same image, or the same on its base. */
   there?: EnvironmentImage | undefined;
+  /** What it was built after, when that has changed since it was planned. */
+  plan?: EnvironmentPlan | undefined;
 }
 
 /** The app's image in the layout, on top of an environment image that was found or is built. */
 export async function* composeImage(
   started: StartedImage,
-  plan: EnvironmentPlan,
-  { text, find: look, base: below, layout, trace }: ImagePlace,
+  planned: EnvironmentPlan,
+  { text, find: look, base: below, layout, whole, trace }: ImagePlace,
 ): AsyncGenerator<DeployEvent, ComposedImage> {
   const { app, context, progress } = started;
   const { signal } = context;
-  const reference = text === "" ? plan.reference : `${text}/${plan.reference}`;
+  const named = ({ reference }: EnvironmentPlan) => (text === "" ? reference : `${text}/${reference}`);
   const { force = false } = started.app.image;
   const find = async () => {
-    const there = await look(plan);
-    return there && !there.there && (await below?.isToBeMade(layout, plan.platform)) ? undefined : there;
+    const there = await look(planned);
+    return there && !there.there && (await below?.isToBeMade(layout, planned.platform)) ? undefined : there;
   };
-  const asked = () => progress.unlessQuick(`looking for ${reference}`, find);
-  const found = force ? undefined : yield* progress.during(trace.time("look for the environment image", asked));
-  yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference };
-  let environment = found?.image;
-  // What the platform does not have under its name yet goes there with the app.
-  let unnamed = found?.unnamed;
-  if (!environment) {
+  const asked = () => progress.unlessQuick(`looking for ${named(planned)}`, find);
+  let found = force ? undefined : yield* progress.during(trace.time("look for the environment image", asked));
+  yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference: named(planned) };
+  if (!found) {
     const build = async () => {
-      const made = await buildEnvironment(plan, layout, { ...context, force });
-      await below?.make(layout, plan.platform);
+      const made = await started.builder.build(planned, { layout, whole });
+      await below?.make(layout, planned.platform);
       return made;
     };
-    const built = yield* progress.during(trace.time("build the environment image", build));
-    environment = built;
-    unnamed = built.descriptor;
-    yield { type: "image", state: "built", reference };
+    found = yield* progress.during(trace.time("build the environment image", build));
+    yield { type: "image", state: "built", reference: named(found.plan ?? planned) };
   }
-  const base = environment;
+  // What the platform does not have under its name yet goes there with the app.
+  const { image: base, unnamed, there, plan = planned } = found;
   const put = async () =>
     buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
   const bill = trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
   bill.catch(() => undefined); // awaited by those who go on with the image
-  const named = unnamed && { ...base, descriptor: unnamed };
-  return { image, environment: base, plan, unnamed: named, there: found?.there, bill };
+  return { image, environment: base, plan, unnamed: unnamed && { ...base, descriptor: unnamed }, there, bill };
 }
 
 /**
@@ -433,15 +455,10 @@ async function findOnPlatform(
     return { image: here, unnamed: here.descriptor };
   }
   if (here && here.descriptor.digest === there.digest) return { image: here };
-  // Built on another machine: manifest and configuration are all that an app image needs to stand on it.
-  const json = async (digest: string): Promise<unknown> => {
-    const bytes = await client.getBlob(digest, signal);
-    await layout.writeBlob(bytes);
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  // Built on another machine.
+  return {
+    image: await fetchFromPlatform(client, { reference: plan.reference, digest: there.digest }, layout, signal),
   };
-  const manifest = (await json(there.digest)) as Manifest;
-  const config = (await json(manifest.config.digest)) as ImageConfig;
-  return { image: { reference: plan.reference, manifest, config } };
 }
 
 /** An environment image that the place it was looked for in does not know by its name. */

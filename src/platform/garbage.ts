@@ -10,6 +10,8 @@ import type { AppStore } from "./store/app-store.ts";
 export const RECENT_MS = 3600_000;
 /** The same for what the platform removes by itself. */
 export const KEPT_MS = 7 * 24 * 3600_000;
+/** Lists of packages, each at its version, take little space, and without one the next build may get other versions. */
+const LOCKS_KEPT_MS = 90 * 24 * 3600_000;
 /** How often it looks, in milliseconds. */
 const EVERY_MS = 24 * 3600_000;
 
@@ -19,6 +21,8 @@ export interface GarbagePlaces {
   store: AppStore;
   /** Folders with unpacked images and layers, each named by the 64 hex digits of its digest. */
   contentDirs(): readonly string[];
+  /** Folder with what packages of images came to. */
+  locksDir: string;
   now(): Date;
   report(message: string): void;
 }
@@ -77,8 +81,16 @@ export class Garbage {
       );
     } else if (!dryRun) {
       for (const dir of this.#places.contentDirs()) await this.#removeContent(dir, before, collected.kept);
+      await this.#removeLocks(now().getTime() - LOCKS_KEPT_MS);
     }
     return collected;
+  }
+
+  async #removeLocks(before: number): Promise<void> {
+    const dir = this.#places.locksDir;
+    for (const name of await readdir(dir).catch(() => [] as string[])) {
+      if ((lastUse(join(dir, name))?.at ?? before) < before) await rm(join(dir, name), { force: true });
+    }
   }
 
   /** Unpacked content can be made again of the image: what no image in the store has is gone for good. */

@@ -14,6 +14,16 @@ export function removeLeftovers(paths: Pick<Paths, "state" | "shared">): void {
       if (dir !== state || UNFINISHED.test(name)) rmSync(join(dir, name), { recursive: true, force: true });
     }
   }
+  removeWork(join(state, "builds", "tmp"));
+}
+
+/** Folders of builds. A worker of the killed platform may still be about to end, and clears up itself then. */
+function removeWork(dir: string): void {
+  try {
+    rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    // Something still writes there. The next build removes the folders of those that have ended.
+  }
 }
 
 /** Folders with unpacked images and layers, each named by its digest. */

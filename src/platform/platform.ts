@@ -15,6 +15,9 @@ import type { OciLayout } from "../image/layout.ts";
 import { Addresses } from "./addresses.ts";
 import { createApi } from "./api/api.ts";
 import type { Services } from "./api/context.ts";
+import { Builds } from "./builds/builds.ts";
+import { knownAnswer } from "./builds/make.ts";
+import { runWorker } from "./builds/run-worker.ts";
 import { createConsole } from "./console/console.ts";
 import { ConsoleSessions } from "./console/sessions.ts";
 import { Deployer } from "./deployer.ts";
@@ -57,6 +60,8 @@ export interface PlatformOptions {
   masterKeyFile: string | undefined;
   /** Folders with unpacked images and layers, named by their digests. Default: none. */
   contentDirs?: () => string[];
+  /** Environment of the npm that builds images. */
+  env: NodeJS.ProcessEnv;
   engine(context: EngineContext): Promise<Engine>;
   now(): Date;
   report(message: string): void;
@@ -91,7 +96,16 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const log = new EventLog(store);
   const proof = new ProofOfLive();
   const images = new ImageStore(join(stateDir, "images"), now);
-  const garbage = new Garbage({ images, store, contentDirs: options.contentDirs ?? (() => []), now, report });
+  const contentDirs = options.contentDirs ?? (() => []);
+  const locksDir = join(stateDir, "builds", "locks");
+  const garbage = new Garbage({ images, store, contentDirs, locksDir, now, report });
+  const dirs = { imagesDir: images.dir, cacheDir: join(stateDir, "builds") };
+  const { env } = options;
+  const builds = new Builds({
+    run: (task, work) => runWorker({ task, ...dirs }, { ...work, env }),
+    known: (task, signal) => knownAnswer(task, { ...dirs, env, cwd: process.cwd(), signal }),
+    report,
+  });
   const sessions = new ConsoleSessions(now, (id) => keys.isValid(id));
   const engine = await options.engine({
     stateDir,
@@ -171,6 +185,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     keys,
     images,
     garbage,
+    builds,
     addresses,
     sessions,
     status,
@@ -197,6 +212,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     services,
     async close() {
       const closing = server.close(STOP_GRACE_MS);
+      await builds.close();
       await garbage.stop();
       await deployer.close();
       // What lasts longer (a WebSocket, say) is broken off, and so does not hold its replica.

@@ -56,6 +56,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       url: options.url,
       appsDomain: options.baseDomain,
       masterKeyFile: env["APPCTL_MASTER_KEY_FILE"],
+      env,
       now: () => new Date(),
       report,
       onStop: () => stopped.resolve(),

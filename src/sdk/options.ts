@@ -42,7 +42,10 @@ export type Permission = "addons" | "child-process" | "worker";
 export interface ImageSpecOptions {
   /** Name of the image: lower-case letters, digits and `-`, `_`, `.`, `/`. Default: `<app name>-image`. */
   name?: string;
-  /** What builds it. Default `"default"`: appctl itself. `"docker"`: a container engine runs `commands` and `aptPackages` on the base. */
+  /**
+   * What builds it. Default `"default"`: appctl itself. `"remote"`: the platform, which fetches the packages itself.
+   * `"docker"`: a container engine runs `commands` and `aptPackages` on the base.
+   */
   builder?: "default" | "remote" | "docker";
   /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
   packages?: string[];

@@ -102,11 +102,11 @@ export function warn(io: Pick<Io, "stderr">, style: Style, message: string): voi
 
 /** Shows a build step. */
 export function sayBuild(progress: Progress, event: Extract<DeployEvent, { type: "build" }>): void {
-  const { message, done = 0, total, unit } = event;
+  const { message, done = 0, total, unit, by } = event;
   const [size, decimals, suffix] = (total ?? 0) < 1e6 ? [1e3, 0, " kB"] : [1e6, 1, " MB"];
   const isBytes = unit === "bytes";
   const count = isBytes ? (bytes: number) => (bytes / size).toFixed(decimals) : String;
-  progress.say(message, {
+  progress.say(by === "platform" ? `${message} on the platform` : message, {
     count: total === undefined ? undefined : `${count(done)}/${count(total)}${isBytes ? suffix : ""}`,
   });
 }

@@ -230,7 +230,11 @@ describe("faults", () => {
     [{ secrets: [new Secret(undefined as never)] }, "secrets[0].key is missing"],
     [{ containerImage: "node:24" }, 'containerImage must be new ImageSpec({ … }), not "node:24"'],
     [{ containerImage: new Resources() }, "containerImage must be new ImageSpec({ … }), not a Resources"],
-    [{ containerImage: { builder: "remote" } }, 'containerImage.builder "remote" is not supported by this version yet'],
+    [
+      { containerImage: { builder: "far" } },
+      'containerImage.builder must be "default", "remote" or "docker", not "far"',
+    ],
+    [{ containerImage: { builder: "remote", commands: ["x"] } }, 'runs programs, and "remote" runs none'],
     [
       { containerImage: { builder: "docker", aptPackages: ["curl; id"] } },
       'containerImage.aptPackages has "curl; id", which is not the name of a Debian package',

@@ -1,5 +1,7 @@
 /** The runtime `docker` as a user has it: a real engine, a base image in a real registry, and the CLI's own deploy. */
 import { Buffer } from "node:buffer";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeImage } from "../../src/image/environment.ts";
 import { OciLayout } from "../../src/image/layout.ts";
@@ -85,6 +87,19 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(again).toContain("found. Skip building.");
     expect((await get(`${endpoint}/`)).body).toBe("two 1.0.0 yes false");
     expect((await world.run(["delete", "app", "web", "--yes"], options("two"))).code).toBe(0);
+  });
+
+  it("puts it below an image that the platform has built, which needs nothing of it here", async () => {
+    world.folder(".", { ".npmrc": `registry=${npm.url}\n` });
+    const set = options("remote", { APPCTL_BASE_IMAGE: base, XDG_CACHE_HOME: world.folder("other-machine") });
+    const file = join(set.cwd, "app.ts");
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, text.replace("new ImageSpec({", 'new ImageSpec({ builder: "remote", env: { REMOTE: "yes" },'));
+    const { code, stdout, stderr } = await world.run([...deploy, "-o", "json"], set);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("installing 1 package on the platform")]);
+    const { endpoint } = JSON.parse(stdout) as { endpoint: string };
+    expect((await get(`${endpoint}/`)).body).toBe("remote 1.0.0 yes false");
+    expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
   });
 
   it("keeps the base that it has when that one's tag moves, or its registry is away", async () => {

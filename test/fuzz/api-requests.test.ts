@@ -18,6 +18,8 @@ import { Redacted } from "../../src/core/redacted.ts";
 import { digestOf } from "../../src/image/oci.ts";
 import { createApi } from "../../src/platform/api/api.ts";
 import { descriptions } from "../../src/platform/api/openapi.ts";
+import type { Builds } from "../../src/platform/builds/builds.ts";
+import { brokenOff } from "../../src/platform/builds/task.ts";
 import { createConsole } from "../../src/platform/console/console.ts";
 import { FakeEngine } from "../engine/fake-engine.ts";
 import { programImage, programSpec, startPlatform, type TestPlatform } from "../support/in-process.ts";
@@ -53,7 +55,9 @@ beforeAll(async () => {
   // In memory, where there is such a place: nothing here is about disks.
   const dir = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "ap-"));
   test = await startPlatform({ dir, makeEngine: async () => new FakeEngine({ address }) });
-  api = createApi(test.platform.services, (message) => test.reports.push(message));
+  // What is taken goes to a worker, which has tests of its own.
+  const builds = { follow: () => failing() } as unknown as Builds;
+  api = createApi({ ...test.platform.services, builds }, (message) => test.reports.push(message));
   adminKey = readFileSync(join(test.dir, "state", "admin.key"), "utf8").trim();
   image = await programImage(test, "");
   const { images } = test.platform.services;
@@ -97,6 +101,10 @@ afterAll(async () => {
   replica?.closeAllConnections();
   replica?.close();
 });
+
+async function* failing() {
+  yield brokenOff("nothing is built here");
+}
 
 /** Brings back what accepted requests may have taken away, and lets every deployment end. */
 async function restore(): Promise<void> {
@@ -167,7 +175,8 @@ class State {
       .sort()
       .map((file) => {
         const { size, mtimeMs, mode } = statSync(join(root, file));
-        return `${file} ${mode} ${file.endsWith(".tmp") ? "" : `${size} ${mtimeMs}`}`;
+        // To note that a blob was asked for leaves whole milliseconds of when it was written.
+        return `${file} ${mode} ${file.endsWith(".tmp") ? "" : `${size} ${Math.round(mtimeMs)}`}`;
       })
       .join("\n");
   }
@@ -199,6 +208,31 @@ const bodies: { [name in EndpointName]?: fc.Arbitrary<unknown> } = {
     { name: "extra2", kind: "admin", secret: { project: "default", domain: "development", name: "KEY" } },
     { name: "local", kind: "admin" },
   ),
+  resolvePackages: fc.constantFrom<unknown>(
+    { packages: ["hono", "zod@4"], pins: { file: "package-lock.json", versions: { hono: "4.0.0" } }, refresh: true },
+    {
+      packages: [],
+      requirements: {
+        file: "a/pnpm-lock.yaml",
+        text: "lockfileVersion: '9.0'",
+        project: {
+          dependencies: { hono: "4" },
+          peerDependenciesMeta: { x: { optional: true } },
+          overrides: { a: { b: "1" } },
+        },
+      },
+    },
+  ),
+  buildImage: digests.map((digest) => ({
+    name: "web-image",
+    packages: ["hono"],
+    env: { A: "1" },
+    baseImage: "node:24-slim",
+    entrypoint: ["node"],
+    copy: [{ path: "a/b", digest, size: 2, executable: false }],
+    platform: { os: "linux", cpu: "x64", libc: "glibc" },
+    force: false,
+  })),
   missingBlobs: digests.map((digest) => ({ digests: [digest] })),
 };
 
@@ -429,7 +463,14 @@ const made: fc.Arbitrary<Made> = fc.constantFrom(...names).chain((endpoint) =>
 );
 
 /** Requests that change nothing even when they are accepted. */
-const READS = new Set<EndpointName>(["checkApp", "missingBlobs", "consoleLink", "stopPlatform"]);
+const READS = new Set<EndpointName>([
+  "checkApp",
+  "missingBlobs",
+  "consoleLink",
+  "stopPlatform",
+  "resolvePackages",
+  "buildImage",
+]);
 
 /** Sends a request and checks what has to hold of every answer. Returns the status. */
 async function send({ endpoint, method, path, query, headers, body }: Made): Promise<number> {

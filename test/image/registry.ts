@@ -24,10 +24,10 @@ export interface TestRegistry {
   close(): Promise<void>;
 }
 
-/** Starts a registry. `token`: it answers 401 without. `tls`: it speaks HTTPS. `hold`: it never answers. */
+/** Starts a registry. `token`: it answers 401 without. `tls`: it speaks HTTPS. `hold`: it never answers, but where that says false. */
 export async function startRegistry(
   packages: TestPackage[],
-  options: { token?: string; tls?: { key: string; cert: string }; hold?: (path: string) => void } = {},
+  options: { token?: string; tls?: { key: string; cert: string }; hold?: (path: string) => unknown } = {},
 ): Promise<TestRegistry> {
   const tarballs = new Map<string, Buffer>();
   const packuments = new Map<string, { versions: Record<string, Record<string, unknown>>; latest: string }>();
@@ -58,7 +58,7 @@ export async function startRegistry(
     // As a proxy it gets whole URLs.
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://registry.invalid").pathname);
     requests.push({ path, headers: request.headers });
-    if (options.hold) return options.hold(path);
+    if (options.hold && options.hold(path) !== false) return;
     if (options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`) {
       response.writeHead(401, { "content-type": "application/json" }).end('{"error":"no"}');
       return;

@@ -1,5 +1,5 @@
 /** What the platform removes of images, on a real platform with the real engine, and what it must not. */
-import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { DeploymentEvent, ImageReference } from "../../src/contract/types.ts";
@@ -32,6 +32,25 @@ async function deploy(name: string, image: ImageReference): Promise<string> {
 
 const stored = ({ digest }: ImageReference) => existsSync(test.platform.services.images.blobPath(digest));
 const unpacked = ({ digest }: ImageReference) => existsSync(join(test.dir, "state", "content", hexOf(digest)));
+
+it("what packages came to is kept for three months after its last use", async () => {
+  await start();
+  const dir = join(test.dir, "state", "builds", "locks");
+  mkdirSync(dir, { recursive: true });
+  for (const [name, days] of [
+    ["old.json", 91],
+    ["older.json", 400],
+    ["kept.json", 89],
+  ] as const) {
+    writeFileSync(join(dir, name), "{}");
+    const used = new Date(Date.now() - days * 24 * HOUR);
+    utimesSync(join(dir, name), used, used);
+  }
+  await test.client.pruneImages(true);
+  expect(readdirSync(dir)).toHaveLength(3);
+  await test.client.pruneImages(false);
+  expect(readdirSync(dir)).toEqual(["kept.json"]);
+});
 
 describe("images that no revision needs", () => {
   it("are removed with what was unpacked of them; every revision that is kept can still be run", async () => {

@@ -24,6 +24,8 @@ export interface PlatformSetup {
   /** A state directory to go on with. */
   dir?: string;
   now?: () => Date;
+  /** Environment of the npm that builds images, beside PATH and a home directory in `dir`. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** A running platform, a client of it and its directory. */
@@ -48,6 +50,7 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
     url: undefined,
     appsDomain: undefined,
     masterKeyFile: undefined,
+    env: { PATH: process.env["PATH"], HOME: dir, ...setup.env },
     now: setup.now ?? (() => new Date()),
     report: (message) => reports.push(message),
     onStop: () => undefined,

@@ -66,7 +66,7 @@ async function entriesOf(
   const { platform, signal } = context;
   sure(process.platform !== "win32", "npm makes another tree on Windows");
   sure(!context.allowScripts || packagesWithScripts(lock).length === 0, "install scripts are to be run");
-  const { npmrc } = await findNpmProject(context.appDir);
+  const { npmrc } = context.project ?? (await findNpmProject(context.appDir));
   const setting = await npmSetting(await npmConfig(context.env, context.cwd, npmrc), npmrc);
   const planned = planPackages(lock.lock, await surroundings(lock, platform, setting));
   const archives = archivesIn(setting);

@@ -4,6 +4,7 @@ import { type EndpointName, endpoints } from "../../contract/endpoints.ts";
 import { ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { ProblemError } from "../problem.ts";
 import * as apps from "./apps.ts";
+import * as builds from "./builds.ts";
 import type { Handler, Services } from "./context.ts";
 import { listImages, pruneImages } from "./image-list.ts";
 import * as images from "./images.ts";
@@ -41,6 +42,8 @@ const handlers: Record<EndpointName, Handler> = {
   deleteApiKey: keys.deleteApiKey,
   listImages,
   pruneImages,
+  resolvePackages: builds.resolvePackages,
+  buildImage: builds.buildImage,
   missingBlobs: images.missingBlobs,
   putBlob: images.putBlob,
   getBlob: images.getBlob,

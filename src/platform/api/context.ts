@@ -2,9 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { safeParse, type z } from "zod";
 import { Names } from "../../contract/schemas.ts";
 import type { AppRef, PlatformStatus } from "../../contract/types.ts";
+import type { Fault } from "../../core/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { OciLayout } from "../../image/layout.ts";
 import type { Addresses } from "../addresses.ts";
+import type { Builds } from "../builds/builds.ts";
 import type { ConsoleSessions } from "../console/sessions.ts";
 import type { Deployer } from "../deployer.ts";
 import type { EventLog } from "../event-log.ts";
@@ -24,6 +26,7 @@ export interface Services {
   keys: KeyStore;
   images: OciLayout;
   garbage: Garbage;
+  builds: Builds;
   addresses: Addresses;
   sessions: ConsoleSessions;
   status(): PlatformStatus;
@@ -51,28 +54,30 @@ export type Handler = (request: ApiRequest) => unknown | Promise<unknown>;
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
 
 /** The request's JSON, checked. Throws one problem with every fault. */
-export async function readBody<T extends z.core.$ZodType>({ request }: ApiRequest, schema: T): Promise<z.infer<T>> {
+export async function readBody<T extends z.core.$ZodType>(request: ApiRequest, schema: T): Promise<z.infer<T>> {
+  return check(schema, await readJson(request, MAX_JSON_BYTES));
+}
+
+/** The request's JSON, of at most `maxBytes`. */
+export async function readJson({ request }: ApiRequest, maxBytes: number): Promise<unknown> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
     throw new ProblemError(415, "NOT_JSON", "the body must be JSON, with content-type: application/json");
   }
-  let value: unknown;
   try {
-    value = JSON.parse(await readText(request));
+    return JSON.parse(await readText(request, maxBytes));
   } catch (error) {
     if (error instanceof ProblemError) throw error;
     throw new ProblemError(400, "MALFORMED_JSON", "the body is not valid JSON");
   }
-  return check(schema, value);
 }
 
-async function readText(request: Request): Promise<string> {
+async function readText(request: Request, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {
     size += chunk.length;
-    if (size > MAX_JSON_BYTES)
-      throw new ProblemError(413, "BODY_TOO_LARGE", `the body has more than ${MAX_JSON_BYTES} bytes`);
+    if (size > maxBytes) throw new ProblemError(413, "BODY_TOO_LARGE", `the body has more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
@@ -80,10 +85,26 @@ async function readText(request: Request): Promise<string> {
 
 /** Checks a value against a schema. Throws one problem with every fault, each with the path of its field. */
 export function check<T extends z.core.$ZodType>(schema: T, value: unknown, at = ""): z.infer<T> {
+  const { data, faults } = faultsOf(schema, value, at);
+  if (faults.length > 0) throw invalidInput(faults);
+  return data as z.infer<T>;
+}
+
+/** What a schema makes of a value; `data` is absent when there are faults. */
+export function faultsOf<T extends z.core.$ZodType>(
+  schema: T,
+  value: unknown,
+  at = "",
+): { data?: z.infer<T>; faults: Fault[] } {
   const result = safeParse(schema, value);
-  if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => ({ path: pathOfIssue(issue.path, at), message: issue.message }));
-  throw new ProblemError(422, "INVALID_INPUT", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
+  if (result.success) return { data: result.data, faults: [] };
+  const { issues } = result.error;
+  return { faults: issues.map((issue) => ({ path: pathOfIssue(issue.path, at), message: issue.message })) };
+}
+
+/** The problem of an input with faults. */
+export function invalidInput(faults: Fault[], code = "INVALID_INPUT"): ProblemError {
+  return new ProblemError(422, code, faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
 }
 
 function pathOfIssue(path: PropertyKey[], at: string): string {

@@ -9,7 +9,7 @@ interface Description {
   tag: "apps" | "secrets" | "keys" | "images" | "platform";
   status?: number;
   body?: z.core.$ZodType;
-  response: z.core.$ZodType | "binary" | "ndjson" | "json";
+  response: z.core.$ZodType | { lines: z.core.$ZodType } | "binary" | "json";
   query?: Record<string, string>;
   open?: boolean;
 }
@@ -74,7 +74,7 @@ export const descriptions: Record<EndpointName, Description> = {
   appLogs: {
     summary: "Lines of an app's output",
     tag: "apps",
-    response: "ndjson",
+    response: { lines: schemas.LogLine },
     query: { tail: "how many of the last lines", since: "an ISO 8601 time", follow: "true: go on with new lines" },
   },
   listSecrets: { summary: "List secrets", tag: "secrets", response: schemas.SecretList },
@@ -120,6 +120,19 @@ export const descriptions: Record<EndpointName, Description> = {
     response: schemas.Pruned,
   },
   listImages: { summary: "List the images that the platform stores", tag: "images", response: schemas.ImageList },
+  resolvePackages: {
+    summary: "Give every package of an image one version; an empty line means that it takes its time",
+    tag: "images",
+    body: schemas.ResolveRequest,
+    response: { lines: schemas.ResolveEvent },
+  },
+  buildImage: {
+    summary:
+      "Build an environment image, which is given up when the client goes; an empty line means that it takes its time",
+    tag: "images",
+    body: schemas.BuildRequest,
+    response: { lines: schemas.BuildEvent },
+  },
   missingBlobs: {
     summary: "Tell which blobs are missing",
     tag: "images",
@@ -200,8 +213,9 @@ function operation(name: EndpointName, path: string): Record<string, unknown> {
 
 function contentOf(response: Description["response"]): Record<string, unknown> {
   if (response === "binary") return { "application/octet-stream": {} };
-  if (response === "ndjson") return { "application/x-ndjson": { schema: jsonSchema(schemas.LogLine) } };
-  return { "application/json": response === "json" ? {} : { schema: jsonSchema(response) } };
+  if (response === "json") return { "application/json": {} };
+  if ("lines" in response) return { "application/x-ndjson": { schema: jsonSchema(response.lines) } };
+  return { "application/json": { schema: jsonSchema(response) } };
 }
 
 function jsonSchema(schema: z.core.$ZodType): unknown {

@@ -1,0 +1,42 @@
+/** Who gives an image's packages their versions and builds its environment image: this machine. The platform is the other one. */
+import {
+  buildEnvironment,
+  type EnvironmentContext,
+  type EnvironmentPlan,
+  type EnvironmentSpec,
+  type ResolvedEnvironment,
+  resolveEnvironment,
+} from "../image/environment.ts";
+import type { OciLayout } from "../image/layout.ts";
+import type { Platform } from "../image/oci.ts";
+import type { FoundEnvironment } from "./make-image.ts";
+
+/** What {@link EnvironmentBuilder.resolve} gives. */
+export interface Resolved extends ResolvedEnvironment {
+  /** The machine that the platform runs on, when it was the platform that did it. */
+  host?: Platform | undefined;
+}
+
+/** Where an environment image is to be. */
+export interface BuildTarget {
+  layout: OciLayout;
+  /** Its layers are needed in the layout. Else it is enough that the platform has them. */
+  whole: boolean;
+}
+
+/** Both steps of making an environment image. */
+export interface EnvironmentBuilder {
+  resolve(spec: EnvironmentSpec): Promise<Resolved>;
+  build(plan: EnvironmentPlan, target: BuildTarget): Promise<FoundEnvironment>;
+}
+
+/** The one that does it here. `force`: ask the registry again, and build what is there already. */
+export function localBuilder(context: EnvironmentContext, force: boolean | undefined): EnvironmentBuilder {
+  return {
+    resolve: (spec) => resolveEnvironment(spec, { ...context, refresh: force }),
+    build: async (plan, { layout }) => {
+      const image = await buildEnvironment(plan, layout, { ...context, force });
+      return { image, unnamed: image.descriptor };
+    },
+  };
+}
