@@ -16,14 +16,10 @@ import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
 import { refusePrograms, requireBase } from "./make-image/base-of.ts";
-import {
-  installedPackages,
-  makeImage,
-  type RegistryChoice,
-  type StartedImage,
-  startImage,
-} from "./make-image/make-image.ts";
+import { makeImage } from "./make-image/make-image.ts";
 import { platformOf } from "./make-image/platforms.ts";
+import type { RegistryChoice } from "./make-image/push-all.ts";
+import { installedPackages, type StartedImage, startImage } from "./make-image/started-image.ts";
 
 export { buildImage, isBuiltByPlatform } from "./make-image/build-image.ts";
 

@@ -89,7 +89,12 @@ describe("the README", () => {
   it("shows phases of a deploy that the code times", () => {
     const shown = [...readme.matchAll(/^ {1,6}\d+ {1,6}\d+ {2}(.+)$/gm)].map(([, name]) => name as string);
     expect(shown.length).toBeGreaterThan(8);
-    const files = ["src/deploy.ts", "src/make-image/make-image.ts", "src/app/load.ts", "src/commands/deploy-apps.ts"];
+    const files = [
+      "src/deploy.ts",
+      ...["make", "started", "compose"].map((part) => `src/make-image/${part}-image.ts`),
+      "src/app/load.ts",
+      "src/commands/deploy-apps.ts",
+    ];
     const code = files.map(source).join("\n");
     for (const name of shown) expect(code).toContain(name.replace(/(until) .*$/, "$1 "));
   });

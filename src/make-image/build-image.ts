@@ -10,18 +10,10 @@ import { writeIndex } from "../image/image-index.ts";
 import type { OciLayout } from "../image/layout.ts";
 import { type Descriptor, hostPlatform, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
 import { baseImageOf } from "./base-of.ts";
-import {
-  composeImage,
-  type FoundEnvironment,
-  imageCache,
-  pushAll,
-  type RegistryChoice,
-  registryOf,
-  resolvedOf,
-  type StartImageOptions,
-  startImage,
-} from "./make-image.ts";
+import { composeImage, type FoundEnvironment } from "./compose-image.ts";
 import { pushedPlatforms } from "./platforms.ts";
+import { pushAll, type RegistryChoice, registryOf } from "./push-all.ts";
+import { imageCache, resolvedOf, type StartImageOptions, startImage } from "./started-image.ts";
 
 /** What {@link buildImage} needs besides. */
 export interface BuildImageOptions extends StartImageOptions {

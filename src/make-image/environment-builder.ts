@@ -9,7 +9,7 @@ import {
 } from "../image/environment.ts";
 import type { OciLayout } from "../image/layout.ts";
 import type { Platform } from "../image/oci.ts";
-import type { FoundEnvironment } from "./make-image.ts";
+import type { FoundEnvironment } from "./compose-image.ts";
 
 /** What {@link EnvironmentBuilder.resolve} gives. */
 export interface Resolved extends ResolvedEnvironment {

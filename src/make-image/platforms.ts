@@ -2,7 +2,7 @@
 import { usageError } from "../core/errors.ts";
 import { parsePlatformName } from "../core/platform-name.ts";
 import { hostPlatform, npmPlatform, type Platform, platformName } from "../image/oci.ts";
-import type { StartedImage } from "./make-image.ts";
+import type { StartedImage } from "./started-image.ts";
 
 /** `ImageSpec.platform` in npm's words. OCI's have no libc: bases of Alpine have musl, and all others are taken for glibc. */
 export function writtenPlatforms(names: readonly string[] | undefined, baseImage = ""): Platform[] | undefined {

@@ -5,7 +5,8 @@ import type { OciLayout } from "../image/layout.ts";
 import { type Descriptor, parseReference } from "../image/oci.ts";
 import { pushImage } from "../image/registry/push-image.ts";
 import type { RepositoryOptions } from "../image/registry/repository.ts";
-import type { MakeImageOptions, Unnamed } from "./make-image.ts";
+import type { Unnamed } from "./compose-image.ts";
+import type { MakeImageOptions } from "./make-image.ts";
 import { platformError, platformRepository } from "./platform-repository.ts";
 
 /**

@@ -3,9 +3,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUNDLE_FILE } from "../../src/bundle/bundle.ts";
-import { hostPlatform, platformName } from "../../src/image/oci.ts";
+import { writeImage } from "../../src/image/environment.ts";
+import { OciLayout } from "../../src/image/layout.ts";
+import { EPOCH, goPlatform, hostPlatform, platformName } from "../../src/image/oci.ts";
+import { pushImage } from "../../src/image/registry/push-image.ts";
 import { startRegistry, type TestRegistry } from "../image/registry.ts";
 import { installed, run } from "../image/support.ts";
+import { repositoryAt } from "../registry/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
 import { get, World } from "./harness.ts";
@@ -154,6 +158,26 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
       const elsewhere = platformName(hostPlatform()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";
       const far = await world.json<{ endpoint: string }>(["deploy", "apps", "app.ts"], options("far", elsewhere));
       expect((await get(`${far.endpoint}/`)).body).toBe(`far for ${process.arch}`);
+    });
+
+    it("are not pushed at all when the base does not exist for one of them", async () => {
+      const layout = new OciLayout(world.folder("base"));
+      const config = {
+        created: EPOCH,
+        ...goPlatform(hostPlatform()),
+        config: { Env: [], WorkingDir: "/" },
+        rootfs: { type: "layers" as const, diff_ids: [] },
+        history: [],
+      };
+      const { descriptor } = await writeImage(layout, config, []);
+      const repository = repositoryAt(registry.host, { repository: "bases/one" });
+      await pushImage({ repository, layout, image: descriptor, tag: "1" });
+      await repository.close();
+      const { cwd, env } = options("halfway", BOTH, { APPCTL_BASE_IMAGE: `${registry.host}/bases/one:1` });
+      sent();
+      const { code, stdout } = await world.run(["build", "app.ts", "--push", "-o", "json"], { cwd, env });
+      expect([code, JSON.parse(stdout).error.code]).toEqual([2, "NO_SUCH_PLATFORM"]);
+      expect(sent()).toEqual([]);
     });
 
     it("do not run install scripts for other machines", async () => {

@@ -10,7 +10,7 @@ import { Redacted } from "../../src/core/redacted.ts";
 import type { AppImage } from "../../src/image/app-image.ts";
 import type { OciLayout } from "../../src/image/layout.ts";
 import type { Descriptor } from "../../src/image/oci.ts";
-import type { Unnamed } from "../../src/make-image/make-image.ts";
+import type { Unnamed } from "../../src/make-image/compose-image.ts";
 import { upload } from "../../src/make-image/upload.ts";
 import { failureOf } from "../image/support.ts";
 import { appIn, emptyLayout, environmentIn, pauses } from "../registry/support.ts";
