@@ -9,6 +9,7 @@ import { type Descriptor, jsonBytes } from "../image/oci.ts";
 import { attachReferrer, type Referrer } from "../image/referrer.ts";
 import type { BaseImage } from "../image/registry/base-image.ts";
 import { runConfig } from "./app-files.ts";
+import type { FoundEnvironment } from "./environment-builder.ts";
 import type { StartedImage } from "./started-image.ts";
 
 /** Where {@link composeImage} looks for the environment image. */
@@ -22,16 +23,6 @@ export interface ImagePlace {
   /** All of it is needed in the layout, wherever it is built. */
   whole: boolean;
   trace: Trace;
-}
-
-/** An environment image that need not be built. `unnamed`: the place that was asked does not have it under its name. */
-export interface FoundEnvironment {
-  image: EnvironmentImage;
-  unnamed?: Descriptor | undefined;
-  /** What a registry has under that name: the same image, or the same on its base. */
-  there?: EnvironmentImage | undefined;
-  /** What it was built after, when that has changed since it was planned. */
-  plan?: EnvironmentPlan | undefined;
 }
 
 /** The app's image in the layout, on top of an environment image that was found or is built. */

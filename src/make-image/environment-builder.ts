@@ -2,19 +2,29 @@
 import {
   buildEnvironment,
   type EnvironmentContext,
+  type EnvironmentImage,
   type EnvironmentPlan,
   type EnvironmentSpec,
   type ResolvedEnvironment,
   resolveEnvironment,
 } from "../image/environment.ts";
 import type { OciLayout } from "../image/layout.ts";
-import type { Platform } from "../image/oci.ts";
-import type { FoundEnvironment } from "./compose-image.ts";
+import type { Descriptor, Platform } from "../image/oci.ts";
 
 /** What {@link EnvironmentBuilder.resolve} gives. */
 export interface Resolved extends ResolvedEnvironment {
   /** The machine that the platform runs on, when it was the platform that did it. */
   host?: Platform | undefined;
+}
+
+/** An environment image that need not be built. `unnamed`: the place that was asked does not have it under its name. */
+export interface FoundEnvironment {
+  image: EnvironmentImage;
+  unnamed?: Descriptor | undefined;
+  /** What a registry has under that name: the same image, or the same on its base. */
+  there?: EnvironmentImage | undefined;
+  /** What it was built after, when that has changed since it was planned. */
+  plan?: EnvironmentPlan | undefined;
 }
 
 /** Where an environment image is to be. */

@@ -10,14 +10,8 @@ import { type BaseImage, onBase } from "../image/registry/base-image.ts";
 import { fetchBlob } from "../image/registry/pull-image.ts";
 import { runConfig } from "./app-files.ts";
 import { baseImageOf } from "./base-of.ts";
-import {
-  type ComposedImage,
-  composeImage,
-  type FoundEnvironment,
-  type ImagePlace,
-  waitsForBase,
-} from "./compose-image.ts";
-import type { Resolved } from "./environment-builder.ts";
+import { type ComposedImage, composeImage, type ImagePlace, waitsForBase } from "./compose-image.ts";
+import type { FoundEnvironment, Resolved } from "./environment-builder.ts";
 import { fetchFromPlatform } from "./from-platform.ts";
 import { platformOf, pushedPlatforms, samePlatform } from "./platforms.ts";
 import { pushAll, type RegistryChoice, registryOf } from "./push-all.ts";

@@ -13,8 +13,7 @@ import { parsePackages } from "../image/package-spec.ts";
 import { findNpmProject, type NpmProject } from "../image/project.ts";
 import { inParallel } from "../image/registry/push-image.ts";
 import { requirementParts } from "../image/requirements.ts";
-import type { FoundEnvironment } from "./compose-image.ts";
-import type { BuildTarget, EnvironmentBuilder, Resolved } from "./environment-builder.ts";
+import type { BuildTarget, EnvironmentBuilder, FoundEnvironment, Resolved } from "./environment-builder.ts";
 import { fetchFromPlatform, fetchLayers } from "./from-platform.ts";
 
 /** What {@link platformBuilder} needs. */

@@ -1,8 +1,8 @@
 /** Which platforms an app's image is made for. */
+import type { LoadedApp } from "../app/validate.ts";
 import { usageError } from "../core/errors.ts";
 import { parsePlatformName } from "../core/platform-name.ts";
 import { hostPlatform, npmPlatform, type Platform, platformName } from "../image/oci.ts";
-import type { StartedImage } from "./started-image.ts";
 
 /** `ImageSpec.platform` in npm's words. OCI's have no libc: bases of Alpine have musl, and all others are taken for glibc. */
 export function writtenPlatforms(names: readonly string[] | undefined, baseImage = ""): Platform[] | undefined {
@@ -14,7 +14,11 @@ export function writtenPlatforms(names: readonly string[] | undefined, baseImage
   });
 }
 
-type Meant = Pick<StartedImage, "platforms" | "app">;
+/** An image, and what its ImageSpec says it is for, if it says so. */
+interface Meant {
+  app: LoadedApp;
+  platforms: Platform[] | undefined;
+}
 
 /**
  * What the image has to be for the platform that runs it: `said` is what that runs, `linux/amd64`, when it has said so. One

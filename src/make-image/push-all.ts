@@ -10,14 +10,8 @@ import type { Descriptor, Platform } from "../image/oci.ts";
 import { ImageRegistry } from "../image/registry/image-registry.ts";
 import { runConfig } from "./app-files.ts";
 import { baseImageOf } from "./base-of.ts";
-import {
-  type ComposedImage,
-  composeImage,
-  type FoundEnvironment,
-  type Unnamed,
-  waitsForBase,
-} from "./compose-image.ts";
-import type { Resolved } from "./environment-builder.ts";
+import { type ComposedImage, composeImage, type Unnamed, waitsForBase } from "./compose-image.ts";
+import type { FoundEnvironment, Resolved } from "./environment-builder.ts";
 import { imageCache, type StartedImage, type StartImageOptions } from "./started-image.ts";
 
 /** Where images go to, when the platform is not to be their only place. */

@@ -1,4 +1,5 @@
 /** Brings an image to the platform. */
+import type { Client } from "../client/client.ts";
 import type { BuildProgress } from "../core/events.ts";
 import type { AppImage } from "../image/app-image.ts";
 import type { OciLayout } from "../image/layout.ts";
@@ -6,7 +7,6 @@ import { type Descriptor, parseReference } from "../image/oci.ts";
 import { pushImage } from "../image/registry/push-image.ts";
 import type { RepositoryOptions } from "../image/registry/repository.ts";
 import type { Unnamed } from "./compose-image.ts";
-import type { MakeImageOptions } from "./make-image.ts";
 import { platformError, platformRepository } from "./platform-repository.ts";
 
 /**
@@ -17,7 +17,7 @@ export async function upload(
   image: AppImage,
   environment: Unnamed | undefined,
   { layout, bring }: { layout: OciLayout; bring(blob: Descriptor): Promise<void> },
-  { client, signal, pause }: Pick<MakeImageOptions, "client" | "signal"> & { pause?: RepositoryOptions["wait"] },
+  { client, signal, pause }: { client: Client; signal: AbortSignal; pause?: RepositoryOptions["wait"] },
   onProgress: (step: BuildProgress) => void,
 ): Promise<void> {
   const report = (done: number, total: number) =>
