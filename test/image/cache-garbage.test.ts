@@ -214,7 +214,8 @@ describe("two processes at once", () => {
     );
     let told = 0;
     await collector.line(); // it is at work
-    for (let round = 0; round < 12; round++) {
+    // Until both have had their way often enough: which of them is faster is the machine's to say.
+    for (let round = 0; told < 100 || !(Number(collector.lines.at(-1)) > 0); round++) {
       for (const text of texts) await cache.writeBlob(Buffer.from(text));
       const old = new Date(Date.now() - 2 * HOUR);
       for (const path of texts.map((text) => cache.blobPath(digestOf(text)))) {
@@ -230,9 +231,6 @@ describe("two processes at once", () => {
     }
     collector.stdin?.end();
     await once(collector, "close");
-    expect(told).toBeGreaterThan(100);
-    // What had been aged and was not asked for yet.
-    expect(Number(collector.lines.at(-1))).toBeGreaterThan(0);
   }, 120_000);
 
   it("two that clear up take each thing once", async () => {
