@@ -1,6 +1,8 @@
 /** Who shares a task, who waits, and when one is given up; the tasks themselves are those of `remote-builds.test.ts`. */
 import { expect, it } from "vitest";
 import type { BuildRequest } from "../../src/contract/types.ts";
+import { resolvePackages } from "../../src/platform/api/builds.ts";
+import type { ApiRequest } from "../../src/platform/api/context.ts";
 import { Builds } from "../../src/platform/builds/builds.ts";
 import type { BuildTask, FinalEvent, TaskEvent } from "../../src/platform/builds/task.ts";
 
@@ -154,4 +156,18 @@ it("a platform that stops gives up all, and says so to those who wait", async ()
   await late.done;
   expect(late.seen).toEqual([expect.objectContaining({ type: "failed" })]);
   expect([held.length, reports]).toEqual([1, []]);
+});
+
+it("a task is given up when a client that reads slowly goes between two lines", async () => {
+  const { builds, held } = setUp();
+  const url = "http://platform.test/api/v1/images/resolutions";
+  const headers = { "content-type": "application/json" };
+  const request = new Request(url, { method: "POST", headers, body: JSON.stringify({ packages: ["a"] }) });
+  const response = await resolvePackages({ request, services: { builds } } as unknown as ApiRequest);
+  await settle();
+  held[0]?.onEvent(progress("one"));
+  await settle();
+  // One line waits to be read, and the next was not asked for.
+  await response.body?.cancel();
+  expect(held[0]?.signal.aborted).toBe(true);
 });
