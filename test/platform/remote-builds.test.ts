@@ -288,7 +288,7 @@ describe("a request that is faulty", () => {
       copy: [copied("a"), copied("a/b"), copied("c"), copied("c")],
     });
     expect(json.faults?.map(({ path }) => path)).toEqual([
-      ...["copy[3].path", "copy[1].path"],
+      ...["copy[1].path", "copy[3].path"],
       ...["packages[1]", "packages[2]", "packages[3]"],
     ]);
   });
