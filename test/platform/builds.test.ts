@@ -16,7 +16,7 @@ interface Held {
   clear(): void;
 }
 
-function setUp(limit = 2, { slowly = false } = {}) {
+function setUp(limit = 2, { slowly = false, mostHeld = 100_000 } = {}) {
   const held: Held[] = [];
   const reports: string[] = [];
   const builds = new Builds({
@@ -29,6 +29,7 @@ function setUp(limit = 2, { slowly = false } = {}) {
     known: async (task) => (task.type === "resolve" && task.request.packages.length === 0 ? found("known") : undefined),
     report: (message) => reports.push(message),
     limit,
+    mostHeld,
   });
   return { builds, held, reports };
 }
@@ -170,4 +171,26 @@ it("a task is given up when a client that reads slowly goes between two lines", 
   // One line waits to be read, and the next was not asked for.
   await response.body?.cancel();
   expect(held[0]?.signal.aborted).toBe(true);
+});
+
+it("what waits has an end: more than there is room for is told to come again, and the same is still shared", async () => {
+  const { builds, held } = setUp(1, { mostHeld: 1000 });
+  const large = (name: string) => build(name, { env: { X: "x".repeat(400) } });
+  const there = [follow(builds, large("a")), follow(builds, large("b"))];
+  await settle();
+  const more = follow(builds, large("c"));
+  await more.done;
+  expect(more.seen).toMatchObject([{ type: "failed", code: "TOO_MANY_BUILDS", exit: 6 }]);
+  there.push(follow(builds, large("b")));
+  await settle();
+  held[0]?.end(found("a:1"));
+  await there[0]?.done;
+  await settle();
+  there.push(follow(builds, large("c")));
+  await settle();
+  held[1]?.end(found("b:1"));
+  await settle();
+  held[2]?.end(found("c:1"));
+  await Promise.all(there.map(({ done }) => done));
+  expect(there.map(({ seen }) => seen.at(-1))).toEqual(["a:1", "b:1", "b:1", "c:1"].map(found));
 });
