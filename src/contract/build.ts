@@ -111,20 +111,22 @@ export const BuildRequest = z.strictObject({
   force: z.boolean().optional(),
 });
 
-/** No path may be there twice, or be a file and a folder. */
+/** No path may be there twice, or be a file and a folder. In order, so that many long paths take no longer than to read them. */
 function distinct(files: { path: string }[], context: z.RefinementCtx): void {
-  const paths = new Set<string>();
-  for (const [index, { path }] of files.entries()) {
-    if (paths.has(path)) context.addIssue({ code: "custom", path: [index, "path"], message: `has ${path} again` });
-    paths.add(path);
+  // With what no path has for the slash, what is below a file comes right after it.
+  const sorted = files.map(({ path }, index) => ({ path, index, key: path.split("/").join("\0") }));
+  sorted.sort((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : one.index - other.index));
+  const issues: { index: number; message: string }[] = [];
+  let file = sorted[0];
+  for (const next of sorted.slice(1)) {
+    const { path, index, key } = next;
+    if (key === file?.key) issues.push({ index, message: `has ${path} again` });
+    else if (key.startsWith(`${file?.key}\0`))
+      issues.push({ index, message: `is below ${file?.path}, which is a file` });
+    else file = next;
   }
-  for (const [index, { path }] of files.entries()) {
-    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
-      const folder = path.slice(0, at);
-      if (!paths.has(folder)) continue;
-      context.addIssue({ code: "custom", path: [index, "path"], message: `is below ${folder}, which is a file` });
-    }
-  }
+  issues.sort((one, other) => one.index - other.index);
+  for (const { index, message } of issues) context.addIssue({ code: "custom", path: [index, "path"], message });
 }
 
 /** Every package at one version. `lock` is a package-lock.json of version 3. */

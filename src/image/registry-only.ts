@@ -30,10 +30,13 @@ export function foreignPackages(lock: PackageLock, path: string): Fault[] {
   }));
 }
 
-function placeFaults(place: string, name: string, { name: own, version, resolved, link }: LockEntry): string[] {
+function placeFaults(place: string, name: string, entry: LockEntry): string[] {
+  const { name: own, version, resolved, link } = entry;
   if (!IS_PATH.test(place)) return [`"${place}" is no place of a package`];
   if (own !== undefined && !IS_NAME.test(own)) return [`"${own}" is no name of a package`];
   if (link === true) return [`${name} is a link`];
+  // npm reads that list when it installs, after everything here was looked at: an older one packs any folder that it names.
+  if (entry["hasShrinkwrap"] || entry["_hasShrinkwrap"]) return [`${name} brings a list of packages of its own`];
   if (resolved !== undefined) return isAddress(resolved) ? [] : [`${name} is ${shown(resolved)}`];
   return exactVersion(version) === undefined ? [`${name} has the version ${shown(version)}`] : [];
 }

@@ -1,6 +1,8 @@
 /** Who shares a task, who waits, and when one is given up; the tasks themselves are those of `remote-builds.test.ts`. */
 import { expect, it } from "vitest";
 import type { BuildRequest } from "../../src/contract/types.ts";
+import { resolvePackages } from "../../src/platform/api/builds.ts";
+import type { ApiRequest } from "../../src/platform/api/context.ts";
 import { Builds } from "../../src/platform/builds/builds.ts";
 import type { BuildTask, FinalEvent, TaskEvent } from "../../src/platform/builds/task.ts";
 
@@ -14,7 +16,7 @@ interface Held {
   clear(): void;
 }
 
-function setUp(limit = 2, { slowly = false } = {}) {
+function setUp(limit = 2, { slowly = false, mostHeld = 100_000 } = {}) {
   const held: Held[] = [];
   const reports: string[] = [];
   const builds = new Builds({
@@ -27,6 +29,7 @@ function setUp(limit = 2, { slowly = false } = {}) {
     known: async (task) => (task.type === "resolve" && task.request.packages.length === 0 ? found("known") : undefined),
     report: (message) => reports.push(message),
     limit,
+    mostHeld,
   });
   return { builds, held, reports };
 }
@@ -154,4 +157,40 @@ it("a platform that stops gives up all, and says so to those who wait", async ()
   await late.done;
   expect(late.seen).toEqual([expect.objectContaining({ type: "failed" })]);
   expect([held.length, reports]).toEqual([1, []]);
+});
+
+it("a task is given up when a client that reads slowly goes between two lines", async () => {
+  const { builds, held } = setUp();
+  const url = "http://platform.test/api/v1/images/resolutions";
+  const headers = { "content-type": "application/json" };
+  const request = new Request(url, { method: "POST", headers, body: JSON.stringify({ packages: ["a"] }) });
+  const response = await resolvePackages({ request, services: { builds } } as unknown as ApiRequest);
+  await settle();
+  held[0]?.onEvent(progress("one"));
+  await settle();
+  // One line waits to be read, and the next was not asked for.
+  await response.body?.cancel();
+  expect(held[0]?.signal.aborted).toBe(true);
+});
+
+it("what waits has an end: more than there is room for is told to come again, and the same is still shared", async () => {
+  const { builds, held } = setUp(1, { mostHeld: 1000 });
+  const large = (name: string) => build(name, { env: { X: "x".repeat(400) } });
+  const there = [follow(builds, large("a")), follow(builds, large("b"))];
+  await settle();
+  const more = follow(builds, large("c"));
+  await more.done;
+  expect(more.seen).toMatchObject([{ type: "failed", code: "TOO_MANY_BUILDS", exit: 6 }]);
+  there.push(follow(builds, large("b")));
+  await settle();
+  held[0]?.end(found("a:1"));
+  await there[0]?.done;
+  await settle();
+  there.push(follow(builds, large("c")));
+  await settle();
+  held[1]?.end(found("b:1"));
+  await settle();
+  held[2]?.end(found("c:1"));
+  await Promise.all(there.map(({ done }) => done));
+  expect(there.map(({ seen }) => seen.at(-1))).toEqual(["a:1", "b:1", "b:1", "c:1"].map(found));
 });

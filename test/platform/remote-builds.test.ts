@@ -288,7 +288,7 @@ describe("a request that is faulty", () => {
       copy: [copied("a"), copied("a/b"), copied("c"), copied("c")],
     });
     expect(json.faults?.map(({ path }) => path)).toEqual([
-      ...["copy[3].path", "copy[1].path"],
+      ...["copy[1].path", "copy[3].path"],
       ...["packages[1]", "packages[2]", "packages[3]"],
     ]);
   });
@@ -331,6 +331,7 @@ describe("a lock file that leads elsewhere than to a registry", () => {
         request({ leaf: "1" }, { "node_modules/leaf": { version: "1.0.0" } }, { overrides: { a: { b: dir } } }),
       ],
       ["a name", request({ leaf: "1" }, { "node_modules/leaf": { version: "1.0.0", name: "../x" } })],
+      ["a list", request({ leaf: "1" }, { "node_modules/leaf": { version: "1.0.0", hasShrinkwrap: true } })],
     ];
     for (const [what, wanted] of cases) {
       const error = await failureOf(build(asked(wanted)));

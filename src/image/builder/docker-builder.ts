@@ -22,6 +22,9 @@ const DISK_FULL = "the engine's disk is full: make room, for example with docker
 /** No build takes so long, in milliseconds: an image that bears its name since then is one that was left. */
 const LEFT_MS = 24 * 3600_000;
 
+/** How long the engine may take over what nobody needs, in milliseconds: one that hangs must not keep a command from its end. */
+const CLEAR_MS = 10_000;
+
 /** What to build, and who is told. */
 export interface DockerBuild {
   base: string;
@@ -58,7 +61,7 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
       return image;
     } finally {
       await remove(api, name, build);
-      await removeLeft(api, build);
+      if (!build.signal.aborted) await removeLeft(api, build);
     }
   } finally {
     api.close();
@@ -68,7 +71,7 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
 /** Removes what builds have left that were killed, or whose engine was, before they could. */
 async function removeLeft(api: EngineApi, build: DockerBuild): Promise<void> {
   const before = Date.now() - LEFT_MS;
-  const images = await api.json<{ RepoTags?: string[] | null }[]>("GET", "/images/json").catch(() => []); // the next build tries
+  const images = await api.soon<{ RepoTags?: string[] | null }[]>("/images/json").catch(() => []); // the next build tries
   for (const name of images.flatMap(({ RepoTags }) => RepoTags ?? [])) {
     const began = /^localhost\/appctl-built-base:[0-9a-f]{32}-([0-9a-z]{8,9})-[0-9a-f]{8}$/.exec(name)?.[1];
     if (began !== undefined && Number.parseInt(began, 36) < before) await remove(api, name, build);
@@ -114,7 +117,8 @@ async function remove(api: EngineApi, name: string, { onProgress }: DockerBuild)
   try {
     // Podman removes the images of the steps in any case, so its image only loses its name.
     if (api.isPodman) await untag(api, name);
-    else await api.json("DELETE", `/images/${name}`, { query: { noprune: "1" } });
+    else
+      await api.json("DELETE", `/images/${name}`, { query: { noprune: "1" }, signal: AbortSignal.timeout(CLEAR_MS) });
   } catch (error) {
     // The build has what it needs.
     onProgress?.({ step: "layer", message: `the engine keeps the image ${name}: ${messageOf(error)}` });
@@ -124,7 +128,10 @@ async function remove(api: EngineApi, name: string, { onProgress }: DockerBuild)
 /** Without saying which, Podman takes every name of the image: another build of the same may still need its own. */
 async function untag(api: EngineApi, name: string): Promise<void> {
   const [, repo = "", tag = ""] = /^(.*):([^:]+)$/.exec(name) ?? [];
-  await api.json("POST", `/libpod/images/${name}/untag`, { query: { repo, tag } });
+  await api.json("POST", `/libpod/images/${name}/untag`, {
+    query: { repo, tag },
+    signal: AbortSignal.timeout(CLEAR_MS),
+  });
 }
 
 async function connect(env: NodeJS.ProcessEnv): Promise<EngineApi> {

@@ -66,8 +66,10 @@ function answer({ request, services }: ApiRequest, task: BuildTask): Response {
       } else if (done) controller.close();
       else controller.enqueue(encoder.encode("\n"));
     },
-    cancel() {
+    async cancel() {
       leave.abort();
+      // A client that read slowly may have left before the next line was asked for: nothing would come to its end then.
+      await events.return();
     },
   });
   // A proxy that collects an answer before it passes it on would keep the progress from whom it is for.

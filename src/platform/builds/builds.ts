@@ -1,6 +1,6 @@
 /** What clients ask the platform to build: equal requests share one task, and few tasks run at once. */
 import { createHash } from "node:crypto";
-import { messageOf } from "../../core/errors.ts";
+import { ExitCode, messageOf } from "../../core/errors.ts";
 import { canonicalJson } from "../../image/oci.ts";
 import { type BuildTask, brokenOff, type FinalEvent, type TaskEvent } from "./task.ts";
 
@@ -13,7 +13,12 @@ export interface BuildsOptions {
   report(message: string): void;
   /** How many tasks of a kind run at once. Default 2. */
   limit?: number;
+  /** How long all requests under way may be together, in characters. Default {@link MOST_HELD}. */
+  mostHeld?: number;
 }
+
+/** They lie in the memory of the platform until their turn comes: enough for a hundred large lock files. */
+const MOST_HELD = 1 << 28;
 
 /** A task that is under way, for those who wait for it. */
 interface Shared {
@@ -32,6 +37,8 @@ export class Builds {
   /** The last build of each image name: two that come to the same image must not make it side by side. */
   readonly #last = new Map<string, Promise<unknown>>();
   readonly #slots: Record<BuildTask["type"], Slots>;
+  /** Characters of all requests under way. */
+  #held = 0;
   #isClosed = false;
 
   constructor(options: BuildsOptions) {
@@ -45,8 +52,13 @@ export class Builds {
    * else waits for it.
    */
   async *follow(task: BuildTask, signal: AbortSignal): AsyncGenerator<TaskEvent, void> {
-    const key = createHash("sha256").update(canonicalJson(task)).digest("hex");
-    const shared = this.#shared.get(key) ?? this.#start(key, task);
+    const { key, size } = identityOf(task);
+    const hasRoom = this.#held + size <= (this.#options.mostHeld ?? MOST_HELD);
+    const shared = this.#shared.get(key) ?? (hasRoom ? this.#start(key, task, size) : undefined);
+    if (shared === undefined) {
+      yield tooMany();
+      return;
+    }
     shared.waiting++;
     let wake = () => {};
     const onEvent = () => wake();
@@ -81,7 +93,8 @@ export class Builds {
     await Promise.all(this.#running);
   }
 
-  #start(key: string, task: BuildTask): Shared {
+  #start(key: string, task: BuildTask, size: number): Shared {
+    this.#held += size;
     const controller = new AbortController();
     const shared: Shared = { events: [], isDone: false, waiting: 0, wake: new Set(), controller };
     this.#shared.set(key, shared);
@@ -99,7 +112,10 @@ export class Builds {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
       onEvent(last);
     };
-    const running = work().finally(() => this.#running.delete(running));
+    const running = work().finally(() => {
+      this.#held -= size;
+      this.#running.delete(running);
+    });
     this.#running.add(running);
     return shared;
   }
@@ -138,6 +154,20 @@ export class Builds {
       leave();
     }
   }
+}
+
+/** What equal tasks have in common, and how long that is as text. */
+function identityOf(task: BuildTask): { key: string; size: number } {
+  const text = canonicalJson(task);
+  return { key: createHash("sha256").update(text).digest("hex"), size: text.length };
+}
+
+function tooMany(): FinalEvent {
+  return {
+    ...{ type: "failed", code: "TOO_MANY_BUILDS", exit: ExitCode.unavailable, details: [], faults: [] },
+    message: "too many builds wait for the platform, which has no room for another one",
+    ...{ hint: "deploy again when some of them have ended", next: ["appctl platform status"] },
+  };
 }
 
 function waiting(what: string): TaskEvent {

@@ -41,7 +41,8 @@ export async function runWorker(order: WorkerOrder, { env, signal, onEvent }: Wo
       if (event.type === "progress") onEvent(event);
       else last = event;
     });
-    child.send(order, () => undefined); // one that has died has ended, which is told below
+    // One that has died has ended, which is told below; one that no file handle was left for has no channel.
+    child.send?.(order, () => undefined);
     const how = await ended;
     signal.throwIfAborted();
     return last ?? brokenOff(`the process that builds the image ended before it was done (${how})`);

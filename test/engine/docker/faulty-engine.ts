@@ -76,6 +76,7 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
       if (req.method === "DELETE") networks.delete(name);
       return answer(res, 200, { Name: name });
     }
+    if (path === "/images/json") return answer(res, 200, []);
     if (kind === "images") return answer(res, 200, { RootFS: { Layers: ["a"] } });
     if (path === "/containers/json")
       return answer(

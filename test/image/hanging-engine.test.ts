@@ -1,0 +1,41 @@
+/** An engine that hangs when the built image is to be taken out of it; real ones do so with a disk that does not answer. */
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { builtBase } from "../../src/image/builder/docker-builder.ts";
+import { OciLayout } from "../../src/image/layout.ts";
+import { hostPlatform } from "../../src/image/oci.ts";
+import { folder } from "./support.ts";
+
+it("does not keep a build that is given up from its end", async () => {
+  const dir = await folder();
+  const socket = join(dir, "engine.sock");
+  const stop = new AbortController();
+  const asked: string[] = [];
+  const engine = createServer((request, response) => {
+    const { method, url = "" } = request;
+    const path = url.replace(/^\/v[\d.]+/, "").replace(/\?.*/, "");
+    asked.push(`${method} ${path.replace(/localhost\/[^/]*/, "NAME")}`);
+    request.resume();
+    if (path === "/version") response.end(JSON.stringify({ ApiVersion: "1.44", Os: "linux", Arch: "amd64" }));
+    else if (path === "/networks") response.end("[]");
+    else if (path === "/build") request.on("end", () => response.end('{"stream":"done"}\n'));
+    else if (method === "GET") stop.abort(new Error("interrupted"));
+  });
+  await new Promise<void>((resolve) => engine.listen(socket, resolve));
+  try {
+    const build = builtBase({
+      base: "registry.invalid/base:1",
+      programs: { aptPackages: [], commands: ["true"] },
+      platform: hostPlatform(),
+      layout: new OciLayout(join(dir, "layout")),
+      env: { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: dir },
+      signal: stop.signal,
+    });
+    await expect(build).rejects.toThrow("interrupted");
+    expect(asked.slice(-2)).toEqual(["GET /images/NAME/get", "DELETE /images/NAME"]);
+  } finally {
+    engine.closeAllConnections();
+    engine.close();
+  }
+}, 30_000);
