@@ -20,6 +20,12 @@ export class EngineApiError extends Error {
 /** How long an engine may take to say who it is: one that its socket starts first takes a moment. */
 const PATIENCE_MS = 10_000;
 
+/** How long an answer is waited for, in milliseconds; `signal` ends it before. */
+export interface Patience {
+  patienceMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 /** What a call carries. `query` values are sent as they are; objects in it as JSON, as filters are. */
 export interface CallOptions {
   query?: Record<string, string | number | object>;
@@ -57,7 +63,7 @@ export class EngineApi {
    * Asks the engine at `socketPath` who it is. Rejects with the system's error when nobody is there, and with one in words
    * when there is no answer in time.
    */
-  static async connect(socketPath: string, patienceMs?: number): Promise<EngineApi> {
+  static async connect(socketPath: string, options: Patience = {}): Promise<EngineApi> {
     const agent = new Agent({ keepAlive: true });
     const unversioned = new EngineApi(socketPath, { prefix: "", isPodman: false, platform: "" }, agent);
     const {
@@ -71,7 +77,7 @@ export class EngineApi {
         Os: string;
         Arch: string;
         Components?: { Name: string }[];
-      }>("/version", patienceMs)
+      }>("/version", options)
       .catch((error: unknown) => {
         agent.destroy();
         throw error;
@@ -93,12 +99,12 @@ export class EngineApi {
   }
 
   /** Gets what every engine answers at once. Rejects when there is no answer in time: an engine may hang. */
-  async soon<T>(path: string, patienceMs = PATIENCE_MS): Promise<T> {
-    const signal = AbortSignal.timeout(patienceMs);
+  async soon<T>(path: string, { patienceMs = PATIENCE_MS, signal }: Patience = {}): Promise<T> {
+    const over = AbortSignal.timeout(patienceMs);
     try {
-      return await this.json<T>("GET", path, { signal });
+      return await this.json<T>("GET", path, { signal: signal ? AbortSignal.any([signal, over]) : over });
     } catch (error) {
-      if (signal.aborted) throw new Error(`no answer within ${patienceMs / 1000} s`, { cause: error });
+      if (over.aborted) throw new Error(`no answer within ${patienceMs / 1000} s`, { cause: error });
       throw error;
     }
   }

@@ -71,6 +71,7 @@ function start(): Thread {
   const ended = (error: unknown) => {
     threads.delete(thread);
     for (const { reject } of thread.tasks.splice(0)) reject(error);
+    rest(); // the others may have nothing to do either
   };
   worker.on("error", ended);
   worker.on("exit", (code) => ended(new Error(`a thread that compresses ended with ${code}`)));

@@ -52,6 +52,13 @@ export async function runNpm(run: NpmRun): Promise<NpmResult> {
   };
   run.signal.addEventListener("abort", stop, { once: true });
   try {
+    const ended = new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      // "close" comes after the last line of both outputs.
+      child.once("close", (status) => resolve(status ?? -1));
+    });
+    // One that could not be started, as for want of a file handle, has no outputs.
+    if (child.pid === undefined) await ended;
     const stdout: string[] = [];
     const lines: string[] = [];
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => stdout.push(chunk));
@@ -61,11 +68,7 @@ export async function runNpm(run: NpmRun): Promise<NpmResult> {
       if (lines.length > KEPT_LINES) lines.shift();
       run.onLine?.(line);
     });
-    const code = await new Promise<number>((resolve, reject) => {
-      child.once("error", reject);
-      // "close" comes after the last line of both outputs.
-      child.once("close", (status) => resolve(status ?? -1));
-    });
+    const code = await ended;
     run.signal.throwIfAborted();
     const text = stdout.join("");
     return { code, stdout: text, lines, error: code === 0 ? undefined : npmError(text) };

@@ -51,13 +51,18 @@ it("knows Docker Hub by the name that engines have for it, and tokens", async ()
 });
 
 it("hands this machine's proxies on, but for those that only this machine reaches", () => {
-  expect(proxyArguments({})).toEqual({});
-  expect(proxyArguments({ NO_PROXY: "example.com" })).toEqual({});
-  expect(proxyArguments({ HTTP_PROXY: "http://127.0.0.1:3128", https_proxy: "proxy.example.com:3128" })).toEqual({
-    https_proxy: "proxy.example.com:3128",
-    HTTPS_PROXY: "proxy.example.com:3128",
+  expect(proxyArguments({}, false)).toEqual({});
+  expect(proxyArguments({ NO_PROXY: "example.com" }, false)).toEqual({});
+  const both = { HTTP_PROXY: "http://127.0.0.1:3128", https_proxy: "proxy.example.com:3128" };
+  const far = { https_proxy: "proxy.example.com:3128", HTTPS_PROXY: "proxy.example.com:3128" };
+  expect(proxyArguments(both, false)).toEqual(far);
+  // A build in the machine's own network is this machine.
+  expect(proxyArguments(both, true)).toEqual({
+    ...far,
+    http_proxy: "http://127.0.0.1:3128",
+    HTTP_PROXY: "http://127.0.0.1:3128",
   });
-  expect(proxyArguments({ HTTP_PROXY: "http://proxy.example.com", no_proxy: ".example.com" })).toEqual({
+  expect(proxyArguments({ HTTP_PROXY: "http://proxy.example.com", no_proxy: ".example.com" }, false)).toEqual({
     http_proxy: "http://proxy.example.com",
     HTTP_PROXY: "http://proxy.example.com",
     NO_PROXY: ".example.com",

@@ -39,3 +39,26 @@ it("does not keep a build that is given up from its end", async () => {
     engine.close();
   }
 }, 30_000);
+
+it("does not keep one that is given up before the engine has said who it is", async () => {
+  const dir = await folder();
+  const socket = join(dir, "engine.sock");
+  const stop = new AbortController();
+  const engine = createServer(() => stop.abort(new Error("interrupted")));
+  await new Promise<void>((resolve) => engine.listen(socket, resolve));
+  try {
+    const build = builtBase({
+      base: "registry.invalid/base:1",
+      programs: { aptPackages: [], commands: ["true"] },
+      platform: hostPlatform(),
+      layout: new OciLayout(join(dir, "layout")),
+      env: { DOCKER_HOST: `unix://${socket}` },
+      signal: stop.signal,
+    });
+    // Without that it would say after ten seconds that no engine answers.
+    await expect(build).rejects.toThrow("interrupted");
+  } finally {
+    engine.closeAllConnections();
+    engine.close();
+  }
+});

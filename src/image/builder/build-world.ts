@@ -41,13 +41,13 @@ function inEngineWords(credentials: Credentials): Record<string, string> {
 
 /**
  * This machine's proxies as build arguments, which engines know by name and keep out of the image and its history. One that is
- * on this machine itself is left out: in the build's network nobody answers there.
+ * on this machine itself is left out unless the build is `onHost`: in a network of its own nobody answers there.
  */
-export function proxyArguments(env: NodeJS.ProcessEnv): Record<string, string> {
+export function proxyArguments(env: NodeJS.ProcessEnv, onHost: boolean): Record<string, string> {
   const found: Record<string, string> = {};
   for (const scheme of ["http", "https"]) {
     const proxy = proxyFor(new URL(`${scheme}://registry.invalid`), env);
-    if (!proxy || isLoopbackHost(proxy.url.hostname)) continue;
+    if (!proxy || (!onHost && isLoopbackHost(proxy.url.hostname))) continue;
     const text = env[proxy.variable] as string;
     for (const name of [`${scheme}_proxy`, `${scheme}_proxy`.toUpperCase()]) found[name] = text;
   }
@@ -55,8 +55,8 @@ export function proxyArguments(env: NodeJS.ProcessEnv): Record<string, string> {
   return excluded && Object.keys(found).length > 0 ? { ...found, NO_PROXY: excluded, no_proxy: excluded } : found;
 }
 
-/** The network of a build: the machine's own where the engine has no other, as for the apps that it runs. */
-export async function buildNetwork(api: EngineApi): Promise<Record<string, string>> {
+/** True when a build has to be in the machine's own network: where the engine has no other, as for the apps that it runs. */
+export async function buildsOnHost(api: EngineApi): Promise<boolean> {
   const networks = await api.soon<{ Driver: string }[]>("/networks");
-  return networks.some(({ Driver }) => Driver === "bridge") ? {} : { networkmode: "host" };
+  return !networks.some(({ Driver }) => Driver === "bridge");
 }

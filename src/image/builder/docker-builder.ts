@@ -10,7 +10,7 @@ import type { OciLayout } from "../layout.ts";
 import { canonicalJson, goPlatform, type Platform } from "../oci.ts";
 import type { FetchedImage } from "../registry/pull-image.ts";
 import { tar } from "../tar.ts";
-import { buildNetwork, proxyArguments, signIn } from "./build-world.ts";
+import { buildsOnHost, proxyArguments, signIn } from "./build-world.ts";
 import { dockerfileOf, type Programs } from "./dockerfile.ts";
 import { readSavedImage } from "./saved-image.ts";
 
@@ -47,7 +47,7 @@ export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
   const here = await knownBase(build);
   if (here) return here;
   const reference = referenceOf(build);
-  const api = await connect(build.env);
+  const api = await connect(build.env, build.signal);
   try {
     // A name of its own: another build of the same may take its image out, and remove it, at the same time. With a host in
     // front, since Podman takes a bare name for one of a registry's.
@@ -134,12 +134,13 @@ async function untag(api: EngineApi, name: string): Promise<void> {
   });
 }
 
-async function connect(env: NodeJS.ProcessEnv): Promise<EngineApi> {
+async function connect(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<EngineApi> {
   const tried: string[] = [];
   for (const path of engineSockets(env)) {
     try {
-      return await Engine.connect(path);
+      return await Engine.connect(path, { signal });
     } catch (error) {
+      signal.throwIfAborted();
       tried.push(`${path}: ${messageOf(error)}`);
     }
   }
@@ -156,13 +157,14 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
   const { base, platform, env, signal, force, onProgress } = build;
   const { os, architecture } = goPlatform(platform);
   const context = tar([{ type: "file", path: "Dockerfile", content: Buffer.from(dockerfile) }]);
+  const onHost = await buildsOnHost(api);
   const query = {
     t: name,
     rm: 1,
     forcerm: 1,
     platform: `${os}/${architecture}`,
-    buildargs: proxyArguments(env),
-    ...(await buildNetwork(api)),
+    buildargs: proxyArguments(env, onHost),
+    ...(onHost ? { networkmode: "host" } : {}),
     ...(force ? { nocache: 1 } : {}),
     ...(api.isPodman ? { layers: 1 } : {}),
   };

@@ -102,8 +102,14 @@ export function faultsOf<T extends z.core.$ZodType>(
   return { faults: issues.map((issue) => ({ path: pathOfIssue(issue.path, at), message: issue.message })) };
 }
 
+/** As many faults as anybody reads. */
+const MOST_FAULTS = 100;
+
 /** The problem of an input with faults. */
-export function invalidInput(faults: Fault[], code = "INVALID_INPUT"): ProblemError {
+export function invalidInput(all: Fault[], code = "INVALID_INPUT"): ProblemError {
+  const more = all.length - MOST_FAULTS;
+  const faults = all.slice(0, MOST_FAULTS);
+  if (more > 0) faults.push({ path: "(body)", message: `${more} more of its values are faulty` });
   return new ProblemError(422, code, faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
 }
 

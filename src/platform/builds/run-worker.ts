@@ -6,10 +6,15 @@ import { brokenOff, type FinalEvent, type TaskEvent } from "./task.ts";
 /** How long a worker may take to end npm and to clear up after an abort, in milliseconds. */
 const GRACE_MS = 10_000;
 
+/** No build takes so long, in milliseconds: one that hangs would keep the others waiting. */
+const LONGEST_MS = 60 * 60_000;
+
 /** What {@link runWorker} needs beside its order. */
 export interface WorkerOptions {
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
+  /** Default: an hour. */
+  longestMs?: number;
   onEvent(event: TaskEvent): void;
 }
 
@@ -17,7 +22,8 @@ export interface WorkerOptions {
  * Has a process of its own do a task; gives the last line of the answer once that process has ended. Throws the signal's
  * reason after an abort.
  */
-export async function runWorker(order: WorkerOrder, { env, signal, onEvent }: WorkerOptions): Promise<FinalEvent> {
+export async function runWorker(order: WorkerOrder, options: WorkerOptions): Promise<FinalEvent> {
+  const { env, signal, longestMs = LONGEST_MS, onEvent } = options;
   signal.throwIfAborted();
   const child = spawn(process.execPath, ["--disable-sigusr1", builtFile("build-worker.js")], {
     env,
@@ -31,7 +37,9 @@ export async function runWorker(order: WorkerOrder, { env, signal, onEvent }: Wo
     if (child.connected) child.disconnect();
     killer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
   };
-  signal.addEventListener("abort", stop, { once: true });
+  const over = AbortSignal.timeout(longestMs);
+  const either = AbortSignal.any([signal, over]);
+  either.addEventListener("abort", stop, { once: true });
   try {
     const ended = new Promise<string>((resolve, reject) => {
       child.once("error", reject);
@@ -45,9 +53,11 @@ export async function runWorker(order: WorkerOrder, { env, signal, onEvent }: Wo
     child.send?.(order, () => undefined);
     const how = await ended;
     signal.throwIfAborted();
-    return last ?? brokenOff(`the process that builds the image ended before it was done (${how})`);
+    if (last) return last;
+    if (over.aborted) return brokenOff(`the build took longer than ${Math.round(longestMs / 60_000)} minutes`);
+    return brokenOff(`the process that builds the image ended before it was done (${how})`);
   } finally {
     clearTimeout(killer);
-    signal.removeEventListener("abort", stop);
+    either.removeEventListener("abort", stop);
   }
 }

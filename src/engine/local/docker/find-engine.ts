@@ -19,7 +19,7 @@ export async function findEngine(sockets: readonly string[], patienceMs?: number
   for (const socketPath of sockets) {
     let api: EngineApi | undefined;
     try {
-      api = await EngineApi.connect(socketPath, patienceMs);
+      api = await EngineApi.connect(socketPath, { patienceMs });
       return { api, hasBridge: await ProjectNetworks.possible(api, patienceMs) };
     } catch (error) {
       api?.close();

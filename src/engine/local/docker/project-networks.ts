@@ -31,7 +31,7 @@ export class ProjectNetworks {
 
   /** Whether the engine can make them: one that was started without a bridge can not. */
   static async possible(api: EngineApi, patienceMs?: number): Promise<boolean> {
-    const networks = await api.soon<InspectedNetwork[]>("/networks", patienceMs);
+    const networks = await api.soon<InspectedNetwork[]>("/networks", { patienceMs });
     return networks.some(({ Driver }) => Driver === "bridge");
   }
 
