@@ -130,7 +130,10 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     const { pid } = await status();
     process.kill(pid, "SIGKILL");
     await world.ok(["attach", "web"], set);
-    expect((await get(`${endpoint}/`)).body).toBe("back 1.0.0 yes false");
+    // The deploy had succeeded before, so nobody waits for the app to be up again.
+    let answer = await get(`${endpoint}/`);
+    for (; answer.status === 503; answer = await get(`${endpoint}/`)) await new Promise((done) => setTimeout(done, 50));
+    expect(answer.body).toBe("back 1.0.0 yes false");
     const back = await status();
     expect([back.runtime, back.pid === pid]).toEqual(["docker", false]);
     await world.ok(["platform", "stop"], set);
