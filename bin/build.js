@@ -51,6 +51,7 @@ const parts = {
   platform: "src/platform/run.ts",
   "app-spec": "src/contract/app-spec.ts",
   undici: "src/client/undici.ts",
+  "cache-garbage": "src/image/cache-garbage.ts",
   ora: "ora",
   yaml: "src/core/yaml.ts",
   "trace-mapping": "@jridgewell/trace-mapping",

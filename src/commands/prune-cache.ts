@@ -1,5 +1,4 @@
 import { pathsOf } from "../core/paths.ts";
-import { CACHE_RECENT_MS, collectCache } from "../image/cache-garbage.ts";
 import { bytesText } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { plainLine } from "../ui/plain-text.ts";
@@ -8,6 +7,7 @@ import type { PruneFlags } from "./prune-images.ts";
 
 /** `appctl prune cache`: this machine's own; no platform is asked. */
 export async function pruneCache(io: Io, flags: PruneFlags): Promise<void> {
+  const { CACHE_RECENT_MS, collectCache } = await import("../image/cache-garbage.ts");
   const dryRun = flags.dryRun === true;
   const { cache: directory } = pathsOf(io.env);
   const options = { keptMs: CACHE_RECENT_MS, now: io.now().getTime(), dryRun, signal: io.signal };

@@ -16,8 +16,6 @@ export interface Unpacked {
   files: Map<string, PackageFile>;
 }
 
-const inEnglish = new Intl.Collator("en");
-
 /**
  * Files and links of commands, at the paths at which they stand in an image. `unpacked` is by integrity; `unsaid` is what the
  * lock file does not say. Throws Unsure.
@@ -31,6 +29,8 @@ export function treeOf(
   const links = new Map<string, TarEntry | undefined>();
   const foreign: string[] = [];
   const looksInside = unsaid.includes("bins") || unsaid.includes("platforms");
+  // Made only here: it takes 7 ms.
+  const inEnglish = new Intl.Collator("en");
   // Of two packages that have the same command, the first in npm's order gets it.
   for (const { path, entry } of [...planned].sort((a, b) => inEnglish.compare(a.path, b.path))) {
     const { archive, files } = unpacked.get(entry.integrity as string) as Unpacked;
