@@ -6,7 +6,8 @@ sh bin/setup.sh
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
 appctl() { node bin/appctl.js "$@"; }
-say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold='\033[1m' plain='\033[0m'; else bold='' plain=''; fi
+say() { printf "\n$bold\$ %s$plain\n" "$*"; }
 
 AUTH_API_KEY=${AUTH_API_KEY:-$(node -p 'require("node:crypto").randomBytes(24).toString("hex")')}
 if appctl get secret --name AUTH_API_KEY >/dev/null 2>&1; then verb=update; else verb=create; fi

@@ -4,7 +4,7 @@ import { type LoadedFile, packagesFor } from "../app/load.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Client } from "../client/client.ts";
-import { type AppctlError, usageError } from "../core/errors.ts";
+import { AppctlError, isAppctlError, usageError } from "../core/errors.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
 import { packApp } from "../image/app-image.ts";
@@ -14,6 +14,7 @@ import type { Layer } from "../image/layer.ts";
 import type { OciLayout } from "../image/layout.ts";
 import type { Platform } from "../image/oci.ts";
 import { parseImageName } from "../image/registry/image-name.ts";
+import { readRequirements } from "../image/requirements.ts";
 import { unpackPackages } from "../image/unpack.ts";
 import { appFiles, copiedFiles } from "./app-files.ts";
 import { baseOf, refuseProgramsOnNothing } from "./base-of.ts";
@@ -68,7 +69,9 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const baseImage = baseOf(app, options.baseImage);
   if (baseImage !== undefined) parseImageName(baseImage); // a faulty one ends the deploy here
   if (baseImage === undefined) refuseProgramsOnNothing(app);
-  const copied = copiedFiles(app, loaded);
+  const copied = copiedFiles(app, loaded).catch(async (error: unknown) => {
+    throw await withFaultsOf(error, app, requirements && (() => readRequirements(requirements, packages)));
+  });
   const resolvePackages = async () => {
     const wanted = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
     return builder.resolve(wanted);
@@ -80,6 +83,14 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   for (const work of [copied, resolved, layer]) work.catch(() => undefined);
   const platforms = writtenPlatforms(app.image.platform, baseImage);
   return { app, contents: loaded.bundle.contents, layer, resolved, builder, platforms, context, progress };
+}
+
+/** A faulty input with what another one has of faults: who mends the one need not be told of the other later. */
+async function withFaultsOf(error: unknown, { spec }: LoadedApp, read: (() => Promise<unknown>) | undefined) {
+  const other = await read?.().catch((fault: unknown) => fault);
+  if (!isAppctlError(error) || !isAppctlError(other) || error.exit !== other.exit) return error;
+  const faults = [...error.faults, ...other.faults];
+  return usageError(`the image of ${spec.name} is not valid`, { code: error.code, faults, next: other.next });
 }
 
 function builderOf(
@@ -125,10 +136,29 @@ export async function installedPackages(
   const { cacheDir, cwd } = options;
   const layout = imageCache(cacheDir);
   const context = environmentContext(dirname(resolve(cwd, file)), options);
-  const plan = await planEnvironment({ name: "packages", packages }, context);
+  const plan = await planEnvironment({ name: "packages", packages }, context).catch((error: unknown) => {
+    throw inFile(error, file);
+  });
   const image = await buildEnvironment(plan, layout, context);
   const root = await unpackPackages(layout, image, join(cacheDir, "content"));
   return new Map(root === undefined ? [] : plan.packages.map(({ name }) => [name, join(root, name)]));
+}
+
+/** The error with its faults in the file: the ImageSpec, whose fields they name, is not known before the file has run. */
+function inFile(error: unknown, file: string): unknown {
+  if (!isAppctlError(error) || error.faults.length === 0) return error;
+  const { code, exit, message, hint, next, details, cause } = error;
+  const faults = error.faults.map((fault) => ({ ...fault, path: file }));
+  return new AppctlError({
+    code,
+    exit,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    next,
+    faults,
+    details,
+    cause,
+  });
 }
 
 /** What resolving and installing packages needs to know. */

@@ -66,7 +66,13 @@ export function failureLines(error: unknown, { style, cwd, verbose }: FailureOpt
   // Faults with places of their own make the error's place one of them.
   const placed = failure.faults?.some(({ location }) => location) ?? false;
   if (failure.location && !placed) lines.push(...codeFrame(failure.location, cwd, style));
-  for (const fault of failure.faults ?? []) if (!isSaid(fault, failure)) lines.push(...faultLines(fault, cwd, style));
+  const isOnly = failure.faults?.length === 1;
+  for (const fault of failure.faults ?? []) {
+    if (isSaid(fault, failure)) continue;
+    // What the headline says of the only fault need not stand below it again, but for where it is.
+    lines.push("", `  ${faultText(fault, isOnly && failure.message === fault.message, style)}`);
+    lines.push(...belowFault(fault, cwd, style));
+  }
   if (failure.details) lines.push("", ...failure.details.flatMap(plainLines).map((line) => (line ? `  ${line}` : "")));
   if (verbose && isAppctlError(error))
     lines.push("", ...stackOf(error).map((line) => style.dim(`  ${plainLine(line)}`)));
@@ -97,12 +103,15 @@ function isHinted({ hint, faults }: FailureObject): boolean {
   return faults?.some((fault) => fault.hint === hint) ?? false;
 }
 
-function faultLines(fault: Fault, cwd: string, style: Style): string[] {
+function faultText({ path, message }: Fault, isTold: boolean, style: Style): string {
+  const place = style.bold(plainLine(path));
+  return isTold ? place : `${place}: ${plainLine(message)}`;
+}
+
+function belowFault({ location, hint }: Fault, cwd: string, style: Style): string[] {
   return [
-    "",
-    `  ${style.bold(plainLine(fault.path))}: ${plainLine(fault.message)}`,
-    ...(fault.location ? codeFrame(fault.location, cwd, style).map((line) => `  ${line}`) : []),
-    ...(fault.hint ? [`  ${style.yellow("hint:")} ${plainLine(fault.hint)}`] : []),
+    ...(location ? codeFrame(location, cwd, style).map((line) => `  ${line}`) : []),
+    ...(hint ? [`  ${style.yellow("hint:")} ${plainLine(hint)}`] : []),
   ];
 }
 

@@ -85,6 +85,20 @@ describe("a failure for a person", () => {
     ]);
   });
 
+  it("says what its only fault says once, and where", () => {
+    const fault = { path: "containerImage.requirements", message: "it does not exist" };
+    const placed = { path: "name", message: "is taken", hint: "name another one" };
+    expect(lines(usageError("it does not exist", { faults: [fault] }))).toEqual([
+      "Error: it does not exist",
+      "",
+      "  containerImage.requirements",
+    ]);
+    expect(lines(usageError("is taken", { faults: [placed, fault] })).slice(2, 4)).toEqual([
+      "  name: is taken",
+      "  hint: name another one",
+    ]);
+  });
+
   it("shows a piece of a minified line, with the caret below its column", () => {
     const lineText = `${"a".repeat(5000)}BOOM${"b".repeat(5000)}`;
     const [, , , text = "", caret = ""] = lines(

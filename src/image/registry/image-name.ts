@@ -45,7 +45,7 @@ export function parseImageName(text: string): ImageName {
         : !isReachableHost(host)
           ? `"${host}" is not the host of a registry: a name or an IP address, and a port of 1 to 65535; a tag stands last`
           : !REPOSITORY.test(repository) || repository.length > 255
-            ? `"${rest}" is not the name of a repository: lower-case letters and digits with single '-', '_', '.' or '/' between`
+            ? `${rest === written ? "it must be" : `"${rest}" is not the name of a repository:`} lower-case letters and digits with single '-', '_', '.' or '/' between`
             : tag !== undefined && !TAG.test(tag)
               ? `"${tag}" is not a tag: letters, digits, '_', '-' and '.', at most 128`
               : digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest)

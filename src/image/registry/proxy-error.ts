@@ -29,7 +29,7 @@ export function proxyUnreachable(proxy: EnvProxy, text: string, about: Purpose, 
   return new AppctlError({
     code: "PROXY_UNREACHABLE",
     exit: ExitCode.unavailable,
-    message: `the proxy ${proxyText(proxy)} does not answer (${text}); ${about.subject} was not ${about.action}`,
+    message: `the proxy ${proxyText(proxy)} does not answer (${text}); ${about.subject} could not be ${about.action}`,
     hint: `look at the address in ${proxy.variable}; to reach ${about.host} without the proxy, name it in NO_PROXY`,
     cause,
   });
@@ -37,7 +37,7 @@ export function proxyUnreachable(proxy: EnvProxy, text: string, about: Purpose, 
 
 /** The error for a proxy that refused with `status`. */
 export function proxyRefusal(proxy: EnvProxy, status: number, about: Purpose, cause: unknown): AppctlError {
-  const message = `the proxy ${proxyText(proxy)} answered ${status} when it was to reach ${about.host}; ${about.subject} was not ${about.action}`;
+  const message = `the proxy ${proxyText(proxy)} answered ${status} when it was to reach ${about.host}; ${about.subject} could not be ${about.action}`;
   const common = { code: "PROXY_REFUSED", message, cause };
   if (status !== 407) {
     const exit = status >= 500 ? ExitCode.unavailable : ExitCode.auth;

@@ -96,13 +96,13 @@ function connectionError(cause: unknown, about: Purpose): AppctlError {
     code: certificate ? "REGISTRY_NOT_TRUSTED" : "REGISTRY_UNREACHABLE",
     exit: ExitCode.unavailable,
     message: certificate
-      ? `the certificate of ${about.host}${through} is not trusted (${text}); ${about.subject} was not ${about.action}`
-      : `${about.host} does not answer${through} (${text}); ${about.subject} was not ${about.action}`,
+      ? `the certificate of ${about.host}${through} is not trusted (${text}); ${about.subject} could not be ${about.action}`
+      : `${about.host} does not answer${through} (${text}); ${about.subject} could not be ${about.action}`,
     hint: certificate
       ? "when it is signed by an authority of your own, name that authority's file in NODE_EXTRA_CA_CERTS"
       : notTls
         ? `it may speak plain HTTP; to allow that, write it as http://${about.host}`
-        : "look at the address and the network, then do the same again; what has arrived is not sent again",
+        : `look at the address and the network, then do the same again${about.action === "pushed" ? "; what has arrived is not sent again" : ""}`,
     cause,
   });
 }
@@ -112,7 +112,7 @@ function noHttp(cause: unknown, { host, subject, action }: Purpose): AppctlError
   return new AppctlError({
     code: "REGISTRY_UNREACHABLE",
     exit: ExitCode.unavailable,
-    message: `${host} answers, but not in HTTP; ${subject} was not ${action}`,
+    message: `${host} answers, but not in HTTP; ${subject} could not be ${action}`,
     hint: `look at the port: another service may listen there; a registry that wants TLS is written as https://${host}`,
     cause,
   });
