@@ -139,13 +139,6 @@ export class Client {
       timeout: 300_000,
       signal,
     });
-  getBlob = async (digest: string, signal?: AbortSignal): Promise<Uint8Array> => {
-    const response = await this.#send("getBlob", { params: { digest }, signal });
-    return response.body.bytes();
-  };
-  /** The bytes of a blob as they come; whoever stores them checks the digest. */
-  openBlob = async (digest: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> =>
-    (await this.#send("getBlob", { params: { digest }, signal })).body;
   /** Gives every package of an image one version, on the platform. */
   resolvePackages = (request: ResolveRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
     this.#built<ResolveEvent>("resolvePackages", request, onProgress, signal);

@@ -1,44 +1,58 @@
-/** Brings images of the platform to this machine's layout. */
+/** Brings images of the platform to this machine's layout, as from any registry. */
 import type { Client } from "../client/client.ts";
-import { readConfig, readManifest } from "../image/documents.ts";
 import type { EnvironmentImage } from "../image/environment.ts";
 import type { OciLayout } from "../image/layout.ts";
-import type { Descriptor } from "../image/oci.ts";
+import { type Descriptor, type Platform, parseReference } from "../image/oci.ts";
+import { fetchBlob, fetchImage } from "../image/registry/pull-image.ts";
 import { inParallel } from "../image/registry/push-image.ts";
+import { platformError, platformRepository } from "./platform-repository.ts";
+
+/** An image of the platform, and where it goes. */
+export interface PlatformImage {
+  client: Client;
+  reference: string;
+  layout: OciLayout;
+  signal: AbortSignal;
+}
 
 /** An image's manifest and configuration, which are all that an app image needs to stand on it. */
 export async function fetchFromPlatform(
-  client: Client,
-  { reference, digest }: { reference: string; digest: string },
-  layout: OciLayout,
-  signal: AbortSignal,
+  image: PlatformImage,
+  digest: string,
+  platform: Platform,
 ): Promise<EnvironmentImage> {
-  await fetchBlob(client, digest, layout, signal);
-  const manifest = await readManifest(layout, digest);
-  await fetchBlob(client, manifest.config.digest, layout, signal);
-  return { reference, manifest, config: await readConfig(layout, manifest.config.digest) };
+  const { client, reference, layout } = image;
+  try {
+    const { manifest, config } = await fetchImage(repositoryOf(image), digest, layout, platform);
+    return { reference, manifest, config };
+  } catch (error) {
+    throw platformError(error, client);
+  }
 }
 
 /** The layers of an image that the layout lacks. */
 export async function fetchLayers(
-  client: Client,
+  image: PlatformImage,
   layers: readonly Descriptor[],
-  layout: OciLayout,
-  { signal, onProgress }: { signal: AbortSignal; onProgress(done: number, total: number): void },
+  onProgress: (done: number, total: number) => void,
 ): Promise<void> {
+  const { client, layout } = image;
+  const repository = repositoryOf(image);
   const there = await Promise.all(layers.map(({ digest, size }) => layout.hasBlob(digest, size)));
   const missing = layers.filter((_, index) => !there[index]);
   const total = missing.reduce((sum, { size }) => sum + size, 0);
   let done = 0;
-  await inParallel(missing, async ({ digest, size }) => {
-    onProgress(done, total);
-    const blob = await client.openBlob(digest, signal);
-    await layout.writeBlobStream(blob, digest, size);
-    done += size;
-  });
+  try {
+    await inParallel(missing, async (layer) => {
+      onProgress(done, total);
+      await fetchBlob(repository, layer, layout);
+      done += layer.size;
+    });
+  } catch (error) {
+    throw platformError(error, client);
+  }
 }
 
-async function fetchBlob(client: Client, digest: string, layout: OciLayout, signal: AbortSignal): Promise<void> {
-  if (await layout.hasBlob(digest)) return;
-  await layout.writeBlobStream([await client.getBlob(digest, signal)], digest);
+function repositoryOf({ client, reference, signal }: PlatformImage) {
+  return platformRepository(client, parseReference(reference).name, { signal });
 }

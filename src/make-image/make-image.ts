@@ -124,7 +124,6 @@ async function findOnPlatform(
   }
   if (here && here.descriptor.digest === there.digest) return { image: here };
   // Built on another machine.
-  return {
-    image: await fetchFromPlatform(client, { reference: plan.reference, digest: there.digest }, layout, signal),
-  };
+  const { reference, platform } = plan;
+  return { image: await fetchFromPlatform({ client, reference, layout, signal }, there.digest, platform) };
 }

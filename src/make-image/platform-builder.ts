@@ -74,12 +74,13 @@ class PlatformBuilder implements EnvironmentBuilder {
       ...(force ? { force } : {}),
     };
     const built = await client.buildImage(request, onProgress, signal);
-    const image = await fetchFromPlatform(client, built, layout, signal);
+    const there = { client, reference: built.reference, layout, signal };
+    const image = await fetchFromPlatform(there, built.digest, platform);
     const found = { image, plan: planOf(plan, built) };
     if (!whole) return found;
     const message = "fetching the image";
     const onBytes = (done: number, total: number) => onProgress({ step: "layer", message, done, total, unit: "bytes" });
-    await fetchLayers(client, image.manifest.layers, layout, { signal, onProgress: onBytes });
+    await fetchLayers(there, image.manifest.layers, onBytes);
     const size = (await layout.readBlob(built.digest)).length;
     const unnamed: Descriptor = { mediaType: MediaType.manifest, digest: built.digest, size };
     await layout.tag(built.reference, unnamed);

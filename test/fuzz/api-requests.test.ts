@@ -488,7 +488,7 @@ async function send({ endpoint, method, path, query, headers, body }: Made): Pro
   expect(response.status, what).toBeLessThan(500);
   expect(response.status, what).toBeGreaterThanOrEqual(200);
   const type = response.headers.get("content-type") ?? "";
-  if (type === "application/x-ndjson" || type === "application/octet-stream") {
+  if (type === "application/x-ndjson") {
     expect(response.status, what).toBe(200);
     await response.body?.cancel();
     return response.status;

@@ -7,9 +7,22 @@ import { OciLayout } from "../../src/image/layout.ts";
 import { hostPlatform } from "../../src/image/oci.ts";
 import { folder } from "./support.ts";
 
+/** Where the engine of a test listens. */
+const socketIn = (dir: string) => join(dir, "engine.sock");
+
+/** A build on that engine, with nobody's credentials. */
+const buildWith = (dir: string, signal: AbortSignal) =>
+  builtBase({
+    base: "registry.invalid/base:1",
+    programs: { aptPackages: [], commands: ["true"] },
+    platform: hostPlatform(),
+    layout: new OciLayout(join(dir, "layout")),
+    env: { DOCKER_HOST: `unix://${socketIn(dir)}`, DOCKER_CONFIG: dir },
+    signal,
+  });
+
 it("does not keep a build that is given up from its end", async () => {
   const dir = await folder();
-  const socket = join(dir, "engine.sock");
   const stop = new AbortController();
   const asked: string[] = [];
   const engine = createServer((request, response) => {
@@ -22,16 +35,9 @@ it("does not keep a build that is given up from its end", async () => {
     else if (path === "/build") request.on("end", () => response.end('{"stream":"done"}\n'));
     else if (method === "GET") stop.abort(new Error("interrupted"));
   });
-  await new Promise<void>((resolve) => engine.listen(socket, resolve));
+  await new Promise<void>((resolve) => engine.listen(socketIn(dir), resolve));
   try {
-    const build = builtBase({
-      base: "registry.invalid/base:1",
-      programs: { aptPackages: [], commands: ["true"] },
-      platform: hostPlatform(),
-      layout: new OciLayout(join(dir, "layout")),
-      env: { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: dir },
-      signal: stop.signal,
-    });
+    const build = buildWith(dir, stop.signal);
     await expect(build).rejects.toThrow("interrupted");
     expect(asked.slice(-2)).toEqual(["GET /images/NAME/get", "DELETE /images/NAME"]);
   } finally {
@@ -42,19 +48,11 @@ it("does not keep a build that is given up from its end", async () => {
 
 it("does not keep one that is given up before the engine has said who it is", async () => {
   const dir = await folder();
-  const socket = join(dir, "engine.sock");
   const stop = new AbortController();
   const engine = createServer(() => stop.abort(new Error("interrupted")));
-  await new Promise<void>((resolve) => engine.listen(socket, resolve));
+  await new Promise<void>((resolve) => engine.listen(socketIn(dir), resolve));
   try {
-    const build = builtBase({
-      base: "registry.invalid/base:1",
-      programs: { aptPackages: [], commands: ["true"] },
-      platform: hostPlatform(),
-      layout: new OciLayout(join(dir, "layout")),
-      env: { DOCKER_HOST: `unix://${socket}` },
-      signal: stop.signal,
-    });
+    const build = buildWith(dir, stop.signal);
     // Without that it would say after ten seconds that no engine answers.
     await expect(build).rejects.toThrow("interrupted");
   } finally {

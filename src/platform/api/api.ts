@@ -46,7 +46,6 @@ const handlers: Record<EndpointName, Handler> = {
   buildImage: builds.buildImage,
   missingBlobs: images.missingBlobs,
   putBlob: images.putBlob,
-  getBlob: images.getBlob,
   resolveImage: images.resolveImage,
 };
 

@@ -1,5 +1,3 @@
-import { createReadStream, statSync } from "node:fs";
-import { Readable } from "node:stream";
 import * as schemas from "../../contract/schemas.ts";
 import { notFound, ProblemError } from "../problem.ts";
 import { wholeImage } from "../whole-image.ts";
@@ -20,18 +18,6 @@ export async function putBlob(request: ApiRequest): Promise<Response> {
   if (!request.incoming) throw new ProblemError(400, "NO_BODY", "the blob is missing");
   const descriptor = await request.services.images.writeBlobStream(request.incoming, digest, MAX_BLOB_BYTES);
   return Response.json({ mediaType: "application/octet-stream", ...descriptor }, { status: 201 });
-}
-
-/** The bytes of a blob. */
-export async function getBlob(request: ApiRequest): Promise<Response> {
-  const digest = digestOf(request);
-  const { images } = request.services;
-  if (!(await images.hasBlob(digest))) throw notFound(`blob ${digest}`);
-  const file = images.blobPath(digest);
-  const body = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
-  return new Response(body, {
-    headers: { "content-type": "application/octet-stream", "content-length": String(statSync(file).size) },
-  });
 }
 
 /** The manifest that a reference (`name:tag`) names. */

@@ -9,7 +9,7 @@ interface Description {
   tag: "apps" | "secrets" | "keys" | "images" | "platform";
   status?: number;
   body?: z.core.$ZodType;
-  response: z.core.$ZodType | { lines: z.core.$ZodType } | "binary" | "json";
+  response: z.core.$ZodType | { lines: z.core.$ZodType } | "json";
   query?: Record<string, string>;
   open?: boolean;
 }
@@ -140,7 +140,6 @@ export const descriptions: Record<EndpointName, Description> = {
     response: schemas.MissingBlobs,
   },
   putBlob: { summary: "Upload a blob", tag: "images", status: 201, response: schemas.Descriptor },
-  getBlob: { summary: "Download a blob", tag: "images", response: "binary" },
   resolveImage: {
     summary: "Get the manifest that a reference names",
     tag: "images",
@@ -212,7 +211,6 @@ function operation(name: EndpointName, path: string): Record<string, unknown> {
 }
 
 function contentOf(response: Description["response"]): Record<string, unknown> {
-  if (response === "binary") return { "application/octet-stream": {} };
   if (response === "json") return { "application/json": {} };
   if ("lines" in response) return { "application/x-ndjson": { schema: jsonSchema(response.lines) } };
   return { "application/json": { schema: jsonSchema(response) } };
