@@ -1,7 +1,7 @@
 /** A base image as people have it: Debian with apt, and Node in it. It is made of Debian's own packages. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { createReadStream, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzip } from "../../../src/image/gzip.ts";
@@ -9,9 +9,13 @@ import type { OciLayout } from "../../../src/image/layout.ts";
 import { MediaType } from "../../../src/image/oci.ts";
 import type { BaseLayer } from "./base-layer.ts";
 
+/** What Debian's packages are signed with: a Debian has it. */
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /** Why this machine cannot make one; undefined when it can. */
 export function noDebian(): string | undefined {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root of a Debian can make one";
+  if (process.getuid?.() !== 0) return "only root can make a Debian";
+  if (!existsSync(KEYRING)) return `${KEYRING} is not there (debian-archive-keyring)`;
   return spawnSync("mmdebstrap", ["--version"]).error ? "mmdebstrap is not installed" : undefined;
 }
 
