@@ -85,6 +85,35 @@ export async function unpackPackages(
   return nodeModules;
 }
 
+/** A file of an app layer: where it lies on this machine, and where in the image. Both are absolute. */
+export interface AppLayerFile {
+  source: string;
+  target: string;
+}
+
+/**
+ * Unpacks the app layer alone, to `<contentDir>/<hex of the layer>`, as {@link unpackApp} does, and gives its files. Undefined
+ * when files do not say all of it: it has links, or folders with nothing in them.
+ */
+export async function unpackAppLayer(
+  layout: OciLayout,
+  manifestDigest: string,
+  contentDir: string,
+): Promise<AppLayerFile[] | undefined> {
+  const manifest = await readManifest(layout, manifestDigest);
+  const config = await readConfig(layout, manifest.config.digest);
+  const { app } = layersOf(manifest, config, manifestDigest);
+  const home = join(contentDir, hexOf(app.layer.digest));
+  await makeShared(contentDir);
+  await once(home, (dir) => unpackLayer(layout, app, dir));
+  const found = await readdir(home, { recursive: true, withFileTypes: true });
+  const paths = found.map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }));
+  const parents = new Set(paths.map(({ entry }) => entry.parentPath));
+  if (!paths.every(({ entry, path }) => entry.isFile() || (entry.isDirectory() && parents.has(path)))) return undefined;
+  const files = paths.filter(({ entry }) => entry.isFile());
+  return files.map(({ path }) => ({ source: path, target: `/${relative(home, path)}` }));
+}
+
 interface LayerToUnpack {
   layer: Descriptor;
   diffId: string;

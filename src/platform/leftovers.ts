@@ -28,10 +28,15 @@ function removeWork(dir: string): void {
 
 /** Folders with unpacked images and layers, each named by its digest. */
 export function contentDirs({ state, shared }: Pick<Paths, "state" | "shared">): string[] {
-  const content = [join(state, "content"), join(state, "content", "layers")];
+  const content = [join(state, "content"), join(state, "content", "layers"), mountedDir(state)];
   if (shared === undefined) return content;
   const apps = join(shared, "apps");
   return [...content, join(shared, "layers"), ...namesIn(apps).map((name) => join(apps, name))];
+}
+
+/** Where app layers are unpacked whose files are mounted into containers. */
+export function mountedDir(state: string): string {
+  return join(state, "content", "mounted");
 }
 
 /** Files of the state directory itself that are written beside their name first. */

@@ -8,7 +8,8 @@ import type { Runtime } from "../engine/local/runtime.ts";
 import { loadableImage } from "../image/docker-archive.ts";
 import type { OciLayout } from "../image/layout.ts";
 import { hostPlatform, platformName } from "../image/oci.ts";
-import { unpackApp } from "../image/unpack.ts";
+import { unpackApp, unpackAppLayer } from "../image/unpack.ts";
+import { mountedDir } from "./leftovers.ts";
 
 /** What a runtime is made from. */
 export interface RuntimeContext {
@@ -25,8 +26,15 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
   const { paths, stateDir, images, readSecret, env, log } = context;
   if (name === "docker") {
     const { createDockerRuntime } = await import("../engine/local/docker/docker-runtime.ts");
-    const image = (digest: string) => loadableImage(images, digest);
-    return createDockerRuntime({ stateDir, runtimeDir: paths.runtime, image, readSecret, env, log });
+    return createDockerRuntime({
+      stateDir,
+      runtimeDir: paths.runtime,
+      image: (digest) => loadableImage(images, digest),
+      appFiles: (digest) => unpackAppLayer(images, digest, mountedDir(stateDir)),
+      readSecret,
+      env,
+      log,
+    });
   }
   return createProcessRuntime({
     stateDir,

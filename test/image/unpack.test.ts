@@ -21,8 +21,8 @@ import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment, writeImage } from "../../src/image/environment.ts";
 import { gzip } from "../../src/image/gzip.ts";
 import { OciLayout } from "../../src/image/layout.ts";
-import { digestOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "../../src/image/oci.ts";
-import { unpackApp, unpackPackages } from "../../src/image/unpack.ts";
+import { digestOf, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "../../src/image/oci.ts";
+import { unpackApp, unpackAppLayer, unpackPackages } from "../../src/image/unpack.ts";
 import { startRegistry, type TestRegistry } from "./registry.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "./support.ts";
 
@@ -155,6 +155,16 @@ describe("unpackApp", () => {
     expect(await readdir(packages ?? "")).toEqual(["leaf", "tree"]);
     const none = { manifest: { ...manifest, layers: [] }, config };
     expect(await unpackPackages(layout, none, content)).toBeUndefined();
+  });
+
+  it("unpacks the app layer alone, and says where each of its files belongs", async () => {
+    const { layout, app, content } = await image({ "serve.mjs": "", "public/a/b.txt": "b", "run.sh": "#!/bin/sh" });
+    const files = await unpackAppLayer(layout, app.digest, content);
+    expect(files?.map(({ target }) => target).sort()).toEqual(["/app/public/a/b.txt", "/app/run.sh", "/app/serve.mjs"]);
+    const b = files?.find(({ target }) => target.endsWith("b.txt"))?.source ?? "";
+    expect(b).toBe(join(content, hexOf(app.layers.at(-1)?.digest ?? ""), "app/public/a/b.txt"));
+    expect(await readFile(b, "utf8")).toBe("b");
+    expect(await unpackAppLayer(layout, app.digest, content)).toEqual(files);
   });
 
   it("may be done by several at once", async () => {

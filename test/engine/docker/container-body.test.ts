@@ -12,6 +12,7 @@ const plan: ContainerPlan = {
   program: ["node", "/app/serve.mjs"],
   env: { PORT: "8080", EMPTY: "" },
   launchDir: undefined,
+  appFiles: [],
   network: { mode: "host" },
   tmpOwner: true,
   init: true,

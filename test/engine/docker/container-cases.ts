@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { EngineApi } from "../../../src/core/engine-api.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
+import { appFiles } from "./cases/app-files.ts";
 import { confinement } from "./cases/confinement.ts";
 import { ending } from "./cases/ending.ts";
 import { images } from "./cases/images.ts";
@@ -27,6 +28,7 @@ const areas: Readonly<Record<string, ContainerCases>> = {
   "ends:": ending,
   "keeps secrets:": secrets,
   "is made from an image:": images,
+  "gets its app's files:": appFiles,
   "leaves no image of a revision that is gone:": oldImages,
   "leaves nothing:": leftovers,
 };

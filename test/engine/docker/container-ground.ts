@@ -69,13 +69,21 @@ export class ContainerGround {
     await this.open();
   }
 
-  /** A program of one file that serves on `$PORT`. Its answer is `body`, an expression, or the code of its error. */
-  async program(body: string, details: Details = {}, name = "web-00001"): Promise<RunnableRevision> {
+  /**
+   * A program of one file that serves on `$PORT`. Its answer is `body`, an expression, or the code of its error. `env` is the
+   * image's own environment: without one, what is below the app layer is the same in all of them.
+   */
+  async program(
+    body: string,
+    details: Details = {},
+    name = "web-00001",
+    env: string[] = [],
+  ): Promise<RunnableRevision> {
     const text = `import { createServer } from "node:http"; import fs from "node:fs"; import { spawn, execFileSync } from "node:child_process";
       const attempt = (run) => { try { return run() ?? "done"; } catch (error) { return error.code ?? error.message; } };
       createServer(async (req, res) => { try { res.end(String(await (${body}))); } catch (error) { res.end(error.code); } })
         .listen(process.env.PORT, process.env.HOST);`;
-    const digest = await writeProgramImage(this.layout, this.ground.base, { "main.mjs": text });
+    const digest = await writeProgramImage(this.layout, this.ground.base, { "main.mjs": text }, { env });
     return revisionOf(name, digest, {
       ...details,
       spec: { kind: "args", args: ["node", "main.mjs"], ...details.spec },

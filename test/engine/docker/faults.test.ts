@@ -11,13 +11,18 @@ import { type FaultyEngine, refuse, startFaultyEngine, stdout } from "./faulty-e
 
 const never = new AbortController().signal;
 
+/** Options for an engine that says of each image that it has it: nothing is read of the platform's own. */
+function optionsOn(engine: FaultyEngine, base: string) {
+  const env = { DOCKER_HOST: `unix://${engine.socketPath}` };
+  const { platformUrl: _, ...options } = dockerOptions(base, temporaryDirectory(), env);
+  return { ...options, appFiles: undefined };
+}
+
 /** The runtime on that engine, with what it logs and what its replicas print. */
 async function runtimeOn(engine: FaultyEngine) {
   const messages: string[] = [];
   const lines: string[] = [];
-  const { platformUrl: _, ...options } = dockerOptions(temporaryDirectory(), temporaryDirectory(), {
-    DOCKER_HOST: `unix://${engine.socketPath}`,
-  });
+  const options = optionsOn(engine, temporaryDirectory());
   const runtime = await createDockerRuntime({ ...options, log: (message) => messages.push(message) });
   onTestFinished(async () => {
     engine.end();
@@ -53,8 +58,7 @@ it("is asked again each second while it is away, which is no end of the app, and
     return false;
   });
   const base = temporaryDirectory();
-  const env = { DOCKER_HOST: `unix://${engine.socketPath}` };
-  const { platformUrl: _, ...options } = dockerOptions(base, temporaryDirectory(), env);
+  const options = optionsOn(engine, base);
   new EstablishedRevisions(join(options.stateDir, "established")).add(ref, "web-00001"); // it has served before
   const messages: string[] = [];
   const pauses: number[] = [];

@@ -81,7 +81,7 @@ it("loads an image anew that is wanted while it is removed", async () => {
   const images = new ImageLoader(api, "appctl-0123456789");
   const reference = images.referenceOf(ref, one);
   await images.load(reference, image, never);
-  const retained = images.retain(ref, () => new Set([two]));
+  const retained = images.retain(ref, () => new Set([images.referenceOf(ref, two)]));
   await until(() => removals.length === 1);
   const before = calls.length;
   const loaded = images.load(reference, image, never);
@@ -155,7 +155,7 @@ it("asks before each removal anew what is needed", async () => {
   let needed: Set<string> | undefined = new Set();
   const retained = images.retain(ref, () => needed);
   await until(() => removals.length === 1);
-  needed = new Set([two]);
+  needed = new Set([images.referenceOf(ref, two)]);
   endRemoval();
   await retained;
   expect([...tags]).toEqual([images.referenceOf(ref, two)]);

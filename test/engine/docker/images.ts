@@ -10,7 +10,7 @@ export async function writeProgramImage(
   layout: OciLayout,
   base: BaseLayer | undefined,
   files: Record<string, string | Uint8Array>,
-  entrypoint?: string[],
+  { entrypoint, env = [] }: { entrypoint?: string[] | undefined; env?: string[] } = {},
 ): Promise<string> {
   const entries = Object.entries(files).map(([name, content]) => ({
     type: "file" as const,
@@ -24,7 +24,7 @@ export async function writeProgramImage(
     {
       created: EPOCH,
       ...goPlatform(hostPlatform()),
-      config: { Env: [], WorkingDir: "/app", ...(entrypoint ? { Entrypoint: entrypoint } : {}) },
+      config: { Env: env, WorkingDir: "/app", ...(entrypoint ? { Entrypoint: entrypoint } : {}) },
       rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
       history: layers.map(() => ({ created: EPOCH, created_by: "test" })),
     },

@@ -1,6 +1,7 @@
 /** From a revision to what the engine is asked for: plain data, that `POST /containers/create` takes as it is. */
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
+import type { MountedFile } from "./app-images.ts";
 import { LAUNCH_DIR } from "./launch.ts";
 
 /** Labels by which a platform finds what is its own. */
@@ -42,6 +43,8 @@ export interface ContainerPlan {
   env: Readonly<Record<string, string>>;
   /** Directory of this machine that the container gets, read only, as {@link LAUNCH_DIR}. */
   launchDir: string | undefined;
+  /** Files of this machine that the container gets, read only. */
+  appFiles: readonly MountedFile[];
   network: ContainerNetwork;
   /** The engine can give a mount in memory an owner. Podman cannot. */
   tmpOwner: boolean;
@@ -68,6 +71,8 @@ export function containerBody(plan: ContainerPlan): ContainerBody {
   const [program = "", ...args] = plan.program;
   const { cpu, mem, ephemeralStorage } = spec.limits;
   const port = network.mode === "bridge" ? `${network.port}/tcp` : undefined;
+  const launch = plan.launchDir === undefined ? [] : [{ source: plan.launchDir, target: LAUNCH_DIR }];
+  const mounted = [...launch, ...plan.appFiles];
   return {
     Image: plan.image,
     // Both, so that an entry point of the base image has no say.
@@ -111,9 +116,11 @@ export function containerBody(plan: ContainerPlan): ContainerBody {
       NetworkMode: network.mode === "bridge" ? network.name : "host",
       ...(port === undefined ? {} : { PortBindings: { [port]: [{ HostIp: "127.0.0.1", HostPort: "" }] } }),
       ...(network.mode === "bridge" && network.hosts.length > 0 ? { ExtraHosts: network.hosts } : {}),
-      ...(plan.launchDir === undefined
-        ? {}
-        : { Mounts: [{ Type: "bind", Source: plan.launchDir, Target: LAUNCH_DIR, ReadOnly: true }] }),
+      ...(mounted.length === 0 ? {} : { Mounts: mounted.map(({ source, target }) => bound(source, target)) }),
     },
   };
+}
+
+function bound(source: string, target: string) {
+  return { Type: "bind", Source: source, Target: target, ReadOnly: true };
 }

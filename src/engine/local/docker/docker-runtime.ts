@@ -7,13 +7,13 @@ import type { AppRef, AppSpec, FailureCause } from "../../../contract/types.ts";
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { engineSockets } from "../../../core/engine-socket.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
-import { imageUnreadable } from "../../causes.ts";
 import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
+import { type AppFilesSource, AppImages, type ReadyImage } from "./app-images.ts";
 import {
   type ContainerBody,
   type ContainerNetwork,
@@ -25,7 +25,7 @@ import {
 } from "./container-body.ts";
 import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
-import { imageNotLoaded, noBaseImage, notStarted } from "./docker-failures.ts";
+import { imageNotLoaded, notStarted } from "./docker-failures.ts";
 import { attach, DockerReplica } from "./docker-replica.ts";
 import { findEngine } from "./find-engine.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
@@ -33,6 +33,9 @@ import { type Confidence, launchOf } from "./launch.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
 import { type Door, PlatformDoors } from "./platform-door.ts";
 import { ProjectNetworks } from "./project-networks.ts";
+
+/** The signal of what goes on whatever happens. */
+const NEVER = new AbortController().signal;
 
 /** What the runtime needs. Directories are absolute. */
 export interface DockerRuntimeOptions {
@@ -42,6 +45,8 @@ export interface DockerRuntimeOptions {
   runtimeDir: string;
   /** Reads an image of the platform's store. */
   image: ImageSource;
+  /** Unpacks its app layer, for an engine that can mount files. Absent: images are loaded whole. */
+  appFiles?: AppFilesSource | undefined;
   readSecret: SecretReader;
   /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
   platformUrl?: string;
@@ -51,10 +56,8 @@ export interface DockerRuntimeOptions {
   log(message: string): void;
 }
 
-/** Content of an image that the engine has. */
-interface LoadedContent extends Content {
-  reference: string;
-}
+/** Content of an image that the engine has, with the files that are mounted into the container. */
+type LoadedContent = Content & ReadyImage;
 
 interface InspectedContainer {
   State: ContainerState;
@@ -76,7 +79,7 @@ class DockerRuntime implements Runtime {
   readonly #hasBridge: boolean;
   readonly #platform: string;
   readonly #secrets: string;
-  readonly #images: ImageLoader;
+  readonly #images: AppImages;
   readonly #networks: ProjectNetworks;
   readonly #doors: PlatformDoors;
   readonly #ports = new FreePorts();
@@ -91,7 +94,8 @@ class DockerRuntime implements Runtime {
     this.#hasBridge = hasBridge;
     this.#platform = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
     this.#secrets = secretFilesRoot(this.#platform, options.runtimeDir);
-    this.#images = new ImageLoader(api, this.#platform);
+    const { image, appFiles: files, log } = options;
+    this.#images = new AppImages({ loader: new ImageLoader(api, this.#platform), image, files, log });
     this.#networks = new ProjectNetworks(api, this.#platform);
     this.#doors = new PlatformDoors(api.isPodman);
   }
@@ -147,19 +151,15 @@ class DockerRuntime implements Runtime {
   }
 
   async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<LoadedContent> {
-    const { digest } = revision;
-    const reference = this.#images.referenceOf(ref, digest);
-    const read = async () => {
-      const image = await this.#options.image(digest).catch((error: unknown) => {
-        throw new StartFailure(imageUnreadable(digest, error), { cause: error });
-      });
-      if (!image.hasBase) throw new StartFailure(noBaseImage());
-      return image;
-    };
+    return this.#ready(revision, () => this.#images.prepare(ref, revision.digest, signal));
+  }
+
+  /** Content, made ready by `prepare`. Throws a {@link StartFailure}. */
+  async #ready({ digest }: RunnableRevision, prepare: () => Promise<ReadyImage>): Promise<LoadedContent> {
     try {
-      const { entrypoint } = await this.#images.load(reference, read, signal);
+      const image = await prepare();
       this.#answered();
-      return { dir: "/app", packagesDir: undefined, entrypoint, roots: ["/app"], reference };
+      return { dir: "/app", packagesDir: undefined, roots: ["/app"], ...image };
     } catch (error) {
       if (error instanceof StartFailure) throw error;
       throw this.#failed(imageNotLoaded(digest, error), error);
@@ -176,11 +176,18 @@ class DockerRuntime implements Runtime {
         this.#options.log(`what replica ${id} had could not be removed: ${messageOf(error)}`);
       });
     };
+    const { ref, revision } = request;
+    const whole = () => this.#images.prepareWhole(ref, revision.digest, NEVER);
+    let content = request.content as LoadedContent;
     try {
-      return await this.#start(request, id, ownPort, ended).catch(async (error: unknown) => {
-        if (!this.#networks.forgetMissing(request.ref.project, error)) throw error;
+      // It may have been made ready long ago.
+      if (content.files && !this.#images.canMount(content.files)) content = await this.#ready(revision, whole);
+      return await this.#start({ ...request, content }, id, ownPort, ended).catch(async (error: unknown) => {
+        if (content.files && this.#images.cannotMount(error, content.files))
+          content = await this.#ready(revision, whole);
+        else if (!this.#networks.forgetMissing(ref.project, error)) throw error;
         await rm(join(this.#secrets, id), { recursive: true, force: true });
-        return this.#start(request, id, ownPort, ended);
+        return this.#start({ ...request, content }, id, ownPort, ended);
       });
     } catch (error) {
       await ended();
@@ -215,7 +222,7 @@ class DockerRuntime implements Runtime {
   ): Promise<RunningReplica> {
     const { ref, revision } = request;
     const { spec } = revision;
-    const { reference, entrypoint } = request.content as LoadedContent;
+    const { reference, entrypoint, files: appFiles = [] } = request.content as LoadedContent;
     const token = spec.kind === "framework" ? randomBytes(32).toString("hex") : undefined;
     const { variables, files } = await this.#readSecrets(revision.secrets);
     const launch = launchOf(withEntrypoint(spec, { entrypoint }), { variables, token });
@@ -240,6 +247,7 @@ class DockerRuntime implements Runtime {
       }),
       launchDir:
         launch.file || files.size > 0 ? writeLaunchDirectory(this.#secrets, id, launch.file, files) : undefined,
+      appFiles,
       network,
       tmpOwner: !this.#api.isPodman,
       init: this.#init,
@@ -248,6 +256,7 @@ class DockerRuntime implements Runtime {
     const container = await this.#create(name, body);
     let output: Duplex | Readable | undefined;
     try {
+      await this.#images.provePodman(this.#api, container.Id, appFiles);
       output = await attach(this.#api, container.Id);
       await this.#api.json("POST", `/containers/${container.Id}/start`);
       await afterStart?.();

@@ -2,11 +2,16 @@
 import type { AppRef } from "../../../contract/types.ts";
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 
-/** An image to load. See `image/docker-archive.ts`, which makes it. */
-export interface ImageToLoad {
+/** Layers and a configuration to load. See `image/docker-archive.ts`, which makes it. */
+export interface StackToLoad {
   diffIds: string[];
-  hasBase: boolean;
   archive(reference: string, present: number): AsyncIterable<Uint8Array>;
+}
+
+/** An image to load: whole, or what is below its app layer, if that is the last. */
+export interface ImageToLoad extends StackToLoad {
+  hasBase: boolean;
+  below?: (StackToLoad & { id: string }) | undefined;
 }
 
 /** Reads an image of the platform's store. */
@@ -57,11 +62,16 @@ export class ImageLoader {
     return `${this.#repositoryOf(ref)}:${digest.replace(/^sha256:/, "").slice(0, 32)}`;
   }
 
+  /** Reference under which it knows what is below the app layers of an app's images. */
+  referenceBelow(ref: AppRef, id: string): string {
+    return `${this.#repositoryOf(ref)}:below-${id.slice(0, 32)}`;
+  }
+
   /**
    * Makes sure that the engine has the image. Two who ask at once load it once; who is aborted leaves, and takes nothing from
    * the other.
    */
-  async load(reference: string, read: () => Promise<ImageToLoad>, signal: AbortSignal): Promise<LoadedImage> {
+  async load(reference: string, read: () => Promise<StackToLoad>, signal: AbortSignal): Promise<LoadedImage> {
     for (let removing = this.#removing.get(reference); removing; removing = this.#removing.get(reference))
       await removing.catch(() => {}); // told to whoever removes it
     const loading = this.#loading.get(reference) ?? this.#begin(reference, read);
@@ -76,7 +86,7 @@ export class ImageLoader {
     }
   }
 
-  #begin(reference: string, read: () => Promise<ImageToLoad>): Loading {
+  #begin(reference: string, read: () => Promise<StackToLoad>): Loading {
     const ending = new AbortController();
     const bring = async () =>
       (await this.#find(reference)) ?? (await this.#load(reference, await read(), ending.signal));
@@ -86,7 +96,7 @@ export class ImageLoader {
   }
 
   /**
-   * Removes the images of an app that nothing needs any more: `needed` gives the digests that are needed when it is called,
+   * Removes the images of an app that nothing needs any more: `needed` gives the references that are needed when it is called,
    * undefined for all. The engine keeps the layers that another image has.
    */
   async retain(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void> {
@@ -95,7 +105,7 @@ export class ImageLoader {
       // Asked anew before each: a revision that is wanted meanwhile finds its image, or waits for the end of its removal.
       const kept = needed();
       if (kept === undefined) return;
-      if ([...kept].some((digest) => this.referenceOf(ref, digest) === tag)) continue;
+      if (kept.has(tag)) continue;
       this.#loading.delete(tag); // what it has found may be gone in a moment
       const removing = this.#removing.get(tag) ?? this.#remove(tag).finally(() => this.#removing.delete(tag));
       this.#removing.set(tag, removing);
@@ -123,7 +133,7 @@ export class ImageLoader {
     return (await imageTags(this.#api)).filter((tag) => tag.startsWith(`${repository}:`));
   }
 
-  async #load(reference: string, image: ImageToLoad, signal: AbortSignal): Promise<LoadedImage> {
+  async #load(reference: string, image: StackToLoad, signal: AbortSignal): Promise<LoadedImage> {
     const reading = this.#stacks ?? this.#readStacks();
     this.#stacks = reading;
     const stacks = await reading.catch((error: unknown) => {
@@ -140,7 +150,7 @@ export class ImageLoader {
     return loaded;
   }
 
-  async #send(reference: string, image: ImageToLoad, present: number, signal: AbortSignal): Promise<LoadedImage> {
+  async #send(reference: string, image: StackToLoad, present: number, signal: AbortSignal): Promise<LoadedImage> {
     const answer = await this.#api.upload("/images/load", image.archive(reference, present), {
       query: { quiet: "1" },
       signal,

@@ -57,7 +57,7 @@ async function stageOf(kind: Kind, { env, layoutDir, base: baseLayer }: DockerGr
         return revisionOf(name, digest, details);
       }
       const program = { ...files, "main.mjs": readFileSync(join(built, "process-main.mjs")) };
-      const digest = await writeProgramImage(layout, baseLayer, program, entrypoint);
+      const digest = await writeProgramImage(layout, baseLayer, program, { entrypoint });
       return revisionOf(name, digest, { ...details, spec: { kind, args: ["node", "main.mjs"], ...details.spec } });
     },
     secret(id, version, value) {
