@@ -1,6 +1,6 @@
 // Builds dist/ from src/: the CLI as a few files, the SDK, the server shim and the workers as one file each.
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,6 +92,9 @@ const ofCli = (entry, name) =>
   });
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
+// The SDK as a package that esbuild finds by NODE_PATH, and nothing else with it.
+mkdirSync(out("sdk-modules/appctl"), { recursive: true });
+writeFileSync(out("sdk-modules/appctl/package.json"), '{ "name": "appctl", "main": "../../sdk/index.js" }\n');
 await Promise.all([
   ofCli("src/main.ts", "main"),
   ...Object.entries(parts).map(([name, entry]) => ofCli(entry, name)),

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { join, relative } from "node:path";
+import type { EarlyLoad } from "./app/early-load.ts";
 import { type LoadedFile, loadApps } from "./app/load.ts";
 import { missingPackagesOf } from "./app/missing-packages.ts";
 import { deployOrder } from "./app/select.ts";
@@ -37,6 +38,8 @@ export interface LoadFileOptions {
   cacheDir: string;
   /** Let npm packages run their install scripts. */
   allowScripts?: boolean | undefined;
+  /** What has begun already, probably for the same file. Used up. */
+  early?: EarlyLoad | undefined;
   signal: AbortSignal;
   trace: Trace;
 }
@@ -112,10 +115,10 @@ async function* deployAll(
 
 /** Loads the file. Packages of an ImageSpec that are not installed beside it come from their own layer. */
 export async function loadFile(options: LoadFileOptions): Promise<LoadedFile> {
-  const { file, cwd, env, signal, trace } = options;
+  const { file, cwd, env, early, signal, trace } = options;
   const files = { sdkFile: builtFile("sdk/index.js"), workerFile: builtFile("describe-worker.js") };
   try {
-    return await loadApps({ file, cwd, env, signal, trace, ...files });
+    return await loadApps({ file, cwd, env, early, signal, trace, ...files });
   } catch (error) {
     const missing = missingPackagesOf(error);
     if (!missing) throw error;

@@ -1,5 +1,6 @@
 /** The process edge: arguments, environment, signals; prints a failure once and sets the exit code. */
-import { version } from "./core/assets.ts";
+import type { EarlyLoad } from "./app/early-load.ts";
+import { builtFile, version } from "./core/assets.ts";
 
 /** How long a command may take to end after the first Ctrl-C, in milliseconds: to say what becomes of a deploy. */
 const GRACE_MS = 1000;
@@ -11,6 +12,7 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) process.
 else await main();
 
 async function main(): Promise<void> {
+  const loading = await startLoading();
   const [{ AppctlError, ExitCode, isAppctlError }, { EventLines }, { modesIn }] = await Promise.all([
     import("./core/errors.ts"),
     import("./ui/event-lines.ts"),
@@ -33,6 +35,7 @@ async function main(): Promise<void> {
     unread: unread.signal,
     now,
     lines: new EventLines(process.stdout, now),
+    loading,
     notify: process.send && notifyParent,
   };
 
@@ -78,6 +81,14 @@ async function main(): Promise<void> {
   } catch (error) {
     await finish(error);
   }
+}
+
+/** Begins to load the file of the command, if it has one, while the rest of this process is still loading itself. */
+async function startLoading(): Promise<EarlyLoad | undefined> {
+  if (!argv.includes("deploy") && !argv.includes("build")) return undefined;
+  const { startLoading: start } = await import("./app/early-load.ts");
+  const files = { sdkModules: builtFile("sdk-modules"), workerFile: builtFile("describe-worker.js") };
+  return start(argv, { cwd: process.cwd(), env: process.env, ...files });
 }
 
 /** `work`; but after an interruption it gets little time, since not every call can be broken off. */

@@ -11,9 +11,9 @@ const GLOBAL = "Global options:";
 
 /** Runs one command line (without `node` and the script). Throws whatever the command throws; wrong usage is exit 2. */
 export async function runProgram(io: Io, argv: readonly string[]): Promise<void> {
-  const program = createProgram(io);
-  if (argv.length === 0) return program.outputHelp();
   const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
+  const program = createProgram(io, args[0]);
+  if (argv.length === 0) return program.outputHelp();
   try {
     await program.parseAsync(withoutHelpOfUnknown(program, args), { from: "user" });
   } catch (error) {
@@ -22,8 +22,37 @@ export async function runProgram(io: Io, argv: readonly string[]): Promise<void>
   }
 }
 
-/** Every command of appctl. */
-export function createProgram(io: Io): Command {
+/** What stands below the root: words that a command line begins with, and what makes their commands. */
+const VERBS: { words: string[]; add(program: Command, io: Io): void }[] = [
+  {
+    words: ["create"],
+    add: (program, io) => addCreate(group(program, "create", "create a secret or an API key"), io),
+  },
+  { words: ["deploy"], add: (program, io) => addDeploy(group(program, "deploy", "deploy an app"), io) },
+  { words: ["build"], add: addBuild },
+  { words: ["get"], add: (program, io) => addGet(group(program, "get", "show apps, secrets, API keys"), io) },
+  { words: ["update"], add: (program, io) => addUpdate(group(program, "update", "change a secret"), io) },
+  {
+    words: ["delete"],
+    add: (program, io) => addDelete(group(program, "delete", "delete an app, a secret, an API key"), io),
+  },
+  { words: ["stop", "start", "logs", "attach", "rollback", "open"], add: addLifecycle },
+  {
+    words: ["images", "prune"],
+    add: (program, io) =>
+      addImages(program, group(program, "prune", "remove what nothing needs: images, this machine's cache"), io),
+  },
+  {
+    words: ["platform"],
+    add: (program, io) => addPlatform(group(program, "platform", "the local platform: start, stop, status, logs"), io),
+  },
+];
+
+/**
+ * Every command of appctl; or, when the first word of a command line is one of them, only those that are made with it: all
+ * of them take longer than Node takes to start a thread.
+ */
+export function createProgram(io: Io, first?: string): Command {
   const program = new Command("appctl")
     .description("One TypeScript file with a web app in it, one command, and there is a live, authenticated endpoint.")
     .version(version(), "-V, --version", "print the version")
@@ -51,15 +80,8 @@ export function createProgram(io: Io): Command {
     .addHelpText("after", ROOT_HELP);
   throwUsage(program);
   common(program, DEPLOY, true);
-  addCreate(group(program, "create", "create a secret or an API key"), io);
-  addDeploy(group(program, "deploy", "deploy an app"), io);
-  addBuild(program, io);
-  addGet(group(program, "get", "show apps, secrets, API keys"), io);
-  addUpdate(group(program, "update", "change a secret"), io);
-  addDelete(group(program, "delete", "delete an app, a secret, an API key"), io);
-  addLifecycle(program, io);
-  addImages(program, group(program, "prune", "remove what nothing needs: images, this machine's cache"), io);
-  addPlatform(group(program, "platform", "the local platform: start, stop, status, logs"), io);
+  const meant = VERBS.filter(({ words }) => first !== undefined && words.includes(first));
+  for (const { add } of meant.length > 0 ? meant : VERBS) add(program, io);
   return program;
 }
 

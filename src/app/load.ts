@@ -3,14 +3,16 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, symlinkSync, writeFi
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { BUNDLE_FILE, type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
+import { type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
+import { BUNDLE_FILE } from "../bundle/esbuild.ts";
 import { PackageIndex } from "../bundle/packages.ts";
 import { requiredNames } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import { Trace } from "../core/trace.ts";
 import { type Describer, startDescriber } from "./describe.ts";
 import { isRawSdk, type RawFile } from "./description.ts";
+import type { EarlyLoad } from "./early-load.ts";
 import { entryFile } from "./entry-file.ts";
 import { describeError, noAppError } from "./failures.ts";
 import { type MissingPackage, packagesNotInstalled } from "./missing-packages.ts";
@@ -31,6 +33,8 @@ export interface LoadOptions {
   packageDirs?: ReadonlyMap<string, string>;
   /** Time limit for running the file once, in milliseconds. Default 10 000. */
   timeoutMs?: number;
+  /** What has begun already, probably for the same file. Used up. */
+  early?: EarlyLoad | undefined;
   signal: AbortSignal;
   trace?: Trace | undefined;
 }
@@ -52,10 +56,10 @@ export interface LoadedFile {
  * `PACKAGE_NOT_INSTALLED` (see `missingPackagesOf`) when it has to be called again with `packageDirs`.
  */
 export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
-  const { cwd, env, sdkFile, workerFile, packageDirs = new Map(), timeoutMs = 10_000, signal } = options;
+  const { cwd, env, sdkFile, workerFile, packageDirs = new Map(), timeoutMs = 10_000, early, signal } = options;
   const trace = options.trace ?? new Trace();
   const entry = entryFile(options.file, cwd);
-  const describers: Describer[] = [];
+  const describers: Describer[] = early ? [early.describer] : [];
   const folders: string[] = [];
   const tidy = async () => {
     await Promise.all(describers.map((describer) => describer.close()));
@@ -70,8 +74,10 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
   try {
     // Two slow starts at once: esbuild's service and the worker thread. The schemas (zod) are loaded while the thread
     // runs the file: earlier, they would keep this thread from answering esbuild (measured: 45 ms of 210).
-    const ready = start();
-    const bundling = trace.time("bundle the file", () => bundleFile({ entry, cwd, sdkFile, signal }));
+    const ready = early?.describer ?? start();
+    const bundling = trace.time("bundle the file", () =>
+      bundleFile({ entry, cwd, sdkFile, early: early?.bundle, signal }),
+    );
     bundling.catch(() => undefined); // awaited at once, but for a thread that cannot be started
     let bundle = await bundling;
     const schemas = () => import("../contract/app-spec.ts");

@@ -1,19 +1,17 @@
 /** The user's file → one ES module that runs everywhere, and its source map. The same bytes in every directory. */
 import { Buffer } from "node:buffer";
 import { realpathSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import type * as esbuild from "esbuild";
 import type { Permission } from "../contract/types.ts";
+import type { EarlyBundle, EarlyOutput } from "./early-bundle.ts";
+import { BUNDLE_FILE, BUNDLE_OPTIONS, requireEsbuild } from "./esbuild.ts";
 import { bundleError, warningText } from "./faults.ts";
 import { neededPermissions } from "./needs.ts";
 import { owningPackage, PackageIndex } from "./packages.ts";
 import { packagesPlugin, type ResolveNotes } from "./plugin.ts";
 import { portableMap } from "./source-map.ts";
 import { type Mentions, packageNameOf, parseSpec, scanMentions } from "./specs.ts";
-
-/** Name of the bundle wherever it lies; the map is beside it with `.map` at its end. */
-export const BUNDLE_FILE = "app.mjs";
 
 /** A package that the bundle imports from `node_modules` at run time. */
 export interface ExternalPackage {
@@ -61,14 +59,10 @@ export interface BundleOptions {
   sdkFile: string;
   /** The packages to leave outside, as listed (`hono@4.13.19`). Without it they are guessed from the files' texts. */
   external?: readonly string[];
+  /** A bundling of probably the same file, which began before. */
+  early?: EarlyBundle | undefined;
   signal: AbortSignal;
 }
-
-/** Bundled CommonJS packages call `require` for Node's own modules; an ES module has none unless it makes one. */
-const BANNER =
-  'import{createRequire as __appctlRequire}from"node:module";const require=__appctlRequire(import.meta.url);';
-
-const TEXT_FILES = [".txt", ".md", ".html", ".css", ".sql", ".graphql"];
 
 /**
  * Bundles `entry`. Throws an `AppctlError` `BUNDLE_FAILED` with one fault for each syntax error and unresolved import.
@@ -79,6 +73,9 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   const cwd = realpathSync(options.cwd);
   const entry = realpathSync(resolve(options.cwd, options.entry));
   const index = new PackageIndex();
+  const started = options.early && (await orAbort(options.early.take(entry, cwd), signal));
+  const early = started && earlyBundle({ ...options, cwd, entry }, started, index);
+  if (early) return early;
   let alsoNative: ReadonlySet<string> = new Set();
   for (;;) {
     const pass = await bundleOnce({ ...options, cwd, entry }, index, alsoNative);
@@ -87,6 +84,30 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     if (grown.size > alsoNative.size) alsoNative = grown;
     else return pass.bundle;
   }
+}
+
+/** The bundle that was begun early; undefined when a package in it should have stayed outside. */
+function earlyBundle(
+  { entry, cwd, external }: BundleOptions,
+  { code, map, mapDir, metafile }: EarlyOutput,
+  index: PackageIndex,
+): Bundle | undefined {
+  if (external) return undefined;
+  const mentions = scanMentions(entry);
+  const sdkResolved = new Set<string>();
+  for (const [importer, { imports }] of Object.entries(metafile.inputs)) {
+    for (const { original, path } of imports) {
+      // As the plugin does with each bare import.
+      const name = original === undefined ? undefined : packageNameOf(original);
+      if (name === undefined) continue;
+      if (original === "appctl") sdkResolved.add(resolve(cwd, path));
+      const isMentioned = name !== "appctl" && (mentions.pinned.has(name) || mentions.bare.has(name));
+      if (isMentioned || index.find(dirname(resolve(cwd, importer)), name)?.native) return undefined;
+    }
+  }
+  const root = dirname(entry);
+  const output = { code, map: portableMap(map, root, sdkResolved, mapDir), metafile, warnings: [] };
+  return describeBundle(output, { entry, cwd, index, mentions, sdkResolved, outside: new Map(), listed: undefined });
 }
 
 async function bundleOnce(
@@ -109,21 +130,50 @@ async function bundleOnce(
     foundNative: new Set(),
     sdkResolved: new Set(),
   };
-  // By `require`: a third of the time that an `import` of this package takes.
-  const { build }: typeof esbuild = createRequire(import.meta.url)("esbuild");
-  const building = build(buildOptions(entry, cwd, notes));
+  const building = requireEsbuild().build(buildOptions(entry, cwd, notes));
   mentions = scanMentions(entry);
   const result = await orAbort(building, signal).catch((error: unknown) => {
     if (isBuildFailure(error)) throw bundleError(error.errors, entry, cwd);
     throw error;
   });
-
   const text = (suffix: string) => result.outputFiles.find(({ path }) => path.endsWith(suffix))?.text ?? "";
-  const output = Object.values(result.metafile.outputs).find(({ entryPoint }) => entryPoint !== undefined);
+  const { sdkResolved, external: outside } = notes;
+  const output = {
+    code: Buffer.from(text(BUNDLE_FILE)),
+    map: portableMap(text(`${BUNDLE_FILE}.map`), root, sdkResolved),
+    metafile: result.metafile,
+    warnings: result.warnings,
+  };
+  return { notes, bundle: describeBundle(output, { entry, cwd, index, mentions, sdkResolved, outside, listed }) };
+}
+
+/** What esbuild made. */
+interface Output {
+  code: Uint8Array;
+  map: Uint8Array;
+  metafile: esbuild.Metafile;
+  warnings: esbuild.Message[];
+}
+
+/** What is known of it besides. */
+interface Circumstances {
+  entry: string;
+  cwd: string;
+  index: PackageIndex;
+  mentions: Mentions;
+  sdkResolved: ReadonlySet<string>;
+  outside: ResolveNotes["external"];
+  /** Specs by package, when it is known what stays outside. */
+  listed: ReadonlyMap<string, string> | undefined;
+}
+
+function describeBundle({ code, map, metafile, warnings }: Output, of: Circumstances): Bundle {
+  const { entry, cwd, index, mentions, sdkResolved, outside, listed } = of;
+  const output = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint !== undefined);
   const used = new Set(output?.imports.map(({ path }) => packageNameOf(path)));
-  const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(cwd, path));
+  const inputs = Object.keys(metafile.inputs).map((path) => resolve(cwd, path));
   const specOf = (name: string) => (listed ? listed.get(name) : (mentions.pinned.get(name) ?? name));
-  const externals = [...notes.external]
+  const externals = [...outside]
     .filter(([name]) => used.has(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, { reason, installed }]): ExternalPackage => {
@@ -136,24 +186,21 @@ async function bundleOnce(
       };
     });
   return {
-    notes,
-    bundle: {
-      code: Buffer.from(text(BUNDLE_FILE)),
-      map: portableMap(text(`${BUNDLE_FILE}.map`), root, notes.sdkResolved),
-      entry,
-      root,
-      externals,
-      contents: contentsOf(inputs, index, notes.sdkResolved),
-      inputs: [entry, ...inputs.filter((path) => path !== entry && !notes.sdkResolved.has(path)).sort()],
-      mentioned: [...mentions.pinned.values()],
-      permissions: neededPermissions(
-        output?.imports.map(({ path }) => path) ?? [],
-        externals.some(({ reason }) => reason === "native"),
-      ),
-      warnings: result.warnings
-        .filter(({ location }) => location && !owningPackage(resolve(cwd, location.file)))
-        .map((message) => warningText(message, cwd)),
-    },
+    code,
+    map,
+    entry,
+    root: dirname(entry),
+    externals,
+    contents: contentsOf(inputs, index, sdkResolved),
+    inputs: [entry, ...inputs.filter((path) => path !== entry && !sdkResolved.has(path)).sort()],
+    mentioned: [...mentions.pinned.values()],
+    permissions: neededPermissions(
+      output?.imports.map(({ path }) => path) ?? [],
+      externals.some(({ reason }) => reason === "native"),
+    ),
+    warnings: warnings
+      .filter(({ location }) => location && !owningPackage(resolve(cwd, location.file)))
+      .map((message) => warningText(message, cwd)),
   };
 }
 
@@ -162,21 +209,10 @@ function buildOptions(entry: string, cwd: string, notes: ResolveNotes) {
     entryPoints: [entry],
     outfile: join(dirname(entry), BUNDLE_FILE),
     absWorkingDir: cwd,
-    bundle: true,
+    ...BUNDLE_OPTIONS,
     write: false,
     metafile: true,
-    format: "esm",
-    platform: "node",
-    target: "node22.19",
-    minify: true,
-    keepNames: true,
-    legalComments: "none",
-    sourcemap: "linked",
-    sourcesContent: false,
     logLevel: "silent",
-    banner: { js: BANNER },
-    define: { __dirname: "import.meta.dirname", __filename: "import.meta.filename" },
-    loader: Object.fromEntries(TEXT_FILES.map((ext) => [ext, "text" as const])),
     plugins: [packagesPlugin(notes)],
   } as const satisfies esbuild.BuildOptions;
 }

@@ -23,7 +23,8 @@ export async function build(io: Io, file: string, name: string | undefined, flag
   const trace = new Trace();
   const config = await resolveConfig(flags, env, cwd);
   const { buildImage, isBuiltByPlatform, loadFile } = await import("../deploy.ts");
-  const what = { file, cwd, env, cacheDir: pathsOf(env).cache, allowScripts: flags.allowScripts, signal, trace };
+  const { cache: cacheDir } = pathsOf(env);
+  const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: io.loading, signal, trace };
   const renderer = await deployRenderer(io, flags.output, flags.color);
   try {
     renderer.progress.say(`Loading ${file}`);

@@ -28,7 +28,8 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   const early = new AbortController();
   let tidied: Promise<void> | undefined;
   const { deploy, loadFile } = await import("../deploy.ts");
-  const what = { file, cwd, env, cacheDir: pathsOf(env).cache, allowScripts: flags.allowScripts, trace };
+  const { cache: cacheDir } = pathsOf(env);
+  const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: outer.loading, trace };
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
   const loaded = loadFile({ ...what, signal: AbortSignal.any([outer.signal, early.signal]) });
   loaded.catch(() => undefined); // told where it is awaited

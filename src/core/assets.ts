@@ -18,9 +18,16 @@ export function packageRoot(): string {
   return root;
 }
 
-/** Absolute path of a file of the build (`npm run build`), for code that starts it as a file of its own. */
+/** Absolute path of a file or folder of the build (`npm run build`), for what is given it by name. */
 export function builtFile(
-  name: "sdk/index.js" | "serve.js" | "describe-worker.js" | "build-worker.js" | "deflate-worker.js" | "main.js",
+  name:
+    | "sdk/index.js"
+    | "sdk-modules"
+    | "serve.js"
+    | "describe-worker.js"
+    | "build-worker.js"
+    | "deflate-worker.js"
+    | "main.js",
 ): string {
   return join(packageRoot(), "dist", name);
 }

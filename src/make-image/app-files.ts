@@ -4,7 +4,7 @@ import { readDockerIgnore } from "../app/docker-ignore.ts";
 import { collectIncluded } from "../app/include.ts";
 import type { LoadedFile } from "../app/load.ts";
 import type { LoadedApp } from "../app/validate.ts";
-import { BUNDLE_FILE } from "../bundle/bundle.ts";
+import { BUNDLE_FILE } from "../bundle/esbuild.ts";
 import { builtFile } from "../core/assets.ts";
 import type { AppFile } from "../image/app-image.ts";
 import { type CopiedFile, readCopied } from "../image/copied-files.ts";

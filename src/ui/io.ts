@@ -1,4 +1,5 @@
 /** What a command may touch of its process. Everything is passed in, so that tests need no process. */
+import type { EarlyLoad } from "../app/early-load.ts";
 import type { EventLines } from "./event-lines.ts";
 
 /** A stream that text is written to. `columns` is its width where it is a terminal. */
@@ -38,6 +39,8 @@ export interface Io {
   now(): Date;
   /** The lines of `-o ndjson`, numbered over the whole run. */
   lines: EventLines;
+  /** The load of the file that the command names, which began before the command was understood. */
+  loading?: EarlyLoad | undefined;
   /** Sends a message to the process that started this one, where there is a channel to it. */
   notify?: ((message: object) => void) | undefined;
 }

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BUNDLE_FILE } from "../../src/bundle/bundle.ts";
+import { BUNDLE_FILE } from "../../src/bundle/esbuild.ts";
 import { writeImage } from "../../src/image/environment.ts";
 import { writeLayer } from "../../src/image/layer.ts";
 import { OciLayout } from "../../src/image/layout.ts";

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BUNDLE_FILE } from "../../src/bundle/bundle.ts";
+import { BUNDLE_FILE } from "../../src/bundle/esbuild.ts";
 import { writeImage } from "../../src/image/environment.ts";
 import { OciLayout } from "../../src/image/layout.ts";
 import { EPOCH, goPlatform, hostPlatform } from "../../src/image/oci.ts";
