@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import type { Metafile } from "esbuild";
@@ -81,12 +80,10 @@ function run(program: string, entry: string, { cwd: given, env, sdkModules }: Ea
     async take(wanted, wantedCwd) {
       try {
         if (wanted !== entry || wantedCwd !== cwd || !(await silent)) return undefined;
-        const [code, map, meta] = await Promise.all([
-          readFile(join(dir, BUNDLE_FILE)),
-          readFile(join(dir, `${BUNDLE_FILE}.map`), "utf8"),
-          readFile(metafile, "utf8"),
-        ]);
-        return { code, map, mapDir: dir, metafile: JSON.parse(meta) };
+        // Without a pause: the thread that is to describe it waits.
+        const code = readFileSync(join(dir, BUNDLE_FILE));
+        const map = readFileSync(join(dir, `${BUNDLE_FILE}.map`), "utf8");
+        return { code, map, mapDir: dir, metafile: JSON.parse(readFileSync(metafile, "utf8")) };
       } catch {
         return undefined; // the folder is gone or full: there is another way
       } finally {

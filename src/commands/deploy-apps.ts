@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { pathsOf } from "../core/paths.ts";
 import { Trace } from "../core/trace.ts";
 import { deployRenderer } from "../ui/deploy-renderer.ts";
@@ -33,6 +34,8 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
   const loaded = loadFile({ ...what, signal: AbortSignal.any([outer.signal, early.signal]) });
   loaded.catch(() => undefined); // told where it is awaited
+  // A bundle that is ready goes to that thread before this one is busy with everything else.
+  for (let turn = 0; turn < 3; turn++) await setImmediate();
   const renderer = await deployRenderer(outer, flags.output, flags.color);
   const io = besideProgress(outer, renderer.progress);
   const leave = async () => {
