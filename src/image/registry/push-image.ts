@@ -20,7 +20,7 @@ export interface PushOptions {
   bring?: ((blob: Descriptor) => Promise<void>) | undefined;
   /** See {@link CHUNK_SIZE}. */
   chunkSize?: number | undefined;
-  /** See `UploadOptions`. */
+  /** See `UploadOptions`; what the tag names is asked for together with the blobs, too. */
   atOnce?: boolean | undefined;
   /** Further work in the registry, side by side with the blobs: the tag comes when that has ended, too. */
   beside?: (() => Promise<void>) | undefined;
@@ -37,7 +37,11 @@ const PARALLEL = 4;
  */
 export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
   const { repository, layout, image, tag } = options;
-  if ((await repository.resolve(tag))?.digest === image.digest) return [];
+  const named = repository.resolve(tag);
+  named.catch(() => undefined); // told where it is awaited
+  const isThere = async () => (await named)?.digest === image.digest;
+  // One that is asked for everything at once is not made to wait for this answer.
+  if (!options.atOnce && (await isThere())) return [];
   const manifest = await readManifest(layout, image.digest);
   const unique = new Map([...manifest.layers, manifest.config].map((blob) => [blob.digest, blob]));
   const sent: Descriptor[] = [];
@@ -49,7 +53,7 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
       total,
     );
   const send = async (blob: Descriptor) => {
-    if (await repository.hasBlob(blob)) return;
+    if ((await repository.hasBlob(blob)) || (await isThere())) return;
     total += blob.size;
     report();
     if (options.bring && !(await layout.hasBlob(blob.digest, blob.size))) await options.bring(blob);
@@ -69,6 +73,7 @@ export async function pushImage(options: PushOptions): Promise<Descriptor[]> {
   };
   const ended = await Promise.allSettled([inParallel([...unique.values()], send), options.beside?.()]);
   for (const each of ended) if (each.status === "rejected") throw each.reason;
+  if (await isThere()) return [];
   await repository.putManifest(tag, await layout.readBlob(image.digest), image.mediaType);
   return [...sent, image];
 }
