@@ -12,7 +12,7 @@ import type { LoadedApp } from "./app/validate.ts";
 import type { Client, Scope } from "./client/client.ts";
 import type { AppRef, CheckResult, DeploymentEvent, FailureCause } from "./contract/types.ts";
 import { builtFile } from "./core/assets.ts";
-import { AppctlError, ExitCode, isAppctlError } from "./core/errors.ts";
+import { AppctlError, ExitCode, isAppctlError, messageOf } from "./core/errors.ts";
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
@@ -155,7 +155,7 @@ async function* deployOne(
 ): AsyncGenerator<DeployEvent> {
   const { client, scope, signal, trace } = options;
   const ref: AppRef = { ...scope, name: app.spec.name };
-  const image = yield* makeImage(started, { ...options, registry, needsBase, platform });
+  const { keep, ...image } = yield* makeImage(started, { ...options, registry, needsBase, platform });
   const apply = () => client.applyApp(ref, app.spec, image, randomUUID());
   const deployment = await trace.time("hand it to the platform", apply);
   yield {
@@ -166,10 +166,19 @@ async function* deployOne(
     consoleUrl: deployment.consoleUrl,
     deployment: deployment.id,
   };
+  const kept = trace.time("keep the image on this machine", keep);
+  kept.catch(() => undefined); // told below
   if (options.wait) {
     options.idle();
     const shown = relative(options.cwd, root);
     yield* follow({ client, ref, deployment: deployment.id, root: shown, signal, trace });
+  }
+  try {
+    await kept;
+  } catch (error) {
+    // The app runs whatever is on this machine.
+    const message = `the image of ${ref.name} is not kept on this machine, nor its bill of materials: ${messageOf(error)}`;
+    yield { type: "warning", message };
   }
 }
 

@@ -55,19 +55,26 @@ export async function packApp(files: readonly AppFile[], layout: OciLayout, sign
   });
 }
 
+/** What an app image is made of: the app is its files, or the layer that {@link packApp} made of them. */
+export type AppImageOptions = {
+  environment: EnvironmentImage;
+  config: AppConfig;
+  layout: OciLayout;
+  signal?: AbortSignal | undefined;
+} & ({ files: readonly AppFile[] } | { layer: Layer });
+
+/** {@link composeAppImage}, and the image has its name in the layout. */
+export async function buildAppImage(options: AppImageOptions): Promise<AppImage> {
+  const image = await composeAppImage(options);
+  await options.layout.tag(image.reference, image.descriptor);
+  return image;
+}
+
 /**
- * Puts an app, its files or the layer that {@link packApp} made of them, on top of an environment image. Only manifest and
- * configuration of that are needed: its layers may lie elsewhere. The same files and configuration give the same digest
- * everywhere.
+ * Puts an app on top of an environment image. Only manifest and configuration of that are needed: its layers may lie elsewhere.
+ * The same files and configuration give the same digest everywhere. The image has no name in the layout yet.
  */
-export async function buildAppImage(
-  options: {
-    environment: EnvironmentImage;
-    config: AppConfig;
-    layout: OciLayout;
-    signal?: AbortSignal | undefined;
-  } & ({ files: readonly AppFile[] } | { layer: Layer }),
-): Promise<AppImage> {
+export async function composeAppImage(options: AppImageOptions): Promise<AppImage> {
   const { environment, layout, signal } = options;
   const layer = "layer" in options ? options.layer : await packApp(options.files, layout, signal);
   const config = appConfig(environment.config, layer.diffId, options.config);
@@ -76,7 +83,6 @@ export async function buildAppImage(
   const base = parseReference(environment.reference);
   const tag = `${base.tag}-${hexOf(layer.descriptor.digest).slice(0, 12)}`;
   const reference = `${base.name}:${tag}`;
-  await layout.tag(reference, descriptor);
   const blobs = [...layers, manifest.config, descriptor];
   const size = blobs.reduce((sum, blob) => sum + blob.size, 0);
   return { descriptor, digest: descriptor.digest, tag, reference, layers, blobs, size };

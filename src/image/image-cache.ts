@@ -10,6 +10,8 @@ export const FINE_MS = 600_000;
  * under the lock that the processes share, so that nothing goes between the look and the note.
  */
 export class ImageCache extends OciLayout {
+  /** To wait for the disk at each blob takes longer than to make it. What a loss of power damages is seen, and made again. */
+  protected override readonly durable = false;
   readonly #now: () => number;
 
   constructor(dir: string, now: () => number = Date.now) {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { OciLayout } from "./layout.ts";
 import { hexOf } from "./oci.ts";
@@ -28,16 +29,16 @@ export class LayerMemo {
     }
   }
 
-  /** Notes it. */
-  async note(diffId: string, level: number, { digest, size }: { digest: string; size: number }): Promise<void> {
+  /** Notes it. Does not wait: that would take longer than the few bytes. */
+  note(diffId: string, level: number, { digest, size }: { digest: string; size: number }): void {
     const file = this.#file(diffId, level);
-    await mkdir(join(file, ".."), { recursive: true, mode: 0o700 });
+    mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
     const temporary = `${file}.${randomBytes(6).toString("hex")}`;
     try {
-      await writeFile(temporary, JSON.stringify({ digest, size }), { flag: "wx" });
-      await rename(temporary, file);
+      writeFileSync(temporary, JSON.stringify({ digest, size }), { flag: "wx" });
+      renameSync(temporary, file);
     } catch (error) {
-      await rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
       throw error;
     }
   }

@@ -67,7 +67,7 @@ export async function writeKnownLayer(
       yield* archive;
     }
     blob = await layout.writeBlobStream(gzip(again(), level));
-    await memo.note(diffId, level, blob);
+    memo.note(diffId, level, blob);
   }
   return { descriptor: { mediaType: MediaType.layer, ...blob, annotations: { [LAYER_ROLE]: role } }, diffId };
 }

@@ -1,6 +1,16 @@
 import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { diskError } from "../core/disk-error.ts";
@@ -34,6 +44,8 @@ const SMALL = 1024 * 1024;
  */
 export class OciLayout {
   readonly dir: string;
+  /** A blob that was stored is there whatever becomes of the machine. A cache does without: it can be filled again. */
+  protected readonly durable: boolean = true;
   #ready: Promise<void> | undefined;
 
   constructor(dir: string) {
@@ -111,7 +123,7 @@ export class OciLayout {
   async writeBlob(bytes: Uint8Array): Promise<{ digest: string; size: number }> {
     const digest = digestOf(bytes);
     if (await this.hasBlob(digest, bytes.length)) return { digest, size: bytes.length };
-    return this.writeBlobStream([bytes], digest);
+    return bytes.length > SMALL ? this.writeBlobStream([bytes], digest) : this.#writeSmall(bytes, digest);
   }
 
   /**
@@ -128,8 +140,7 @@ export class OciLayout {
       const small = await firstBytes(source, SMALL);
       if (small.whole !== undefined) {
         // Made again at each deploy, and mostly the same: what is there already needs no file, and no wait for the disk.
-        const digest = digestOf(small.whole);
-        if (await this.hasBlob(digest, small.whole.length)) return { digest, size: small.whole.length };
+        return this.writeBlob(small.whole);
       }
       source = small.source;
     }
@@ -148,17 +159,36 @@ export class OciLayout {
       }
       const digest = `sha256:${hash.digest("hex")}`;
       if (expectedDigest !== undefined && digest !== expectedDigest) throw digestMismatch(expectedDigest, digest);
-      await file.sync();
+      if (this.durable) await file.sync();
       await file.close();
       file = undefined;
       await rename(temporary, this.blobPath(digest));
-      syncDirectory(join(this.dir, "blobs", "sha256"));
+      this.#syncBlobs();
       return { digest, size };
     } catch (error) {
       await file?.close();
       await rm(temporary, { force: true });
       throw diskError(error, this.dir);
     }
+  }
+
+  /** Without a cache's durability these few bytes take longer to be passed from thread to thread than to be written. */
+  async #writeSmall(bytes: Uint8Array, digest: string): Promise<{ digest: string; size: number }> {
+    if (this.durable) return this.writeBlobStream([bytes], digest);
+    await this.#prepare();
+    const temporary = join(this.dir, ".tmp", randomBytes(12).toString("hex"));
+    try {
+      writeFileSync(temporary, bytes, { flag: "wx", mode: 0o644 });
+      renameSync(temporary, this.blobPath(digest));
+      return { digest, size: bytes.length };
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw diskError(error, this.dir);
+    }
+  }
+
+  #syncBlobs(): void {
+    if (this.durable) syncDirectory(join(this.dir, "blobs", "sha256"));
   }
 
   /** What `reference` (`<name>:<tag>`) names, or undefined. */
@@ -225,7 +255,7 @@ export class OciLayout {
     await this.#prepare();
     try {
       await rename(file, this.blobPath(digest));
-      syncDirectory(join(this.dir, "blobs", "sha256"));
+      this.#syncBlobs();
     } catch (error) {
       throw diskError(error, this.dir);
     }

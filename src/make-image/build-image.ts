@@ -84,7 +84,8 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
       for (const platform of platforms) {
         const place = { text, find, base, layout, whole: true, trace };
         const composed = yield* composeImage(started, planFor(resolved, platform), place);
-        images.push({ platform, image: composed.image, referrer: (await composed.bill).descriptor });
+        await layout.tag(composed.image.reference, composed.image.descriptor);
+        images.push({ platform, image: composed.image, referrer: (await composed.bill()).descriptor });
       }
     }
     const built = images.map(({ platform, image, referrer }) => ({

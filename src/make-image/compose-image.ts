@@ -1,7 +1,7 @@
 /** An app's image on this machine: its environment image, found or built, and the app on top of it. */
 import type { DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
-import { type AppImage, buildAppImage } from "../image/app-image.ts";
+import { type AppImage, composeAppImage } from "../image/app-image.ts";
 import { BOM_TYPE, billOfMaterials } from "../image/bill-of-materials.ts";
 import type { EnvironmentImage, EnvironmentPlan } from "../image/environment.ts";
 import type { OciLayout } from "../image/layout.ts";
@@ -54,22 +54,27 @@ export async function* composeImage(
   // What the platform does not have under its name yet goes there with the app.
   const { image: base, unnamed, there, plan = planned } = found;
   const put = async () =>
-    buildAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
+    composeAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
   const image = await trace.time("put the app on top of it", put);
-  const bill = trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
-  bill.catch(() => undefined); // awaited by those who go on with the image
+  let noted: Promise<Referrer> | undefined;
+  const bill = () => {
+    noted ??= trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
+    noted.catch(() => undefined); // awaited by those who ask for it
+    return noted;
+  };
   return { image, environment: base, plan, unnamed: unnamed && { ...base, descriptor: unnamed }, there, bill };
 }
 
 /** What {@link composeImage} gives. */
 export interface ComposedImage {
+  /** It has no name in the layout yet. */
   image: AppImage;
   environment: EnvironmentImage;
   plan: EnvironmentPlan;
   unnamed: Unnamed | undefined;
   there: EnvironmentImage | undefined;
-  /** Resolves when the bill of materials stands beside the image; nothing else has to wait for it. */
-  bill: Promise<Referrer>;
+  /** Puts its bill of materials beside it; asked for again, gives the same. Nothing else has to wait for it. */
+  bill(): Promise<Referrer>;
 }
 
 /** An environment image that the place it was looked for in does not know by its name. */

@@ -2,7 +2,7 @@
 import type { Client } from "../client/client.ts";
 import type { ImageReference } from "../contract/types.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
-import { type AppImage, buildAppImage } from "../image/app-image.ts";
+import { type AppImage, composeAppImage } from "../image/app-image.ts";
 import { type EnvironmentPlan, isWhole, loadEnvironment, planFor } from "../image/environment.ts";
 import type { OciLayout } from "../image/layout.ts";
 import { type Descriptor, LAYER_ROLE, type Platform, platformName } from "../image/oci.ts";
@@ -30,6 +30,12 @@ export interface MakeImageOptions extends StartImageOptions {
   pushTo: RegistryChoice;
 }
 
+/** An image that the platform has. */
+export interface MadeImage extends ImageReference {
+  /** Gives it its name on this machine, with its bill of materials beside it: what a deploy does while it waits. */
+  keep(): Promise<void>;
+}
+
 /**
  * Makes the app's image and sees to it that the platform has all of it, and its registry before, when it has one: there it is
  * for every platform that it is meant for. The environment image is not built when the registry, or without one the platform,
@@ -38,7 +44,7 @@ export interface MakeImageOptions extends StartImageOptions {
 export async function* makeImage(
   started: StartedImage,
   options: MakeImageOptions,
-): AsyncGenerator<DeployEvent, ImageReference> {
+): AsyncGenerator<DeployEvent, MadeImage> {
   const { progress } = started;
   const { trace } = options;
   const layout = imageCache(options.cacheDir);
@@ -68,9 +74,15 @@ export async function* makeImage(
     };
     const send = () => upload(image, there ? undefined : composed.unnamed, { layout, bring }, options, report);
     yield* progress.during(trace.time("upload what the platform lacks", send));
-    await composed.bill;
     const isPushed = registry && image.digest === there?.image.digest;
-    return { reference: `${isPushed ? registry.text : options.registry}/${image.reference}`, digest: image.digest };
+    return {
+      reference: `${isPushed ? registry.text : options.registry}/${image.reference}`,
+      digest: image.digest,
+      async keep() {
+        await layout.tag(image.reference, image.descriptor);
+        await composed.bill();
+      },
+    };
   } finally {
     await registry?.close();
     await base?.close();
@@ -99,7 +111,7 @@ async function onItsBase(
   const based = known ?? (await onBase(environment, await base.fetch(layout, plan.platform), name, layout));
   if (!known) await layout.tag(name, based.descriptor);
   const upper = { environment: { ...based, reference: plan.reference }, layer: await layer };
-  const image = await buildAppImage({ ...upper, config: runConfig(app), layout, signal });
+  const image = await composeAppImage({ ...upper, config: runConfig(app), layout, signal });
   const ofBase = based.manifest.layers.filter(({ annotations }) => annotations?.[LAYER_ROLE] === undefined);
   return { image, ofBase: new Set(ofBase.map(({ digest }) => digest)) };
 }

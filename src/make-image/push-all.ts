@@ -2,7 +2,7 @@
 import type { LoadedApp } from "../app/validate.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
-import { type AppImage, buildAppImage } from "../image/app-image.ts";
+import { type AppImage, composeAppImage } from "../image/app-image.ts";
 import { type EnvironmentPlan, planFor } from "../image/environment.ts";
 import { writeIndex } from "../image/image-index.ts";
 import type { OciLayout } from "../image/layout.ts";
@@ -114,8 +114,9 @@ async function* pushComposed(
     const pushed =
       plan.baseImage === undefined || !environment
         ? image
-        : await buildAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
-    const about = await registry.push(image.reference, pushed.descriptor, layout, report, bill);
+        : await composeAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
+    await layout.tag(image.reference, pushed.descriptor);
+    const about = await registry.push(image.reference, pushed.descriptor, layout, report, bill());
     return { image: { ...pushed, reference: image.reference }, about };
   };
   const pushed = yield* progress.during(trace.time("push what the registry lacks", push));
