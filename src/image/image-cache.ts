@@ -22,7 +22,9 @@ export class ImageCache extends OciLayout {
   override async hasBlob(digest: string, size?: number): Promise<boolean> {
     const path = this.blobPath(digest);
     const found = statSync(path, { throwIfNoEntry: false });
-    return found?.isFile() === true && (size === undefined || found.size === size) && this.use(path);
+    // Without bytes is what a loss of power leaves of a file; nothing of an image is empty.
+    const isWhole = found?.isFile() === true && found.size > 0 && (size === undefined || found.size === size);
+    return isWhole && this.use(path);
   }
 
   override async use(path: string): Promise<boolean> {

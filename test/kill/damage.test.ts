@@ -1,5 +1,6 @@
 import {
   closeSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -160,4 +161,33 @@ describe("a damaged blob", () => {
       expect((await world.json<AppStatus>(["get", "apps", "one"])).status).toBe("Running");
     },
   );
+});
+
+describe("the images of the command", () => {
+  const images = () => join(world.cache, "images");
+
+  it("are made again when a loss of power has left files without their bytes", async () => {
+    await world.ok(["get", "apps"]);
+    const blobs = join(images(), "blobs", "sha256");
+    const names = readdirSync(blobs);
+    expect(names.length).toBeGreaterThan(4);
+    for (const name of names) truncateSync(join(blobs, name));
+    expect(await deployed("one", "after")).toBe(one);
+    await serves(one, "after");
+  });
+
+  it("are not kept when they cannot be named, which is told, and the app is deployed", async () => {
+    await world.ok(["get", "apps"]);
+    const lock = join(images(), ".lock");
+    rmSync(lock);
+    mkdirSync(lock);
+    world.folder("one", {
+      "app.ts": `import { App } from "appctl";
+        export default new App({ name: "one", requiresAuth: false, frameworkApp: { fetch: () => new Response("after") } });`,
+    });
+    const { code, stdout, stderr } = await world.run(["deploy", "apps", "one/app.ts", "one"]);
+    expect(stderr).toContain("the image of one is not kept on this machine, nor its bill of materials: ");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Deployed Endpoint")]);
+    await serves(one, "after");
+  });
 });
