@@ -60,6 +60,7 @@ export function repositoryAt(
     mountFrom?: string[];
     signal?: AbortSignal;
     env?: NodeJS.ProcessEnv;
+    silenceMs?: { sending: number; asking: number };
   } = {},
 ): Repository {
   const { repository = "team/web-image", plain = true, access = "push", wait, credentials, mountFrom } = options;
@@ -69,6 +70,7 @@ export function repositoryAt(
     env: options.env ?? {},
     signal: options.signal ?? new AbortController().signal,
     wait,
+    silenceMs: options.silenceMs,
     mountFrom: mountFrom ?? [],
     credentials: async () => credentials,
   });

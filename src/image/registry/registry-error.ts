@@ -194,6 +194,11 @@ export function isBrokenConnection(error: unknown): boolean {
   return BROKEN.test(errorCode(error)) || (proxyStatus(error) ?? 0) >= 500;
 }
 
+/** How many tries a failed one counts for: who has waited for an answer that did not come does so once more, and not five times. */
+export function triesOf(error: unknown): number {
+  return /^UND_ERR_(?:HEADERS|BODY)_TIMEOUT$/.test(errorCode(error)) ? 3 : 1;
+}
+
 /** `error` itself when it has words for a person already or is none of a connection's, else {@link connectionError}. */
 export function asConnectionError(error: unknown, about: Purpose): unknown {
   if (isAppctlError(error)) return error;

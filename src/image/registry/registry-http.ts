@@ -13,6 +13,7 @@ import {
   type Purpose,
   protocolError,
   type Refusal,
+  triesOf,
 } from "./registry-error.ts";
 import { isPassing, LONGEST_WAIT_MS, pauseBefore, RETRIES } from "./retry.ts";
 
@@ -56,12 +57,14 @@ export interface RegistryHttpOptions {
   transport?: Transport | undefined;
   /** The error for an answer that means no. Default: {@link answerError}, in words about a registry. */
   refuse?: ((refusal: Refusal, about: Purpose) => Error) | undefined;
+  /** How long it may say nothing, in milliseconds: when something is sent to it, and when it is only asked. */
+  silenceMs?: { sending: number; asking: number } | undefined;
   /** Waits before the next try. Default: as long as it is told. */
   wait?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** The longest silence of a registry, in milliseconds: it may check a whole blob before it answers. */
-const SILENCE_MS = 120_000;
+/** The longest silence of a registry, in milliseconds: it may check a whole blob before it answers, or fetch one from elsewhere. */
+const SILENCE_MS = { sending: 120_000, asking: 60_000 };
 const REDIRECTS = 5;
 
 /** HTTP to one registry over undici, through a proxy where there is one: signs in, follows redirects, tries again what passes. */
@@ -82,6 +85,7 @@ export class RegistryHttp {
     for (let attempt = 0; ; attempt++) {
       const answer = await this.once(request).catch(async (error: unknown) => {
         this.#options.signal.throwIfAborted();
+        attempt += triesOf(error) - 1;
         if (attempt >= RETRIES || !isBrokenConnection(error)) throw asConnectionError(error, request.about);
         await this.pauseBefore(attempt);
       });
@@ -173,6 +177,7 @@ export class RegistryHttp {
         }
         await this.pauseAfter(answer, attempt, about);
       } catch (error) {
+        attempt += triesOf(error) - 1;
         if (attempt >= RETRIES || !isBrokenConnection(error)) throw error;
         await this.pauseBefore(attempt);
       }
@@ -188,6 +193,8 @@ export class RegistryHttp {
     const proxy = proxyFor(url, env);
     const agent = await this.#agentFor(proxy);
     const sized = length === undefined ? {} : { "content-length": String(length) };
+    const { sending, asking } = this.#options.silenceMs ?? SILENCE_MS;
+    const silence = method === "GET" || method === "HEAD" ? asking : sending;
     const answer = await send(agent, {
       origin: url.origin,
       path: url.pathname + url.search,
@@ -197,8 +204,8 @@ export class RegistryHttp {
       signal,
       // undici ends a connection after each HEAD, for servers that answer one with a body; a push is mostly such questions.
       reset: false,
-      headersTimeout: SILENCE_MS,
-      bodyTimeout: SILENCE_MS,
+      headersTimeout: silence,
+      bodyTimeout: silence,
     }).catch((error: unknown) => {
       throw proxy ? throughProxy(error, proxy) : error;
     });

@@ -3,7 +3,14 @@ import { type Descriptor, digestOf, MediaType } from "../oci.ts";
 import { Authorizer } from "./authorizer.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
-import { asConnectionError, damagedError, isBrokenConnection, type Purpose, protocolError } from "./registry-error.ts";
+import {
+  asConnectionError,
+  damagedError,
+  isBrokenConnection,
+  type Purpose,
+  protocolError,
+  triesOf,
+} from "./registry-error.ts";
 import { type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
 import { RETRIES } from "./retry.ts";
 
@@ -19,7 +26,7 @@ const MANIFEST_TYPES = [
 const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
 
 /** What a {@link Repository} works with. */
-export interface RepositoryOptions extends Pick<RegistryHttpOptions, "transport" | "refuse"> {
+export interface RepositoryOptions extends Pick<RegistryHttpOptions, "transport" | "refuse" | "silenceMs"> {
   name: Pick<ImageName, "host" | "plain" | "repository">;
   access: "pull" | "push";
   /** Repositories of the same registry that blobs are mounted from. */
@@ -39,14 +46,23 @@ export class Repository {
   readonly signal: AbortSignal;
 
   constructor(options: RepositoryOptions) {
-    const { name, env, signal, wait, transport, refuse } = options;
+    const { name, env, signal, wait, transport, refuse, silenceMs } = options;
     this.name = name;
     this.signal = signal;
     const own = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
     const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
     const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
     const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
-    this.http = new RegistryHttp({ origin: apiOrigin(name), authorizer, env, signal, wait, transport, refuse });
+    this.http = new RegistryHttp({
+      origin: apiOrigin(name),
+      authorizer,
+      env,
+      signal,
+      wait,
+      transport,
+      refuse,
+      silenceMs,
+    });
   }
 
   /** The address of a part of the API: `manifests/latest`. */
@@ -137,7 +153,8 @@ export class Repository {
       } catch (error) {
         this.signal.throwIfAborted();
         if (at > before) failures = 0;
-        if (!isBrokenConnection(error) || ++failures > RETRIES) throw asConnectionError(error, about);
+        failures += triesOf(error);
+        if (!isBrokenConnection(error) || failures > RETRIES) throw asConnectionError(error, about);
         await this.http.pauseBefore(failures - 1);
       }
     }
@@ -176,7 +193,7 @@ export class Repository {
     accept: string,
     about: Purpose,
   ): Promise<{ bytes: Buffer; headers: RegistryAnswer["headers"] }> {
-    for (let failures = 0; ; failures++) {
+    for (let failures = 0; ; ) {
       const answer = await this.http.send({ method: "GET", url: this.url(path), headers: { accept }, about }, [200]);
       try {
         const chunks: Buffer[] = [];
@@ -189,8 +206,9 @@ export class Repository {
         return { bytes: Buffer.concat(chunks), headers: answer.headers };
       } catch (error) {
         this.signal.throwIfAborted();
-        if (!isBrokenConnection(error) || failures >= RETRIES) throw asConnectionError(error, about);
-        await this.http.pauseBefore(failures);
+        failures += triesOf(error);
+        if (!isBrokenConnection(error) || failures > RETRIES) throw asConnectionError(error, about);
+        await this.http.pauseBefore(failures - 1);
       }
     }
   }

@@ -1,6 +1,13 @@
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
-import { asConnectionError, damagedError, isBrokenConnection, type Purpose, protocolError } from "./registry-error.ts";
+import {
+  asConnectionError,
+  damagedError,
+  isBrokenConnection,
+  type Purpose,
+  protocolError,
+  triesOf,
+} from "./registry-error.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry-http.ts";
 import type { Repository } from "./repository.ts";
 import { isPassing, RETRIES } from "./retry.ts";
@@ -187,6 +194,7 @@ class Upload {
   async #broken(error: unknown): Promise<undefined> {
     this.#repository.signal.throwIfAborted();
     if (!isBrokenConnection(error)) throw asConnectionError(error, this.#about);
+    this.#failures += triesOf(error) - 1;
     await this.#failed(async () => asConnectionError(error, this.#about));
     await this.#repository.http.pauseBefore(this.#failures - 1);
   }
