@@ -411,9 +411,15 @@ function addPlatform(platform: Command, io: Io): void {
   type StartFlags = import("./commands/platform-start.ts").StartFlags;
   const serverFlags = (command: Command) =>
     command
-      .option("--host <address>", "address to listen on (default: 127.0.0.1)")
-      .option("--base-domain <domain>", "what apps' sub-domains stand before (default: apps.localhost)")
-      .option("--url <url>", "public address of the API and the console (default: http://localhost:PORT)")
+      .option("--host <address>", "address to listen on (default: as before, at first 127.0.0.1)")
+      .option(
+        "--base-domain <domain>",
+        "what apps' sub-domains stand before (default: as before, at first apps.localhost)",
+      )
+      .option(
+        "--url <url>",
+        "public address of the API and the console (default: as before, at first http://localhost:PORT)",
+      )
       .option(
         "--runtime <name>",
         "what runs the apps: process, or docker for containers (default: as before, at first process)",

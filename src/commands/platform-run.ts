@@ -1,4 +1,6 @@
 import { resolveConfig } from "../core/config.ts";
+import { pathsOf } from "../core/paths.ts";
+import { lastPlace } from "../core/platform-file.ts";
 import type { Io } from "../ui/io.ts";
 import type { StartFlags } from "./platform-start.ts";
 
@@ -8,12 +10,14 @@ import type { StartFlags } from "./platform-start.ts";
  */
 export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
   const { port, runtime } = await resolveConfig(flags, io.env, io.cwd);
+  // One that was killed comes back where it was, whichever command starts it.
+  const last = lastPlace(pathsOf(io.env).state, port);
   const { runPlatform } = await import("../platform/run.ts");
   await runPlatform({
     port,
-    host: flags.host ?? "127.0.0.1",
-    baseDomain: flags.baseDomain,
-    url: flags.url,
+    host: flags.host ?? last.host ?? "127.0.0.1",
+    baseDomain: flags.baseDomain ?? last.baseDomain,
+    url: flags.url ?? last.url,
     runtime,
     env: io.env,
     signal: io.signal,

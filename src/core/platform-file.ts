@@ -31,8 +31,12 @@ export function readPlatformFile(state: string): PlatformFile | undefined {
 }
 
 /** The runtime that a platform was started with; undefined for one of an appctl that had but one. */
-export function runtimeOf({ args = [] }: PlatformFile): string | undefined {
-  const at = args.indexOf("--runtime");
+export function runtimeOf(file: PlatformFile): string | undefined {
+  return argumentOf(file, "--runtime");
+}
+
+function argumentOf({ args = [] }: PlatformFile, name: string): string | undefined {
+  const at = args.indexOf(name);
   return at < 0 ? undefined : args[at + 1];
 }
 
@@ -40,6 +44,23 @@ export function runtimeOf({ args = [] }: PlatformFile): string | undefined {
 export function lastRuntime(state: string): string | undefined {
   const file = readPlatformFile(state);
   return file && runtimeOf(file);
+}
+
+/** Where a platform is reached, other than by its port. */
+export interface PlatformPlace {
+  /** Address that it listens on. */
+  host?: string | undefined;
+  baseDomain?: string | undefined;
+  /** Public address of the API and the console. */
+  url?: string | undefined;
+}
+
+/** Where the platform of a state directory was reached when it ran last on that port. */
+export function lastPlace(state: string, port: number): PlatformPlace {
+  const file = readPlatformFile(state);
+  if (!file || argumentOf(file, "--port") !== String(port)) return {};
+  const [host, baseDomain, url] = ["--host", "--base-domain", "--url"].map((name) => argumentOf(file, name));
+  return { host, baseDomain, url };
 }
 
 /** Writes `platform.json` atomically. */

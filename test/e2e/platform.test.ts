@@ -148,6 +148,44 @@ describe("the local platform", () => {
     await expect(get(`${endpoint}/`)).rejects.toThrow();
   });
 
+  it("comes back where it was, whichever command brings it back, until it is told to be elsewhere", async () => {
+    const dir = world.folder("placed", {
+      "app.ts": `import { App } from "appctl";
+        export default new App({ name: "placed", requiresAuth: false, frameworkApp: { fetch: () => new Response("placed") } });`,
+    });
+    const place = [
+      "--host",
+      "0.0.0.0",
+      "--base-domain",
+      "apps.example.test",
+      "--url",
+      `http://deploy.example.test:${world.port}`,
+    ];
+    await world.ok(["platform", "start", ...place]);
+    await world.ok(["deploy", "apps", "app.ts", "placed"], { cwd: dir });
+    const { endpoint } = await world.json<AppStatus>(["get", "apps", "placed"]);
+    expect(new URL(endpoint).host).toMatch(/\.apps\.example\.test:\d+$/);
+    const { pid, url } = await world.json<PlatformStatus>(["platform", "status"]);
+    expect(url).toBe(place.at(-1));
+    process.kill(pid, "SIGKILL");
+    expect(await world.json<AppStatus>(["get", "apps", "placed"])).toMatchObject({ endpoint });
+    const again = await world.json<PlatformStatus>(["platform", "status"]);
+    expect([again.url, again.pid === pid]).toEqual([url, false]);
+    expect(await world.ok(["platform", "logs", "--tail", "20"])).toContain(
+      `listens on 0.0.0.0:${world.port}, pid ${again.pid}`,
+    );
+    await world.ok(["platform", "stop"]);
+    // What is said takes the place of what was; the rest stays.
+    await world.ok(["platform", "start", "--base-domain", "apps.localhost", "--host", "127.0.0.1"]);
+    const moved = await world.json<AppStatus>(["get", "apps", "placed"]);
+    expect(new URL(moved.endpoint).host).toMatch(/\.apps\.localhost:\d+$/);
+    expect((await world.json<PlatformStatus>(["platform", "status"])).url).toBe(url);
+    await world.ok(["platform", "stop"]);
+    await world.ok(["platform", "start", "--url", `http://localhost:${world.port}`]);
+    await world.ok(["delete", "apps", "placed", "--yes"]);
+    await world.ok(["platform", "stop"]);
+  });
+
   it("says so when its runtime is unknown, or has no engine to reach", async () => {
     const start = (runtime: string, host: string) =>
       world.run(["platform", "start", "--runtime", runtime], { env: { DOCKER_HOST: host } });
