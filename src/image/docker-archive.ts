@@ -4,10 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
+import { isAppctlError } from "../core/errors.ts";
 import { readConfig, readManifest } from "./documents.ts";
 import type { OciLayout } from "./layout.ts";
-import { type ImageConfig, LAYER_ROLE } from "./oci.ts";
+import { digestOf, type ImageConfig, LAYER_ROLE } from "./oci.ts";
 import { type TarEntry, tar } from "./tar.ts";
+import { type UnpackedLayer, unpackAppLayer } from "./unpack.ts";
 
 /** What a container engine can load. */
 export interface LoadableStack {
@@ -24,21 +26,61 @@ export interface LoadableStack {
 export interface LoadableImage extends LoadableStack {
   /** It has a base layer: without one there is no Node in it, and nothing can run. */
   hasBase: boolean;
-  /**
-   * The image without its app layer, for an engine that gets the app's files in another way: one for all apps that differ in
-   * nothing else, with `id` made of all that it says. Undefined when the app layer is not the last.
-   */
-  below: (LoadableStack & { id: string }) | undefined;
 }
 
-/** A layer as it lies in the store. */
-interface StoredLayer {
-  file: string;
-  size: number;
+/**
+ * An image with an outline of its app layer in its place: everything in it, but the bytes of its files, which the engine gets
+ * in another way. It is one for all images that differ in nothing else, with `id` made of all that it says.
+ */
+export interface OutlinedImage extends LoadableImage {
+  id: string;
+  files: UnpackedLayer["files"];
 }
+
+/** A layer as it lies in the store, or as it is. */
+type StoredLayer = { file: string; size: number } | Uint8Array;
 
 /** Reads the image with the manifest `digest`. Throws BLOB_NOT_FOUND, BLOB_DAMAGED and what its documents lack. */
 export async function loadableImage(layout: OciLayout, digest: string): Promise<LoadableImage> {
+  const { config, layers, roles } = await readImage(layout, digest);
+  return { ...stackOf(config.bytes, config.rootfs.diff_ids, layers), hasBase: roles.includes(undefined) };
+}
+
+/**
+ * The same with an outline; the files of the app layer lie in `contentDir` then (see {@link unpackAppLayer}). Undefined when the
+ * app layer is not the last, or holds what cannot be unpacked.
+ */
+export async function outlinedImage(
+  layout: OciLayout,
+  digest: string,
+  contentDir: string,
+): Promise<OutlinedImage | undefined> {
+  const { config, layers, roles } = await readImage(layout, digest);
+  const { diff_ids: all } = config.rootfs;
+  if (roles.indexOf("app") !== roles.length - 1 || all.length !== roles.length) return undefined;
+  const unpacked = await unpackAppLayer(layout, digest, contentDir).catch((error: unknown) => {
+    if (!isAppctlError(error) || error.code !== "UNSUPPORTED_IMAGE") throw error;
+  });
+  if (!unpacked) return undefined;
+  const pieces: Buffer[] = [];
+  for await (const piece of tar(unpacked.outline)) pieces.push(piece);
+  const archive = Buffer.concat(pieces);
+  const diffIds = [...all.slice(0, -1), digestOf(archive)];
+  const bytes = Buffer.from(JSON.stringify(outlinedConfig(config, diffIds)));
+  const stack = stackOf(bytes, diffIds, [...layers.slice(0, -1), archive]);
+  return { ...stack, hasBase: roles.includes(undefined), files: unpacked.files };
+}
+
+/** Without what an app alone says of itself: its container gets the command, the port and the labels by themselves. */
+function outlinedConfig({ bytes: _, ...config }: ReadConfig, diffIds: string[]): ImageConfig {
+  const { Labels: _labels, ExposedPorts: _ports, Cmd: _command, ...rest } = config.config;
+  return { ...config, config: rest, rootfs: { type: "layers", diff_ids: diffIds } };
+}
+
+/** A configuration, and the bytes that it was read from. */
+type ReadConfig = ImageConfig & { bytes: Uint8Array };
+
+async function readImage(layout: OciLayout, digest: string) {
   const manifest = await readManifest(layout, digest);
   const config = await readConfig(layout, manifest.config.digest);
   const bytes = await layout.readBlob(manifest.config.digest);
@@ -50,13 +92,7 @@ export async function loadableImage(layout: OciLayout, digest: string): Promise<
     }),
   );
   const roles = manifest.layers.map(({ annotations }) => annotations?.[LAYER_ROLE]);
-  const { diff_ids: diffIds } = config.rootfs;
-  const isOnTop = roles.indexOf("app") === roles.length - 1 && diffIds.length === roles.length;
-  return {
-    ...stackOf(bytes, diffIds, layers),
-    hasBase: roles.includes(undefined),
-    below: isOnTop ? belowApp(config, layers.slice(0, -1)) : undefined,
-  };
+  return { config: { ...config, bytes }, layers, roles };
 }
 
 function stackOf(config: Uint8Array, diffIds: string[], layers: StoredLayer[]): LoadableStack & { id: string } {
@@ -66,20 +102,6 @@ function stackOf(config: Uint8Array, diffIds: string[], layers: StoredLayer[]): 
     diffIds,
     archive: (reference, present) => tar(archiveEntries({ id, bytes: config }, layers, reference, present)),
   };
-}
-
-/** Without what an app alone says of itself: its container gets the command, the port and the labels by themselves. */
-function belowApp(config: ImageConfig, layers: StoredLayer[]): LoadableStack & { id: string } {
-  const { Labels: _labels, ExposedPorts: _ports, Cmd: _command, ...rest } = config.config;
-  const diffIds = config.rootfs.diff_ids.slice(0, -1);
-  const { history = [] } = config;
-  const below: ImageConfig = {
-    ...config,
-    config: rest,
-    rootfs: { type: "layers", diff_ids: diffIds },
-    history: history.slice(0, -1),
-  };
-  return stackOf(Buffer.from(JSON.stringify(below)), diffIds, layers);
 }
 
 function archiveEntries(

@@ -6,8 +6,10 @@ import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { readConfig, readManifest } from "./documents.ts";
 import { type ExtractedKinds, type ExtractLimits, extractTar } from "./extract.ts";
+import { treeEntries } from "./layer.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
+import type { TarEntry } from "./tar.ts";
 
 /** An app on disk. Paths are absolute when `contentDir` is. */
 export interface UnpackedApp {
@@ -85,33 +87,35 @@ export async function unpackPackages(
   return nodeModules;
 }
 
-/** A file of an app layer: where it lies on this machine, and where in the image. Both are absolute. */
-export interface AppLayerFile {
-  source: string;
-  target: string;
+/** An app layer on disk. */
+export interface UnpackedLayer {
+  /** Where each file lies on this machine, and where in the image. Both are absolute. */
+  files: { source: string; target: string }[];
+  /** Everything in the layer, its files without their bytes. */
+  outline: TarEntry[];
 }
 
-/**
- * Unpacks the app layer alone, to `<contentDir>/<hex of the layer>`, as {@link unpackApp} does, and gives its files. Undefined
- * when files do not say all of it: it has links, or folders with nothing in them.
- */
+/** Unpacks the app layer alone, to `<contentDir>/<hex of the layer>`, as {@link unpackApp} does. */
 export async function unpackAppLayer(
   layout: OciLayout,
   manifestDigest: string,
   contentDir: string,
-): Promise<AppLayerFile[] | undefined> {
+): Promise<UnpackedLayer> {
   const manifest = await readManifest(layout, manifestDigest);
   const config = await readConfig(layout, manifest.config.digest);
   const { app } = layersOf(manifest, config, manifestDigest);
   const home = join(contentDir, hexOf(app.layer.digest));
   await makeShared(contentDir);
   await once(home, (dir) => unpackLayer(layout, app, dir));
-  const found = await readdir(home, { recursive: true, withFileTypes: true });
-  const paths = found.map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }));
-  const parents = new Set(paths.map(({ entry }) => entry.parentPath));
-  if (!paths.every(({ entry, path }) => entry.isFile() || (entry.isDirectory() && parents.has(path)))) return undefined;
-  const files = paths.filter(({ entry }) => entry.isFile());
-  return files.map(({ path }) => ({ source: path, target: `/${relative(home, path)}` }));
+  const entries = await treeEntries(home, "", () => false);
+  const files = entries.filter(({ type }) => type === "file");
+  return {
+    files: files.map(({ path }) => ({ source: join(home, path), target: path })),
+    outline: entries.map((entry) => {
+      const inside = { ...entry, path: entry.path.slice(1) };
+      return inside.type === "file" ? { ...inside, content: new Uint8Array() } : inside;
+    }),
+  };
 }
 
 interface LayerToUnpack {

@@ -8,6 +8,8 @@ import type { Paths } from "../core/paths.ts";
  */
 export function removeLeftovers(paths: Pick<Paths, "state" | "shared">): void {
   const { state } = paths;
+  // What was unpacked may lack what a loss of power took; containers that have it still are about to be removed.
+  rmSync(mountedDir(state), { recursive: true, force: true });
   const temporary = [join(state, "images"), ...contentDirs(paths)].map((dir) => join(dir, ".tmp"));
   for (const dir of [...temporary, state]) {
     for (const name of namesIn(dir)) {

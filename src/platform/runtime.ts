@@ -5,10 +5,10 @@ import { createIsolation } from "../engine/local/process/isolation/create-isolat
 import { createProcessRuntime } from "../engine/local/process/process-runtime.ts";
 import type { SecretReader } from "../engine/local/process/secret-values.ts";
 import type { Runtime } from "../engine/local/runtime.ts";
-import { loadableImage } from "../image/docker-archive.ts";
+import { loadableImage, outlinedImage } from "../image/docker-archive.ts";
 import type { OciLayout } from "../image/layout.ts";
 import { hostPlatform, platformName } from "../image/oci.ts";
-import { unpackApp, unpackAppLayer } from "../image/unpack.ts";
+import { unpackApp } from "../image/unpack.ts";
 import { mountedDir } from "./leftovers.ts";
 
 /** What a runtime is made from. */
@@ -30,7 +30,7 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
       stateDir,
       runtimeDir: paths.runtime,
       image: (digest) => loadableImage(images, digest),
-      appFiles: (digest) => unpackAppLayer(images, digest, mountedDir(stateDir)),
+      outline: (digest) => outlinedImage(images, digest, mountedDir(stateDir)),
       readSecret,
       env,
       log,

@@ -159,12 +159,22 @@ describe("unpackApp", () => {
 
   it("unpacks the app layer alone, and says where each of its files belongs", async () => {
     const { layout, app, content } = await image({ "serve.mjs": "", "public/a/b.txt": "b", "run.sh": "#!/bin/sh" });
-    const files = await unpackAppLayer(layout, app.digest, content);
-    expect(files?.map(({ target }) => target).sort()).toEqual(["/app/public/a/b.txt", "/app/run.sh", "/app/serve.mjs"]);
-    const b = files?.find(({ target }) => target.endsWith("b.txt"))?.source ?? "";
+    const unpacked = await unpackAppLayer(layout, app.digest, content);
+    const { files, outline } = unpacked;
+    expect(files.map(({ target }) => target).sort()).toEqual(["/app/public/a/b.txt", "/app/run.sh", "/app/serve.mjs"]);
+    const empty = { type: "file", content: new Uint8Array() };
+    expect(outline.sort((a, b) => (a.path < b.path ? -1 : 1))).toEqual([
+      { type: "directory", path: "app" },
+      { type: "directory", path: "app/public" },
+      { type: "directory", path: "app/public/a" },
+      { ...empty, path: "app/public/a/b.txt", executable: false },
+      { ...empty, path: "app/run.sh", executable: true },
+      { ...empty, path: "app/serve.mjs", executable: false },
+    ]);
+    const b = files.find(({ target }) => target.endsWith("b.txt"))?.source ?? "";
     expect(b).toBe(join(content, hexOf(app.layers.at(-1)?.digest ?? ""), "app/public/a/b.txt"));
     expect(await readFile(b, "utf8")).toBe("b");
-    expect(await unpackAppLayer(layout, app.digest, content)).toEqual(files);
+    expect((await unpackAppLayer(layout, app.digest, content)).files).toEqual(files);
   });
 
   it("may be done by several at once", async () => {

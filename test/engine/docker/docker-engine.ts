@@ -4,9 +4,8 @@ import { Redacted } from "../../../src/core/redacted.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { createDockerRuntime, type DockerRuntimeOptions } from "../../../src/engine/local/docker/docker-runtime.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../../../src/engine/local/engine.ts";
-import { loadableImage } from "../../../src/image/docker-archive.ts";
+import { loadableImage, outlinedImage } from "../../../src/image/docker-archive.ts";
 import { OciLayout } from "../../../src/image/layout.ts";
-import { unpackAppLayer } from "../../../src/image/unpack.ts";
 
 /** What both need. */
 export type DockerEngineOptions = LocalEngineOptions & DockerRuntimeOptions;
@@ -18,7 +17,7 @@ export function dockerOptions(base: string, layoutDir: string, env: NodeJS.Proce
     stateDir: join(base, "state"),
     runtimeDir: join(base, "run"),
     image: (digest) => loadableImage(layout, digest),
-    appFiles: (digest) => unpackAppLayer(layout, digest, join(base, "state", "content", "mounted")),
+    outline: (digest) => outlinedImage(layout, digest, join(base, "state", "content", "mounted")),
     readSecret: async () => new Redacted(Buffer.from("secret")),
     platformUrl: "http://127.0.0.1:7654",
     env,

@@ -7,9 +7,8 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
-import { loadableImage } from "../../../src/image/docker-archive.ts";
+import { loadableImage, outlinedImage } from "../../../src/image/docker-archive.ts";
 import { OciLayout } from "../../../src/image/layout.ts";
-import { unpackAppLayer } from "../../../src/image/unpack.ts";
 import { get } from "../../e2e/harness.ts";
 import { programSpec, refOf, server, startPlatform } from "../../support/in-process.ts";
 import { type DockerGround, dockerSubject } from "../contract/subjects/docker.ts";
@@ -103,7 +102,7 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
           ...dockerOptions(temporaryDirectory(), layoutDir, dockerd.env),
           stateDir,
           image: (digest) => loadableImage(images, digest),
-          appFiles: (digest) => unpackAppLayer(images, digest, join(stateDir, "content", "mounted")),
+          outline: (digest) => outlinedImage(images, digest, join(stateDir, "content", "mounted")),
           readSecret,
         }),
     });

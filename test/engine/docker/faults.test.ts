@@ -15,7 +15,7 @@ const never = new AbortController().signal;
 function optionsOn(engine: FaultyEngine, base: string) {
   const env = { DOCKER_HOST: `unix://${engine.socketPath}` };
   const { platformUrl: _, ...options } = dockerOptions(base, temporaryDirectory(), env);
-  return { ...options, appFiles: undefined };
+  return { ...options, outline: undefined };
 }
 
 /** The runtime on that engine, with what it logs and what its replicas print. */

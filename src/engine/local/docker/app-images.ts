@@ -1,12 +1,11 @@
 /**
  * How an app's image gets into a container. The engine takes long to load an image, and each deploy has a new one in which
- * mostly the app layer alone is new. So it gets what is below that layer, once, and the few files of the layer are mounted
- * into the container, each where the image has it. An engine that cannot do that loads the image whole.
+ * mostly the bytes of the app's own files alone are new. So it gets an image with an outline of the app layer, once, and the
+ * files of the layer are mounted over it, each where the image has it. An engine that cannot do that loads the image whole.
  */
 import { statSync } from "node:fs";
 import type { AppRef } from "../../../contract/types.ts";
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
-import { isAppctlError } from "../../../core/errors.ts";
 import { imageUnreadable } from "../../causes.ts";
 import { StartFailure } from "../runtime.ts";
 import { noBaseImage } from "./docker-failures.ts";
@@ -18,8 +17,14 @@ export interface MountedFile {
   target: string;
 }
 
-/** Unpacks an image's app layer. Undefined when files do not say all of it. See `image/unpack.ts`. */
-export type AppFilesSource = (digest: string) => Promise<MountedFile[] | undefined>;
+/** An image whose app layer is an outline, and the files that belong there. See `image/docker-archive.ts`, which makes it. */
+export interface ImageToMount extends ImageToLoad {
+  id: string;
+  files: MountedFile[];
+}
+
+/** Reads an image of the platform's store so; undefined for one that has no such form. */
+export type OutlineSource = (digest: string) => Promise<ImageToMount | undefined>;
 
 /** What a container is made from. */
 export interface ReadyImage {
@@ -42,7 +47,7 @@ export interface AppImagesOptions {
   loader: ImageLoader;
   image: ImageSource;
   /** Undefined: images are loaded whole. */
-  files: AppFilesSource | undefined;
+  outline: OutlineSource | undefined;
   log(message: string): void;
 }
 
@@ -50,39 +55,37 @@ export interface AppImagesOptions {
 export class AppImages {
   readonly #loader: ImageLoader;
   readonly #image: ImageSource;
-  readonly #files: AppFilesSource | undefined;
+  readonly #outline: OutlineSource | undefined;
   readonly #log: (message: string) => void;
-  /** What is below the app layer, by digest of the image; undefined for an image that is loaded whole. */
-  readonly #below = new Map<string, string | undefined>();
+  /** Ids of outlined images, by digest of the image; undefined for one that has none. */
+  readonly #outlines = new Map<string, string | undefined>();
   /** Turned off by the first engine that sees no files of this machine. */
   #mounts = true;
   /** Podman had such a file. */
   #proven = false;
 
-  constructor({ loader, image, files, log }: AppImagesOptions) {
+  constructor({ loader, image, outline, log }: AppImagesOptions) {
     this.#loader = loader;
     this.#image = image;
-    this.#files = files;
+    this.#outline = outline;
     this.#log = log;
   }
 
   /** Makes the image with that digest ready. Throws a {@link StartFailure} for an image that cannot run, and what the engine says. */
   async prepare(ref: AppRef, digest: string, signal: AbortSignal): Promise<ReadyImage> {
-    if (this.#files === undefined || !this.#mounts) return this.prepareWhole(ref, digest, signal);
-    const { below } = await this.#read(digest);
-    const files = below && (await this.#files(digest).catch((error: unknown) => unlessUnsupported(digest, error)));
-    if (!below || !files || files.length > MOST_FILES) return this.prepareWhole(ref, digest, signal);
-    this.#below.set(digest, below.id);
-    const reference = this.#referenceOf(ref, digest);
-    const { entrypoint } = await this.#loader.load(reference, async () => below, signal);
-    return { reference, files, entrypoint };
+    const image = this.#mounts ? await read(this.#outline, digest) : undefined;
+    if (!image) return this.prepareWhole(ref, digest, signal);
+    this.#outlines.set(digest, image.id);
+    const reference = this.#loader.referenceOfOutline(ref, image.id);
+    const { entrypoint } = await this.#loader.load(reference, async () => image, signal);
+    return { reference, files: image.files, entrypoint };
   }
 
   /** The same, with the app layer loaded into the engine, too. */
   async prepareWhole(ref: AppRef, digest: string, signal: AbortSignal): Promise<ReadyImage> {
-    this.#below.set(digest, undefined);
-    const reference = this.#referenceOf(ref, digest);
-    const { entrypoint } = await this.#loader.load(reference, () => this.#read(digest), signal);
+    const reference = this.#loader.referenceOf(ref, digest);
+    const image = async () => (await read(this.#image, digest)) as ImageToLoad;
+    const { entrypoint } = await this.#loader.load(reference, image, signal);
     return { reference, files: undefined, entrypoint };
   }
 
@@ -104,12 +107,13 @@ export class AppImages {
   }
 
   /**
-   * Whether an error of the engine can come from its not having the files. Unless they are missing here, too, it will not have
-   * those of other images either: from then on each is loaded whole.
+   * Whether an error of the engine can come from its not having the files: then the image is loaded whole. When it says so of one
+   * that is here, it will not have those of other images either.
    */
   cannotMount(error: unknown, files: readonly MountedFile[]): boolean {
     if (!(error instanceof EngineApiError) || !NO_MOUNT.test(error.message)) return false;
-    if (this.#mounts && areHere(files)) {
+    const names = files.some(({ source }) => error.message.includes(source));
+    if (this.#mounts && names && areHere(files)) {
       this.#mounts = false;
       this.#log(`the container engine has no files of this machine, so each image is loaded whole: ${error.message}`);
     }
@@ -120,11 +124,13 @@ export class AppImages {
   async retain(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void> {
     // What is needed from an earlier platform on has not been made ready here.
     for (const digest of needed() ?? []) {
-      if (!this.#below.has(digest)) this.#below.set(digest, await this.#idBelow(digest));
+      if (this.#outlines.has(digest)) continue;
+      const image = await this.#outline?.(digest).catch(() => undefined);
+      if (!this.#outlines.has(digest)) this.#outlines.set(digest, image?.id);
     }
     await this.#loader.retain(ref, () => {
       const digests = needed();
-      return digests && new Set([...digests].map((digest) => this.#referenceOf(ref, digest)));
+      return digests && new Set([...digests].flatMap((digest) => this.#referencesOf(ref, digest)));
     });
   }
 
@@ -133,23 +139,24 @@ export class AppImages {
     await this.#loader.forget(ref);
   }
 
-  /** Reference of what a container of that image is made from. */
-  #referenceOf(ref: AppRef, digest: string): string {
-    const id = this.#below.get(digest);
-    return id === undefined ? this.#loader.referenceOf(ref, digest) : this.#loader.referenceBelow(ref, id);
+  /** Everything that a container of that image may have been made from. */
+  #referencesOf(ref: AppRef, digest: string): string[] {
+    const id = this.#outlines.get(digest);
+    const whole = this.#loader.referenceOf(ref, digest);
+    return id === undefined ? [whole] : [whole, this.#loader.referenceOfOutline(ref, id)];
   }
+}
 
-  async #idBelow(digest: string): Promise<string | undefined> {
-    if (this.#files === undefined || !this.#mounts) return undefined;
-    const { below } = await this.#image(digest).catch(() => ({ below: undefined }));
-    return below?.id;
-  }
-
-  async #read(digest: string): Promise<ImageToLoad> {
-    const image = await this.#image(digest).catch((error: unknown) => unreadable(digest, error));
-    if (!image.hasBase) throw new StartFailure(noBaseImage());
-    return image;
-  }
+/** Reads an image that can run. Undefined when there is none of that form, or too much of it. */
+async function read<T extends ImageToLoad & { files?: MountedFile[] }>(
+  source: ((digest: string) => Promise<T | undefined>) | undefined,
+  digest: string,
+): Promise<T | undefined> {
+  const image = await source?.(digest).catch((error: unknown) => {
+    throw new StartFailure(imageUnreadable(digest, error), { cause: error });
+  });
+  if (image && !image.hasBase) throw new StartFailure(noBaseImage());
+  return (image?.files?.length ?? 0) > MOST_FILES ? undefined : image;
 }
 
 /** Whether a path of a container that has not been started is a file. */
@@ -168,13 +175,4 @@ async function isFileIn(api: EngineApi, container: string, path: string): Promis
 
 function areHere(files: readonly MountedFile[]): boolean {
   return files.every(({ source }) => statSync(source, { throwIfNoEntry: false })?.isFile());
-}
-
-/** The engine knows more kinds of layers than can be unpacked here. */
-function unlessUnsupported(digest: string, error: unknown): undefined {
-  if (!isAppctlError(error) || error.code !== "UNSUPPORTED_IMAGE") unreadable(digest, error);
-}
-
-function unreadable(digest: string, error: unknown): never {
-  throw new StartFailure(imageUnreadable(digest, error), { cause: error });
 }

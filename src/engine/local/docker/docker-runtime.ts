@@ -13,7 +13,7 @@ import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
-import { type AppFilesSource, AppImages, type ReadyImage } from "./app-images.ts";
+import { AppImages, type OutlineSource, type ReadyImage } from "./app-images.ts";
 import {
   type ContainerBody,
   type ContainerNetwork,
@@ -45,8 +45,8 @@ export interface DockerRuntimeOptions {
   runtimeDir: string;
   /** Reads an image of the platform's store. */
   image: ImageSource;
-  /** Unpacks its app layer, for an engine that can mount files. Absent: images are loaded whole. */
-  appFiles?: AppFilesSource | undefined;
+  /** Reads it with an outline of its app layer, for an engine that can mount files. Absent: images are loaded whole. */
+  outline?: OutlineSource | undefined;
   readSecret: SecretReader;
   /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
   platformUrl?: string;
@@ -69,7 +69,9 @@ interface InspectedContainer {
  */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
   const { api, hasBridge } = await findEngine(engineSockets(options.env ?? {}));
-  return new DockerRuntime(options, api, hasBridge);
+  // There a container may read no file that has not been marked for containers.
+  const outline = (await api.hasSelinux()) ? undefined : options.outline;
+  return new DockerRuntime({ ...options, outline }, api, hasBridge);
 }
 
 class DockerRuntime implements Runtime {
@@ -94,8 +96,8 @@ class DockerRuntime implements Runtime {
     this.#hasBridge = hasBridge;
     this.#platform = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
     this.#secrets = secretFilesRoot(this.#platform, options.runtimeDir);
-    const { image, appFiles: files, log } = options;
-    this.#images = new AppImages({ loader: new ImageLoader(api, this.#platform), image, files, log });
+    const { image, outline, log } = options;
+    this.#images = new AppImages({ loader: new ImageLoader(api, this.#platform), image, outline, log });
     this.#networks = new ProjectNetworks(api, this.#platform);
     this.#doors = new PlatformDoors(api.isPodman);
   }

@@ -8,10 +8,9 @@ export interface StackToLoad {
   archive(reference: string, present: number): AsyncIterable<Uint8Array>;
 }
 
-/** An image to load: whole, or what is below its app layer, if that is the last. */
+/** An image to load. */
 export interface ImageToLoad extends StackToLoad {
   hasBase: boolean;
-  below?: (StackToLoad & { id: string }) | undefined;
 }
 
 /** Reads an image of the platform's store. */
@@ -62,9 +61,9 @@ export class ImageLoader {
     return `${this.#repositoryOf(ref)}:${digest.replace(/^sha256:/, "").slice(0, 32)}`;
   }
 
-  /** Reference under which it knows what is below the app layers of an app's images. */
-  referenceBelow(ref: AppRef, id: string): string {
-    return `${this.#repositoryOf(ref)}:below-${id.slice(0, 32)}`;
+  /** Reference under which it knows an outlined image of an app. */
+  referenceOfOutline(ref: AppRef, id: string): string {
+    return `${this.#repositoryOf(ref)}:outline-${id.slice(0, 32)}`;
   }
 
   /**

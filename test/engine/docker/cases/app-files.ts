@@ -1,13 +1,13 @@
 /** How the files of the app layer come into a container: mounted one by one, on what the engine has of the image below them. */
 import { rmSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { expect } from "vitest";
+import { Redacted } from "../../../../src/core/redacted.ts";
 import type { RunnableRevision } from "../../../../src/engine/engine.ts";
 import { writeImage } from "../../../../src/image/environment.ts";
 import { writeLayer } from "../../../../src/image/layer.ts";
 import { EPOCH, goPlatform, hostPlatform } from "../../../../src/image/oci.ts";
 import type { TarEntry } from "../../../../src/image/tar.ts";
-import { unpackAppLayer } from "../../../../src/image/unpack.ts";
 import { call, ref, revisionOf } from "../../helpers.ts";
 import type { ContainerCases } from "../container-cases.ts";
 import type { ContainerGround } from "../container-ground.ts";
@@ -71,7 +71,7 @@ export const appFiles: ContainerCases = {
     const below = [file("app/node_modules/x/index.js", "module.exports = 'package';"), file("app/data/low", "low")];
     expect(await on.deploy(await evaluator(on, entries, below))).toMatchObject({ ready: "True" });
     const { image, files } = await madeFrom(on);
-    expect(image).toMatch(/^below-[0-9a-f]{32}$/);
+    expect(image).toMatch(/^outline-[0-9a-f]{32}$/);
     expect(files).toBe(3);
     expect(await evaluated(on, "fs.readFileSync('data/deep/text')")).toBe("one");
     expect(await evaluated(on, "fs.readFileSync('data/low')")).toBe("low");
@@ -85,26 +85,47 @@ export const appFiles: ContainerCases = {
     expect(await evaluated(on, "fs.readdirSync('/app').sort()")).toBe("data,main.mjs,node_modules,run.sh");
     expect(await evaluated(on, "fs.writeFileSync('data/deep/text', 'two')")).toMatch(/^(?:EROFS|EACCES)$/);
     expect(await evaluated(on, "fs.unlinkSync('data/deep/text')")).toMatch(/^(?:EROFS|EACCES|EBUSY)$/);
-    const again = await evaluator(on, [file("app/data/deep/text", "two")], below, "web-00002");
-    expect(await on.deploy(again)).toMatchObject({ ready: "True" });
-    expect(await madeFrom(on)).toEqual({ image, files: 2 });
+    const other = [file("app/data/deep/text", "two"), file("app/run.sh", "#!/bin/sh\n", true)];
+    expect(await on.deploy(await evaluator(on, other, below, "web-00002"))).toMatchObject({ ready: "True" });
+    expect(await madeFrom(on)).toEqual({ image, files: 3 });
     expect(await evaluated(on, "fs.readFileSync('data/deep/text')")).toBe("two");
     expect(await on.tagsOf(await on.platform())).toHaveLength(1);
   },
 
-  async "over files of the base"(on) {
+  async "over what is below, as a layer does: files of the base, links, folders that are none any more"(on) {
     await on.open();
-    expect(await on.deploy(await evaluator(on, [file("etc/passwd", "nobody")]))).toMatchObject({ ready: "True" });
-    expect(await madeFrom(on)).toMatchObject({ files: 2 });
+    const below: TarEntry[] = [
+      { type: "symlink", path: "app/data", target: "/other" },
+      file("other", "low"),
+      file("app/folder/inside", "low"),
+      { type: "symlink", path: "app/place", target: "/somewhere" },
+      file("somewhere/low", "low"),
+    ];
+    const entries: TarEntry[] = [
+      file("etc/passwd", "nobody"),
+      file("app/data", "own"),
+      file("app/folder", "own"),
+      { type: "directory", path: "app/place" },
+      file("app/place/own", "own"),
+      { type: "symlink", path: "app/link", target: "data" },
+      { type: "directory", path: "app/nothing" },
+    ];
+    expect(await on.deploy(await evaluator(on, entries, below))).toMatchObject({ ready: "True" });
+    expect(await madeFrom(on)).toMatchObject({ files: 5 });
     expect(await evaluated(on, "fs.readFileSync('/etc/passwd')")).toBe("nobody");
+    expect(await evaluated(on, "['data', '/other', 'folder', 'link', 'place/own'].map(f => fs.readFileSync(f))")).toBe(
+      "own,low,own,own,own",
+    );
+    expect(await evaluated(on, "[fs.readdirSync('place'), fs.readdirSync('nothing'), fs.readlinkSync('link')]")).toBe(
+      "own,,data",
+    );
   },
 
   async "with the whole image when files do not say all of the layer, or are many"(on) {
     await on.open();
     const many = Array.from({ length: 64 }, (_, at) => file(`app/many/${at}`, `${at}`));
     const layers: Record<string, TarEntry[]> = {
-      link: [{ type: "symlink", path: "app/link", target: "main.mjs" }],
-      "empty folder": [{ type: "directory", path: "app/nothing" }],
+      "of an unknown kind": [file("app/.wh.gone", "")],
       "many files": many,
     };
     for (const [name, entries] of Object.entries(layers)) {
@@ -116,13 +137,12 @@ export const appFiles: ContainerCases = {
   },
 
   async "with the whole image on an engine that has no files of this machine, which is told once"(on) {
-    // A path that leads elsewhere in another process: Docker's fails, and Podman makes it there.
-    const own = `/proc/self/cwd/${relative(process.cwd(), "/")}`;
-    const dir = join(on.options.stateDir, "content", "mounted");
+    // A path that only the process has that asks for it.
+    const own = `/proc/self/task/${process.pid}/root`;
     await on.open({
-      async appFiles(digest) {
-        const files = await unpackAppLayer(on.layout, digest, dir);
-        return files?.map(({ source, target }) => ({ source: `${own}${source}`, target }));
+      async outline(digest) {
+        const image = await on.options.outline?.(digest);
+        return image && { ...image, files: image.files.map((each) => ({ ...each, source: `${own}${each.source}` })) };
       },
     });
     for (const name of ["web-00001", "web-00002"]) {
@@ -133,6 +153,23 @@ export const appFiles: ContainerCases = {
     }
     const told = on.messages.filter((message) => message.includes("no files of this machine"));
     expect(told).toEqual([expect.stringMatching(/^the container engine has .*, so .*main\.mjs/)]);
+  },
+
+  async "with the whole image when they vanish in the last moment, of which Podman makes folders"(on) {
+    await on.open({
+      async readSecret() {
+        // The container is created next.
+        rmSync(join(on.options.stateDir, "content"), { recursive: true, force: true });
+        return new Redacted(Buffer.from("value"));
+      },
+    });
+    const revision = await evaluator(on, []);
+    expect(await on.deploy({ ...revision, secrets: [on.pin("value", "VALUE", "env")] })).toMatchObject({
+      ready: "True",
+    });
+    expect(await evaluated(on, "process.env.VALUE")).toBe("value");
+    expect(await madeFrom(on)).toEqual({ image: revision.digest.slice(7, 39), files: 0 });
+    expect(on.messages.filter((message) => message.includes("no files"))).toEqual([]);
   },
 
   async "again after somebody has removed them from this machine"(on) {
@@ -149,6 +186,6 @@ export const appFiles: ContainerCases = {
     // The next one is unpacked anew.
     const next = await evaluator(on, [file("app/next", "next")], [], "web-00002");
     expect(await on.deploy(next)).toMatchObject({ ready: "True" });
-    expect(await madeFrom(on)).toMatchObject({ image: expect.stringMatching(/^below-/), files: 2 });
+    expect(await madeFrom(on)).toMatchObject({ image: expect.stringMatching(/^outline-/), files: 2 });
   },
 };

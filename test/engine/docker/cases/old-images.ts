@@ -1,7 +1,6 @@
 /** Images that revisions of before have brought into the engine. */
 import { expect, onTestFinished } from "vitest";
 import type { RunnableRevision } from "../../../../src/engine/engine.ts";
-import { loadableImage } from "../../../../src/image/docker-archive.ts";
 import { call, collect, ref, until } from "../../helpers.ts";
 import type { ContainerCases } from "../container-cases.ts";
 import type { ContainerGround } from "../container-ground.ts";
@@ -9,12 +8,12 @@ import type { ContainerGround } from "../container-ground.ts";
 /** A revision that answers its own name. Each has an image of its own, below the app layer, too. */
 const answers = (on: ContainerGround, name: string) => on.program(`"${name}"`, {}, name, [`NAME=${name}`]);
 
-/** Revisions whose images the engine has, by name: whole, or what is below the app layer. */
+/** Revisions whose images the engine has, by name: whole, or with an outline of the app layer. */
 async function imagesOf(on: ContainerGround, ...revisions: RunnableRevision[]): Promise<string[]> {
   const tags = await on.tagsOf(await on.platform());
   const named = revisions.map(async ({ digest, name }) => {
-    const { below } = await loadableImage(on.layout, digest);
-    return { name, ends: [digest.slice(7, 39), `below-${below?.id.slice(0, 32)}`] };
+    const outlined = await on.options.outline?.(digest);
+    return { name, ends: [digest.slice(7, 39), `outline-${outlined?.id.slice(0, 32)}`] };
   });
   const known = await Promise.all(named);
   return tags.map((tag) => known.find(({ ends }) => ends.some((end) => tag.endsWith(end)))?.name ?? tag).sort();
