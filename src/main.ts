@@ -12,13 +12,13 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) process.
 else await main();
 
 async function main(): Promise<void> {
-  const loading = await startLoading();
   const [{ AppctlError, ExitCode, isAppctlError }, { EventLines }, { modesIn }] = await Promise.all([
     import("./core/errors.ts"),
     import("./ui/event-lines.ts"),
     import("./ui/argv-modes.ts"),
   ]);
   const stop = new AbortController();
+  let loading: EarlyLoad | undefined;
   const unread = new AbortController();
   const now = () => new Date();
   const modes = modesIn(argv);
@@ -35,7 +35,9 @@ async function main(): Promise<void> {
     unread: unread.signal,
     now,
     lines: new EventLines(process.stdout, now),
-    loading,
+    get loading() {
+      return loading;
+    },
     notify: process.send && notifyParent,
   };
 
@@ -74,6 +76,7 @@ async function main(): Promise<void> {
   // Node would open its debugger for whoever sends it, an app of the same user as well.
   if (argv[0] === "platform") process.on("SIGUSR1", () => undefined);
   try {
+    loading = await startLoading();
     const { runProgram } = await import("./program.ts");
     // A platform ends its apps in good order first, however long that takes.
     await (argv.includes("platform") ? runProgram(io, argv) : untilStopped(runProgram(io, argv), stop.signal));
@@ -88,7 +91,11 @@ async function startLoading(): Promise<EarlyLoad | undefined> {
   if (!argv.includes("deploy") && !argv.includes("build")) return undefined;
   const { startLoading: start } = await import("./app/early-load.ts");
   const files = { sdkModules: builtFile("sdk-modules"), workerFile: builtFile("describe-worker.js") };
-  return start(argv, { cwd: process.cwd(), env: process.env, ...files });
+  try {
+    return start(argv, { cwd: process.cwd(), env: process.env, ...files });
+  } catch {
+    return undefined; // what cannot be started now is told where it is needed
+  }
 }
 
 /** `work`; but after an interruption it gets little time, since not every call can be broken off. */

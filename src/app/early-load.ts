@@ -16,11 +16,12 @@ export interface EarlyLoadOptions extends EarlyBundleOptions {
   workerFile: string;
 }
 
-/** Begins to load the file of a command line; undefined for a command that loads none. */
+/** Begins to load the file of a command line; undefined for a command that loads none. Throws when no thread can be started. */
 export function startLoading(args: readonly string[], options: EarlyLoadOptions): EarlyLoad | undefined {
   const file = fileToLoad(args, options.cwd);
   if (file === undefined) return undefined;
-  return { bundle: startBundle(file, options), describer: startDescriber(options.workerFile, options.env) };
+  const bundle = startBundle(file, options);
+  return { bundle, describer: startDescriber(options.workerFile, options.env) };
 }
 
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
@@ -39,5 +40,9 @@ export function fileToLoad(args: readonly string[], cwd: string): string | undef
 }
 
 function isSourceFile(path: string): boolean {
-  return SOURCE_FILE.test(path) && statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  try {
+    return SOURCE_FILE.test(path) && statSync(path).isFile();
+  } catch {
+    return false; // there is none, or none that can be looked at: whoever loads it says why
+  }
 }

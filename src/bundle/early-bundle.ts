@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Metafile } from "esbuild";
 import { BUNDLE_FILE, BUNDLE_OPTIONS, esbuildProgram, programArguments, requireEsbuild } from "./esbuild.ts";
 
@@ -42,7 +42,8 @@ export interface EarlyBundleOptions {
 export function startBundle(file: string, options: EarlyBundleOptions): EarlyBundle | undefined {
   try {
     const entry = realpathSync(resolve(options.cwd, file));
-    const program = mayListPackages(entry) ? undefined : esbuildProgram();
+    // The program takes what stands before a "=" for the name of the output.
+    const program = entry.includes("=") || mayListPackages(entry) ? undefined : esbuildProgram();
     if (program !== undefined) return run(program, entry, options);
     void requireEsbuild()
       .initialize({})
@@ -63,17 +64,26 @@ function run(program: string, entry: string, { cwd: given, env, sdkModules }: Ea
   const dir = mkdtempSync(join(realpathSync(tmpdir()), "appctl-bundle-"));
   const metafile = join(dir, "meta.json");
   const places = [`--outfile=${join(dir, BUNDLE_FILE)}`, `--metafile=${metafile}`, "--log-level=warning"];
-  const { NODE_PATH } = env;
-  const child = spawn(program, [entry, ...programArguments(BUNDLE_OPTIONS), ...places], {
-    cwd,
-    // esbuild looks there for what is installed nowhere; and it believes PWD, which may lead through links.
-    env: { ...env, NODE_PATH: NODE_PATH ? `${NODE_PATH}${delimiter}${sdkModules}` : sdkModules, PWD: cwd },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  let child: ChildProcess | undefined;
   const end = () => {
-    child.kill("SIGKILL");
-    rmSync(dir, { recursive: true, force: true });
+    child?.kill("SIGKILL");
+    try {
+      rmSync(dir, { recursive: true, force: true, maxRetries: 3, retryDelay: 10 });
+    } catch {
+      // in a folder for such; nobody looks into it again
+    }
   };
+  try {
+    child = spawn(program, [entry, ...programArguments(BUNDLE_OPTIONS), ...places], {
+      cwd,
+      // esbuild looks there for what is installed nowhere; and it believes PWD, which may lead through links.
+      env: { ...env, NODE_PATH: sdkModules, PWD: cwd },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+  } catch (error) {
+    end();
+    throw error;
+  }
   process.once("exit", end);
   const silent = endedInSilence(child);
   return {

@@ -10,7 +10,10 @@ export const FINE_MS = 600_000;
  * under the lock that the processes share, so that nothing goes between the look and the note.
  */
 export class ImageCache extends OciLayout {
-  /** To wait for the disk at each blob takes longer than to make it. What a loss of power damages is seen, and made again. */
+  /**
+   * To wait for the disk at each blob takes longer than to make it. What a loss of power leaves empty counts as missing; what it
+   * leaves with other bytes is seen when it is used, taken out, and made again by the next command.
+   */
   protected override readonly durable = false;
   readonly #now: () => number;
 

@@ -79,7 +79,7 @@ export async function* makeImage(
       reference: `${isPushed ? registry.text : options.registry}/${image.reference}`,
       digest: image.digest,
       async keep() {
-        await layout.tag(image.reference, image.descriptor);
+        if (!there) await layout.tag(image.reference, image.descriptor); // else it has its name already
         await composed.bill();
       },
     };

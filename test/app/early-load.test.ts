@@ -1,4 +1,5 @@
 /** Which file a command line will load, told before it is understood. */
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fileToLoad } from "../../src/app/early-load.ts";
@@ -26,6 +27,13 @@ it.each([
 
 it("takes an absolute name", () => {
   expect(fileToLoad(["build", join(cwd, "app.ts")], "/")).toBe(join(cwd, "app.ts"));
+});
+
+it("leaves what cannot be looked at to who loads it", async () => {
+  await symlink("loop.ts", join(cwd, "loop.ts"));
+  for (const name of ["loop.ts", `${"x".repeat(300)}.ts`, "app.ts/x.ts"]) {
+    expect(fileToLoad(["build", name], cwd)).toBeUndefined();
+  }
 });
 
 it.each([

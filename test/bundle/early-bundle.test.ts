@@ -150,6 +150,73 @@ describe("is made in the usual way, and says all that there is to say", () => {
     expect(early.externals).toMatchObject([{ name: "fast", reason: "native", installedVersion: "1.2.3" }]);
   });
 
+  it("when the path has signs that mean something to esbuild's program or to a URL", async () => {
+    const files = { "app.ts": HONO, "b/app.ts": "export const other = 1;" };
+    const plain = await bundle({ entry: "app.ts", cwd: await make(files, ["hono"]), sdkFile, signal });
+    for (const name of ["größe", "a(b)", "50%", "a#b?c", "a b", "a=b", "-x", "@y"]) {
+      const cwd = await project(join(base, `n${count++}`, name), files, ["hono"]);
+      const { early, usual } = await both(cwd);
+      expect(Buffer.from(early.map).equals(Buffer.from(plain.map)), name).toBe(true);
+      expect(Buffer.from(early.code).equals(Buffer.from(usual.code)), name).toBe(true);
+    }
+    const outside = await project(
+      join(base, `n${count++}`),
+      { "a=b/app.ts": HONO, "b/app.ts": "export const other = 1;" },
+      ["hono"],
+    );
+    expect((await both(outside, "a=b/app.ts")).early.entry).toBe(join(outside, "a=b/app.ts"));
+    expect((await both(outside, "a=b/app.ts")).early.inputs[0]).toBe(join(outside, "a=b/app.ts"));
+  });
+
+  it("when something may be missing: an addon, a native package, one that is mentioned", async () => {
+    const addon = {
+      "app.ts": 'import { fast } from "crypto-fast"; export const x = fast;',
+      "node_modules/crypto-fast/package.json": '{ "name": "crypto-fast", "version": "1.0.0", "main": "index.js" }',
+      "node_modules/crypto-fast/index.js":
+        'try { exports.fast = require("./crypto/build/Release/x.node"); } catch { exports.fast = undefined; }',
+    };
+    const native = {
+      "app.ts": 'export let nat; try { nat = require("nat"); } catch { nat = undefined; }',
+      "node_modules/nat/package.json": '{ "name": "nat", "version": "1.0.0", "main": "not-built.js", "gypfile": true }',
+    };
+    const mentioned = {
+      "app.ts": 'export const name = "sharp"; export const sharp = await import("sharp").catch(() => undefined);',
+    };
+    for (const files of [addon, native, mentioned]) {
+      const { early, usual } = await both(await make(files));
+      expect(early).toEqual(usual);
+      expect(early.externals).toHaveLength(1);
+    }
+    const own = await make({ "app.ts": 'export let x; try { x = require("./x.node"); } catch {}', "x.node": "" });
+    const started = startBundle("app.ts", { cwd: own, env: process.env, sdkModules });
+    await expect(bundle({ entry: "app.ts", cwd: own, sdkFile, signal, early: started })).rejects.toMatchObject({
+      code: "BUNDLE_FAILED",
+    });
+  });
+
+  it("when the SDK is loaded only when it is needed", async () => {
+    const files: Record<string, string>[] = [
+      { "app.ts": 'export const { App } = await import("appctl");' },
+      { "app.ts": 'export const later = () => import("./lib.ts");', "lib.ts": 'export { App } from "appctl";' },
+      { "app.ts": 'const sdk = require("appctl"); export const app = new sdk.App({ name: "x", command: "y" });' },
+    ];
+    for (const each of files) {
+      const { early, usual, taken } = await both(await make(each));
+      expect(taken).toBeDefined();
+      expect(early).toEqual(usual);
+    }
+  });
+
+  it("when NODE_PATH leads to packages, which counts in neither way", async () => {
+    const cwd = await make({ "app.ts": 'import globby from "globby"; export { globby };' });
+    const modules = await make({ "globby/index.js": "export default 1;" });
+    const env = { ...process.env, NODE_PATH: modules };
+    const started = startBundle("app.ts", { cwd, env, sdkModules });
+    await expect(bundle({ entry: "app.ts", cwd, sdkFile, signal, early: started })).rejects.toMatchObject({
+      code: "BUNDLE_FAILED",
+    });
+  });
+
   it("when the file is odd or wrong", async () => {
     const odd = await make({ "app.ts": "export const odd = { a: 1, a: 2 };" });
     const { early, taken } = await both(odd);
