@@ -16,12 +16,14 @@ import { AppctlError, ExitCode, isAppctlError, messageOf } from "./core/errors.t
 import type { DeployEvent } from "./core/events.ts";
 import type { Redacted } from "./core/redacted.ts";
 import type { Trace } from "./core/trace.ts";
+import { syncCache } from "./image/image-cache.ts";
 import { refusePrograms, requireBase } from "./make-image/base-of.ts";
 import { makeImage } from "./make-image/make-image.ts";
 import { platformOf } from "./make-image/platforms.ts";
 import type { RegistryChoice } from "./make-image/push-all.ts";
 import { installedPackages, type StartedImage, startImage } from "./make-image/started-image.ts";
 
+export { syncCache } from "./image/image-cache.ts";
 export { buildImage, isBuiltByPlatform } from "./make-image/build-image.ts";
 
 /** A secret that the app asks for and that does not exist yet. */
@@ -166,7 +168,7 @@ async function* deployOne(
     consoleUrl: deployment.consoleUrl,
     deployment: deployment.id,
   };
-  const kept = trace.time("keep the image on this machine", keep);
+  const kept = trace.time("keep the image on this machine", () => keep().finally(syncCache));
   kept.catch(() => undefined); // told below
   if (options.wait) {
     options.idle();

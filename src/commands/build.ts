@@ -22,7 +22,7 @@ export async function build(io: Io, file: string, name: string | undefined, flag
   const { cwd, env, signal } = io;
   const trace = new Trace();
   const config = await resolveConfig(flags, env, cwd);
-  const { buildImage, isBuiltByPlatform, loadFile } = await import("../deploy.ts");
+  const { buildImage, isBuiltByPlatform, loadFile, syncCache } = await import("../deploy.ts");
   const { cache: cacheDir } = pathsOf(env);
   const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: io.loading, signal, trace };
   const renderer = await deployRenderer(io, flags.output, flags.color);
@@ -47,7 +47,7 @@ export async function build(io: Io, file: string, name: string | undefined, flag
     const { reference, digest, pushed, platforms } = built;
     const meant = platforms ? ` (${platforms.map(({ platform }) => platform).join(", ")})` : "";
     printResult(io, flags, built, `${pushed ? "Pushed" : "Built"} ${reference}@${digest}${meant}`);
-    await tidyCache(what.cacheDir, io.now().getTime(), signal);
+    await Promise.all([syncCache(), tidyCache(what.cacheDir, io.now().getTime(), signal)]);
   } finally {
     renderer.progress.stop();
     if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);

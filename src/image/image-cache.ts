@@ -1,4 +1,6 @@
 import { existsSync, type Stats, statSync, utimesSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { OciLayout } from "./layout.ts";
 
 /** What was used within this time is not marked again, in milliseconds: far less than what is left of all that was used. */
@@ -11,8 +13,9 @@ export const FINE_MS = 600_000;
  */
 export class ImageCache extends OciLayout {
   /**
-   * To wait for the disk at each blob takes longer than to make it. What a loss of power leaves empty counts as missing; what it
-   * leaves with other bytes is seen when it is used, taken out, and made again by the next command.
+   * To wait for the disk at each blob takes longer than to make it: that is done when there is time, by {@link syncCache}. What a
+   * loss of power leaves empty before counts as missing; other bytes are seen when they are used, taken out, and made again by
+   * the next command.
    */
   protected override readonly durable = false;
   readonly #now: () => number;
@@ -20,6 +23,10 @@ export class ImageCache extends OciLayout {
   constructor(dir: string, now: () => number = Date.now) {
     super(dir);
     this.#now = now;
+  }
+
+  protected override named(path: string): void {
+    unsynced.add(path);
   }
 
   override async hasBlob(digest: string, size?: number): Promise<boolean> {
@@ -36,6 +43,21 @@ export class ImageCache extends OciLayout {
     // Another user's, or on a disk that is only read: nobody of this user takes it away either.
     return this.locked(() => noteUse(path, this.#now())).catch(() => existsSync(path));
   }
+}
+
+/** Blobs that this process has written, and has not seen on the disk. */
+const unsynced = new Set<string>();
+
+/** Waits until what this process has put into caches is on the disk. Never rejects: a cache does without what it has not. */
+export async function syncCache(): Promise<void> {
+  const paths = [...unsynced];
+  unsynced.clear();
+  const sync = async (path: string) => {
+    const file = await open(path, "r");
+    await file.sync().finally(() => file.close());
+  };
+  await Promise.allSettled(paths.map(sync));
+  await Promise.allSettled([...new Set(paths.map(dirname))].map(sync));
 }
 
 /** When a file or a folder was used last, in milliseconds since 1970. */

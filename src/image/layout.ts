@@ -44,7 +44,7 @@ const SMALL = 1024 * 1024;
  */
 export class OciLayout {
   readonly dir: string;
-  /** A blob that was stored is there whatever becomes of the machine. A cache does without: it can be filled again. */
+  /** A blob that was stored is there whatever becomes of the machine. A cache can be filled again. */
   protected readonly durable: boolean = true;
   #ready: Promise<void> | undefined;
 
@@ -163,7 +163,7 @@ export class OciLayout {
       await file.close();
       file = undefined;
       await rename(temporary, this.blobPath(digest));
-      this.#syncBlobs();
+      this.named(this.blobPath(digest));
       return { digest, size };
     } catch (error) {
       await file?.close();
@@ -172,7 +172,7 @@ export class OciLayout {
     }
   }
 
-  /** Without a cache's durability these few bytes take longer to be passed from thread to thread than to be written. */
+  /** Where nobody waits for the disk, these few bytes take longer to be passed from thread to thread than to be written. */
   async #writeSmall(bytes: Uint8Array, digest: string): Promise<{ digest: string; size: number }> {
     if (this.durable) return this.writeBlobStream([bytes], digest);
     await this.#prepare();
@@ -180,6 +180,7 @@ export class OciLayout {
     try {
       writeFileSync(temporary, bytes, { flag: "wx", mode: 0o644 });
       renameSync(temporary, this.blobPath(digest));
+      this.named(this.blobPath(digest));
       return { digest, size: bytes.length };
     } catch (error) {
       rmSync(temporary, { force: true });
@@ -187,8 +188,9 @@ export class OciLayout {
     }
   }
 
-  #syncBlobs(): void {
-    if (this.durable) syncDirectory(join(this.dir, "blobs", "sha256"));
+  /** Called when a blob that was written has its name. */
+  protected named(path: string): void {
+    syncDirectory(dirname(path));
   }
 
   /** What `reference` (`<name>:<tag>`) names, or undefined. */
@@ -255,7 +257,7 @@ export class OciLayout {
     await this.#prepare();
     try {
       await rename(file, this.blobPath(digest));
-      this.#syncBlobs();
+      this.named(this.blobPath(digest));
     } catch (error) {
       throw diskError(error, this.dir);
     }
