@@ -115,8 +115,10 @@ async function* pushComposed(
       plan.baseImage === undefined || !environment
         ? image
         : await composeAppImage({ environment, layer: await layer, config: runConfig(app), layout, signal });
-    await layout.tag(image.reference, pushed.descriptor);
-    const about = await registry.push(image.reference, pushed.descriptor, layout, report, bill());
+    const [about] = await Promise.all([
+      registry.push(image.reference, pushed.descriptor, layout, report, bill),
+      layout.tag(image.reference, pushed.descriptor),
+    ]);
     return { image: { ...pushed, reference: image.reference }, about };
   };
   const pushed = yield* progress.during(trace.time("push what the registry lacks", push));

@@ -169,7 +169,14 @@ describe.skipIf(!hasDockerRegistry())(
       const asPushed = async (
         images: ImageRegistry,
         { layout, image, referrer }: Awaited<ReturnType<typeof imageWith>>,
-      ) => images.push(image.reference, image.descriptor, layout, () => undefined, Promise.resolve(referrer));
+      ) =>
+        images.push(
+          image.reference,
+          image.descriptor,
+          layout,
+          () => undefined,
+          async () => referrer,
+        );
 
       async function withRegistry<T>(work: (images: ImageRegistry) => Promise<T>): Promise<T> {
         const images = new ImageRegistry(proxy.host, { HOME: "/nowhere" }, new AbortController().signal);

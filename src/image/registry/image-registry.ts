@@ -85,15 +85,15 @@ export class ImageRegistry {
   }
 
   /**
-   * Brings an image of the layout to the registry as `<name>:<tag>`; layers of its base come from where that is. `about` is an
-   * artifact about the image, which stands beside it then.
+   * Brings an image of the layout to the registry as `<name>:<tag>`; layers of its base come from where that is. `about` gives an
+   * artifact about the image, which stands beside it then; it is asked when the registry has been.
    */
   async push(
     reference: string,
     image: Descriptor,
     layout: OciLayout,
     onProgress: (done: number, total: number) => void,
-    about?: Promise<Referrer>,
+    about?: () => Promise<Referrer>,
   ): Promise<PushedReferrer | undefined> {
     const { repository, tag } = this.#place(reference);
     const mountFrom = this.#base?.mountableAt(this.#address);
@@ -104,11 +104,11 @@ export class ImageRegistry {
     }
     let pushed: PushedReferrer | undefined;
     const beside = async () => {
-      pushed = await pushReferrer(repository, layout, image, (await about).parts);
+      pushed = await pushReferrer(repository, layout, image, (await about()).parts);
     };
     await pushImage({ repository, layout, image, tag, mountFrom, elsewhere, onProgress, beside });
     // The tag comes last, so an image that is there has its artifact, unless that came to say something else since.
-    return pushed ?? findOrPushReferrer(repository, layout, image, (await about).parts);
+    return pushed ?? findOrPushReferrer(repository, layout, image, (await about()).parts);
   }
 
   /** Brings an index to the registry as `<name>:<tag>`; its images are there already. */
