@@ -95,7 +95,13 @@ export interface UnpackedLayer {
   outline: TarEntry[];
 }
 
-/** Unpacks the app layer alone, to `<contentDir>/<hex of the layer>`, as {@link unpackApp} does. */
+/** Files and folders of an app layer that is unpacked alone, at most: one with more is of no use to who asks for that. */
+const MOST_ENTRIES = 256;
+
+/**
+ * Unpacks the app layer alone, to `<contentDir>/<hex of the layer>`, as {@link unpackApp} does. Throws UNSUPPORTED_IMAGE for one
+ * with more than {@link MOST_ENTRIES}, too.
+ */
 export async function unpackAppLayer(
   layout: OciLayout,
   manifestDigest: string,
@@ -106,7 +112,8 @@ export async function unpackAppLayer(
   const { app } = layersOf(manifest, config, manifestDigest);
   const home = join(contentDir, hexOf(app.layer.digest));
   await makeShared(contentDir);
-  await once(home, (dir) => unpackLayer(layout, app, dir));
+  const limits = { ...LIMITS, maxEntries: MOST_ENTRIES };
+  await once(home, (dir) => unpackLayer(layout, app, dir, new Map(), limits));
   const entries = await treeEntries(home, "", () => false);
   const files = entries.filter(({ type }) => type === "file");
   return {
@@ -171,6 +178,7 @@ async function unpackLayer(
   { layer, diffId }: LayerToUnpack,
   dir: string,
   kinds?: ExtractedKinds,
+  limits = LIMITS,
 ): Promise<void> {
   if (!(await layout.hasBlob(layer.digest))) await layout.readBlob(layer.digest); // for its error
   const file = layout.blobPath(layer.digest);
@@ -188,7 +196,7 @@ async function unpackLayer(
     }
   }
   try {
-    await extractTar(hashed(), dir, LIMITS, kinds);
+    await extractTar(hashed(), dir, limits, kinds);
   } catch (error) {
     // A damaged blob shows in many ways; only when its bytes are right is the archive itself to blame.
     await layout.readBlob(layer.digest);

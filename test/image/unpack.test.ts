@@ -177,6 +177,18 @@ describe("unpackApp", () => {
     expect((await unpackAppLayer(layout, app.digest, content)).files).toEqual(files);
   });
 
+  it("leaves an app layer of many files alone, and nothing of it behind", async () => {
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`public/${at}.txt`, `${at}`]));
+    const { layout, app, content } = await image({ "serve.mjs": "", ...many });
+    expect(await failureOf(unpackAppLayer(layout, app.digest, content))).toMatchObject({
+      code: "UNSUPPORTED_IMAGE",
+      message: expect.stringContaining("more than 256 entries"),
+    });
+    expect(await readdir(content)).toEqual([".tmp"]);
+    expect(await readdir(join(content, ".tmp"))).toEqual([]);
+    expect((await readdir(join((await unpackApp(layout, app.digest, content)).dir, "public"))).length).toBe(300);
+  });
+
   it("may be done by several at once", async () => {
     const { layout, app, content } = await image(program);
     const results = await Promise.all(Array.from({ length: 6 }, () => unpackApp(layout, app.digest, content)));
