@@ -1,11 +1,11 @@
 /** The user's file → one ES module that runs everywhere, and its source map. The same bytes in every directory. */
 import { Buffer } from "node:buffer";
 import { realpathSync } from "node:fs";
-import { isBuiltin } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import type * as esbuild from "esbuild";
 import type { Permission } from "../contract/types.ts";
 import type { EarlyBundle, EarlyOutput } from "./early-bundle.ts";
+import { hasEscapes, outputOf, sdkOfSame } from "./early-check.ts";
 import { BUNDLE_FILE, BUNDLE_OPTIONS, requireEsbuild } from "./esbuild.ts";
 import { bundleError, warningText } from "./faults.ts";
 import { neededPermissions } from "./needs.ts";
@@ -87,66 +87,21 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
   }
 }
 
-/** The bundle that was begun early; undefined when a package in it should have stayed outside. */
+/** The bundle that was begun early; undefined when it is not the one that would be made now. */
 function earlyBundle(
   { entry, cwd, external }: BundleOptions,
   { code, map, mapDir, metafile }: EarlyOutput,
   index: PackageIndex,
 ): Bundle | undefined {
-  if (external) return undefined;
-  const { entryPoint = "" } = outputOf(metafile) ?? {};
-  if (resolve(cwd, entryPoint) !== entry || loadsSdkLater(metafile) || hasEscapes(map)) return undefined;
+  if (external || hasEscapes(map)) return undefined;
   const mentions = scanMentions(entry);
-  const sdkResolved = new Set<string>();
-  for (const [importer, { imports }] of Object.entries(metafile.inputs)) {
-    for (const { original = "", path, external = false } of imports) {
-      // What was not found, and need not be, is for the plugin to decide.
-      if (external && path !== ESBUILD_RUNTIME && !isBuiltin(path)) return undefined;
-      // As the plugin does with each bare import.
-      const name = external ? undefined : packageNameOf(original);
-      if (name === undefined) continue;
-      if (original === "appctl") sdkResolved.add(resolve(cwd, path));
-      const isMentioned = name !== "appctl" && (mentions.pinned.has(name) || mentions.bare.has(name));
-      if (isMentioned || index.find(dirname(resolve(cwd, importer)), name)?.native) return undefined;
-    }
-  }
-  const root = dirname(entry);
-  const output = { code, map: portableMap(map, root, sdkResolved, mapDir), metafile, warnings: [] };
+  const isOutside = (name: string, fromDir: string) =>
+    (name !== "appctl" && (mentions.pinned.has(name) || mentions.bare.has(name))) ||
+    index.find(fromDir, name)?.native === true;
+  const sdkResolved = sdkOfSame(metafile, { entry, cwd, isOutside });
+  if (!sdkResolved) return undefined;
+  const output = { code, map: portableMap(map, dirname(entry), sdkResolved, mapDir), metafile, warnings: [] };
   return describeBundle(output, { entry, cwd, index, mentions, sdkResolved, outside: new Map(), listed: undefined });
-}
-
-/** What esbuild's own helpers stand under in a metafile. */
-const ESBUILD_RUNTIME = "<runtime>";
-
-const outputOf = ({ outputs }: esbuild.Metafile) =>
-  Object.values(outputs).find(({ entryPoint }) => entryPoint !== undefined);
-
-/**
- * Whether the SDK is loaded when it is needed, by `require` or `import()`, or something that has it. esbuild then puts a word
- * before it or not, which depends on how its file was found.
- */
-function loadsSdkLater({ inputs }: esbuild.Metafile): boolean {
-  const isLate = ({ kind }: { kind: string }) => kind !== "import-statement" && kind !== "entry-point";
-  const waiting = Object.values(inputs).flatMap(({ imports }) => imports.filter(isLate).map(({ path }) => path));
-  const seen = new Set<string>();
-  const sdks = new Set(
-    Object.values(inputs).flatMap(({ imports }) =>
-      imports.filter(({ original }) => original === "appctl").map(({ path }) => path),
-    ),
-  );
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (sdks.has(path)) return true;
-    if (seen.has(path)) continue;
-    seen.add(path);
-    waiting.push(...(inputs[path]?.imports ?? []).map((each) => each.path));
-  }
-  return false;
-}
-
-/** Whether a map has names that esbuild writes in another way, as it does with those that no URL has: they differ by folder. */
-function hasEscapes(map: string): boolean {
-  const { sources }: { sources: string[] } = JSON.parse(map);
-  return sources.some((source) => source.includes("%") && !URL.canParse(source));
 }
 
 async function bundleOnce(
