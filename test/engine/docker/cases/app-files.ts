@@ -152,7 +152,8 @@ export const appFiles: ContainerCases = {
       expect(await madeFrom(on)).toEqual({ image: revision.digest.slice(7, 39), files: 0 });
     }
     const told = on.messages.filter((message) => message.includes("no files of this machine"));
-    expect(told).toEqual([expect.stringMatching(/^the container engine has .*, so .*main\.mjs/)]);
+    // Podman looks at what it is to mount in no order.
+    expect(told).toEqual([expect.stringMatching(/^the container engine has .*, so .*\/app\/(main\.mjs|name)\b/)]);
   },
 
   async "with the whole image when they vanish in the last moment, of which Podman makes folders"(on) {
