@@ -57,7 +57,7 @@ const parts = {
   deploy: "src/deploy.ts",
   platform: "src/platform/run.ts",
   "app-spec": "src/contract/app-spec.ts",
-  undici: "src/client/undici.ts",
+  undici: "src/core/undici.ts",
   "cache-garbage": "src/image/cache-garbage.ts",
   ora: "ora",
   yaml: "src/core/yaml.ts",

@@ -138,7 +138,7 @@ export class Http {
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse> {
-    const { Agent, request: send } = await import("./undici.ts");
+    const { Agent, request: send } = await import("../core/undici.ts");
     this.#agent ??= new Agent({ connect: { lookup: lookupWithLocalhost }, keepAliveTimeout: 4000, allowH2: false });
     const timeout = request.timeout ?? 30_000;
     const headers: Record<string, string> = { accept: "application/json", ...request.headers };

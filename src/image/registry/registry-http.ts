@@ -188,7 +188,7 @@ export class RegistryHttp {
     const { transport } = this.#options;
     if (transport) return { ...(await transport(request, this.#options.signal)), url: request.url };
     const { method, url, headers, body, length } = request;
-    const { request: send } = await import("../../client/undici.ts");
+    const { request: send } = await import("../../core/undici.ts");
     const { signal, env } = this.#options;
     const proxy = proxyFor(url, env);
     const agent = await this.#agentFor(proxy);
@@ -218,7 +218,7 @@ export class RegistryHttp {
     if (known) return known;
     const options = { keepAliveTimeout: 4000, allowH2: false };
     const make = async () => {
-      const { Agent, proxyAgent } = await import("../../client/undici.ts");
+      const { Agent, proxyAgent } = await import("../../core/undici.ts");
       if (!proxy) return new Agent(options);
       const { url, authorization } = proxy;
       const signed = authorization === undefined ? {} : { token: authorization.reveal() };
