@@ -2,9 +2,10 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { EngineApiError } from "../../../src/core/engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../src/core/engine-api.ts";
 import { AppImages, type ImageToMount } from "../../../src/engine/local/docker/app-images.ts";
 import type { ImageLoader } from "../../../src/engine/local/docker/image-loader.ts";
+import { type TarEntry, tar } from "../../../src/image/tar.ts";
 import { ref, temporaryDirectory } from "../helpers.ts";
 
 const never = new AbortController().signal;
@@ -65,6 +66,44 @@ it("mounts files until the engine says that it has not one that is here", async 
   expect(images.canMount(files)).toBe(false);
   expect(log).toEqual([expect.stringContaining("has no files of this machine")]);
   expect(await images.prepare(ref, two, never)).toMatchObject({ reference: "whole-2", files: undefined });
+});
+
+it("takes for no file what Podman says is a folder, and asks until it has said what it is", async () => {
+  const { images, dir } = imagesWith(["a"]);
+  const { files = [] } = await images.prepare(ref, one, never);
+  let asked = 0;
+  const prove = (answer: () => AsyncIterable<Uint8Array>) => {
+    const download = async () => {
+      asked++;
+      return answer();
+    };
+    return images.provePodman({ isPodman: true, download } as unknown as EngineApi, "container", files);
+  };
+  const fails = (message: string) => () => {
+    throw new EngineApiError(500, message);
+  };
+  async function* inPieces(entry: TarEntry) {
+    for await (const bytes of tar([entry]))
+      for (let at = 0; at < bytes.length; at += 7) yield bytes.subarray(at, at + 7);
+  }
+  // What its process for that says when it is hurried tells nothing.
+  await prove(fails("error in copier subprocess: EOF"));
+  await prove(async function* () {});
+  await expect(prove(() => inPieces({ type: "directory", path: "a" }))).rejects.toMatchObject({
+    message: `mounting ${join(dir, "a")}: it is no file there`,
+  });
+  await prove(() => inPieces({ type: "file", path: "a", content: Buffer.from("content") }));
+  expect(asked).toBe(4);
+  await prove(() => inPieces({ type: "directory", path: "a" }));
+  expect(asked).toBe(4);
+
+  const again = imagesWith(["a"]);
+  const told = await again.images.prepare(ref, one, never);
+  const download = async () => fails('error in copier subprocess: chdir "/a": not a directory')();
+  const api = { isPodman: true, download } as unknown as EngineApi;
+  await again.images.provePodman(api, "container", told.files ?? []);
+  const silent = { isPodman: true, download: () => expect.unreachable() } as unknown as EngineApi;
+  await again.images.provePodman(silent, "container", told.files ?? []);
 });
 
 it("loads one with many files whole, and keeps both forms of what is needed", async () => {

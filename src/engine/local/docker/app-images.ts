@@ -61,7 +61,7 @@ export class AppImages {
   readonly #outlines = new Map<string, string | undefined>();
   /** Turned off by the first engine that sees no files of this machine. */
   #mounts = true;
-  /** Podman had such a file. */
+  /** Podman has had such a file. */
   #proven = false;
 
   constructor({ loader, image, outline, log }: AppImagesOptions) {
@@ -96,14 +96,14 @@ export class AppImages {
 
   /**
    * Makes sure that a container that has been created, and not started, has a file of this machine. Podman, told to mount what
-   * it does not have, makes a folder of that name. It is looked at once. Throws what {@link AppImages.cannotMount} knows.
+   * it does not have, makes a folder of that name. It is asked until it has said so once. Throws what
+   * {@link AppImages.cannotMount} knows.
    */
   async provePodman(api: EngineApi, container: string, [file]: readonly MountedFile[]): Promise<void> {
     if (!api.isPodman || this.#proven || file === undefined) return;
-    if (!(await isFileIn(api, container, file.target))) {
-      throw new EngineApiError(500, `mounting ${file.source}: it is no file there`);
-    }
-    this.#proven = true;
+    const kind = await kindIn(api, container, file.target);
+    if (kind === "folder") throw new EngineApiError(500, `mounting ${file.source}: it is no file there`);
+    this.#proven = kind === "file";
   }
 
   /**
@@ -159,17 +159,23 @@ async function read<T extends ImageToLoad & { files?: MountedFile[] }>(
   return (image?.files?.length ?? 0) > MOST_FILES ? undefined : image;
 }
 
-/** Whether a path of a container that has not been started is a file. */
-async function isFileIn(api: EngineApi, container: string, path: string): Promise<boolean> {
+/** Where the kind of an entry stands in a tar header. */
+const KIND_AT = 156;
+
+/** What a path of a container is that has not been started; undefined when the engine does not say. */
+async function kindIn(api: EngineApi, container: string, path: string): Promise<"file" | "folder" | undefined> {
   try {
-    const archive = await api.download(`/containers/${container}/archive`, { query: { path } });
-    let first: Buffer | undefined;
-    for await (const bytes of archive) first ??= bytes as Buffer;
-    // The kind of an entry stands at this place of a tar header.
-    return first?.toString("latin1", 156, 157) === "0";
+    let header = Buffer.alloc(0);
+    for await (const bytes of await api.download(`/containers/${container}/archive`, { query: { path } })) {
+      header = Buffer.concat([header, bytes]);
+      if (header.length > KIND_AT) break;
+    }
+    const kind = header.toString("latin1", KIND_AT, KIND_AT + 1);
+    return kind === "5" ? "folder" : kind === "0" ? "file" : undefined;
   } catch (error) {
-    // Podman takes what is mounted for a folder, and says that it is none (seen with 4.3).
-    return error instanceof EngineApiError && error.message.includes("not a directory");
+    // Podman takes what is mounted for a folder, and a process of its own says that it is none (seen with 4.3). What else that
+    // one says tells nothing of the path.
+    return error instanceof EngineApiError && error.message.includes("not a directory") ? "file" : undefined;
   }
 }
 

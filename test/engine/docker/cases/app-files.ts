@@ -64,12 +64,18 @@ async function madeFrom(on: ContainerGround): Promise<{ image: string; files: nu
   return { image: container.Config.Image.replace(/^.*:/, ""), files: files.length };
 }
 
+/** What the runtime has logged of an engine that has not this machine's files. */
+function toldOf(on: ContainerGround): string {
+  return on.messages.filter((message) => message.includes("no files of this machine")).join("\n");
+}
+
 export const appFiles: ContainerCases = {
   async "one by one, each as the image has it, on what two revisions share below"(on) {
     await on.open();
     const entries = [file("app/data/deep/text", "one"), file("app/run.sh", "#!/bin/sh\necho ran\n", true)];
     const below = [file("app/node_modules/x/index.js", "module.exports = 'package';"), file("app/data/low", "low")];
     expect(await on.deploy(await evaluator(on, entries, below))).toMatchObject({ ready: "True" });
+    expect(toldOf(on)).toBe("");
     const { image, files } = await madeFrom(on);
     expect(image).toMatch(/^outline-[0-9a-f]{32}$/);
     expect(files).toBe(3);
@@ -151,9 +157,8 @@ export const appFiles: ContainerCases = {
       expect(await evaluated(on, "fs.readFileSync('name')")).toBe(name);
       expect(await madeFrom(on)).toEqual({ image: revision.digest.slice(7, 39), files: 0 });
     }
-    const told = on.messages.filter((message) => message.includes("no files of this machine"));
     // Podman looks at what it is to mount in no order.
-    expect(told).toEqual([expect.stringMatching(/^the container engine has .*, so .*\/app\/(main\.mjs|name)\b/)]);
+    expect(toldOf(on)).toMatch(/^the container engine has .*, so .*\/app\/(main\.mjs|name)\b.*$/);
   },
 
   async "with the whole image when they vanish in the last moment, of which Podman makes folders"(on) {
@@ -170,7 +175,7 @@ export const appFiles: ContainerCases = {
     });
     expect(await evaluated(on, "process.env.VALUE")).toBe("value");
     expect(await madeFrom(on)).toEqual({ image: revision.digest.slice(7, 39), files: 0 });
-    expect(on.messages.filter((message) => message.includes("no files"))).toEqual([]);
+    expect(toldOf(on)).toBe("");
   },
 
   async "again after somebody has removed them from this machine"(on) {
@@ -183,7 +188,7 @@ export const appFiles: ContainerCases = {
     await on.restarted();
     expect(await evaluated(on, "'up'")).toBe("up");
     expect(await madeFrom(on)).toEqual({ image: revision.digest.slice(7, 39), files: 0 });
-    expect(on.messages.filter((message) => message.includes("no files"))).toEqual([]);
+    expect(toldOf(on)).toBe("");
     // The next one is unpacked anew.
     const next = await evaluator(on, [file("app/next", "next")], [], "web-00002");
     expect(await on.deploy(next)).toMatchObject({ ready: "True" });
