@@ -1,9 +1,9 @@
 /**
- * A thin client of the Docker Engine API (docs.docker.com/engine/api), which Podman's service speaks, too: HTTP over a unix
- * socket. Only what the runtime needs; a client library would bring SSH and gRPC along for the same few calls.
+ * The Docker Engine API (docs.docker.com/engine/api), which Podman's service speaks, too: HTTP over a unix socket, which is
+ * undici's to carry. The libraries of this API bring SSH, with an addon to compile, and gRPC along for the same few calls.
  */
-import { Agent, type IncomingMessage, request } from "node:http";
-import type { Duplex, Readable } from "node:stream";
+import { Readable } from "node:stream";
+import type { Agent, Dispatcher } from "undici";
 
 /** The engine answered with an error. */
 export class EngineApiError extends Error {
@@ -15,6 +15,12 @@ export class EngineApiError extends Error {
     this.name = "EngineApiError";
     this.status = status;
   }
+}
+
+/** Whether nobody answers at the socket, or the connection broke; not what the engine or this machine's disk says. */
+export function isConnectionLost(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return syscall === "connect" || code === "ECONNRESET" || code === "EPIPE" || code === "UND_ERR_SOCKET";
 }
 
 /** How long an engine may take to say who it is: one that its socket starts first takes a moment. */
@@ -34,6 +40,9 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** An answer's bytes, as they come. */
+export type EngineAnswer = Dispatcher.ResponseData["body"];
+
 /** The newest version of the API that this client was written for. An older engine is spoken to in its own. */
 const NEWEST = [1, 47] as const;
 
@@ -46,17 +55,20 @@ export class EngineApi {
   readonly platform: string;
   readonly #prefix: string;
   readonly #agent: Agent;
+  readonly #request: typeof import("./undici.ts").request;
 
   private constructor(
     socketPath: string,
     { prefix, isPodman, platform }: { prefix: string; isPodman: boolean; platform: string },
     agent: Agent,
+    request: typeof import("./undici.ts").request,
   ) {
     this.socketPath = socketPath;
     this.isPodman = isPodman;
     this.platform = platform;
     this.#prefix = prefix;
     this.#agent = agent;
+    this.#request = request;
   }
 
   /**
@@ -64,8 +76,10 @@ export class EngineApi {
    * when there is no answer in time.
    */
   static async connect(socketPath: string, options: Patience = {}): Promise<EngineApi> {
-    const agent = new Agent({ keepAlive: true });
-    const unversioned = new EngineApi(socketPath, { prefix: "", isPodman: false, platform: "" }, agent);
+    const { Agent, request } = await import("./undici.ts");
+    // A build, or the wait for a container's end, may take any time.
+    const agent = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 });
+    const unversioned = new EngineApi(socketPath, { prefix: "", isPodman: false, platform: "" }, agent, request);
     const {
       ApiVersion,
       Os,
@@ -79,22 +93,19 @@ export class EngineApi {
         Components?: { Name: string }[];
       }>("/version", options)
       .catch((error: unknown) => {
-        agent.destroy();
+        unversioned.close();
         throw error;
       });
     const isPodman = Components.some(({ Name }) => Name.startsWith("Podman"));
     const platform = Arch === "arm" ? "linux/arm/v7" : `${Os}/${Arch}`;
-    return new EngineApi(socketPath, { prefix: `/v${versionFor(ApiVersion)}`, isPodman, platform }, agent);
+    return new EngineApi(socketPath, { prefix: `/v${versionFor(ApiVersion)}`, isPodman, platform }, agent, request);
   }
 
   /** Calls and gives the answer's JSON; undefined for an answer without a body. */
-  async json<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
+  async json<T>(method: Dispatcher.HttpMethod, path: string, options: CallOptions = {}): Promise<T> {
     const { body } = options;
-    const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const response = await this.#call(method, path, options, (send) => send.end(bytes), {
-      ...(bytes ? { "content-type": "application/json", "content-length": String(bytes.length) } : {}),
-    });
-    const text = (await textOf(response)).trim(); // Podman ends an empty answer with a line end
+    const json = body && { content: JSON.stringify(body), type: "application/json" };
+    const text = (await (await this.#call(method, path, options, json)).text()).trim(); // Podman ends an empty one with a line end
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
@@ -119,82 +130,56 @@ export class EngineApi {
 
   /** Sends a tar archive, and gives the text of the answer: one JSON object a line. */
   async upload(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<string> {
-    return textOf(await this.send(path, archive, options));
+    return (await this.send(path, archive, options)).text();
   }
 
   /** Gets something large, piece by piece. */
-  async download(path: string, options: CallOptions = {}): Promise<IncomingMessage> {
-    return this.#call("GET", path, options, (send) => send.end(), {});
+  async download(path: string, options: CallOptions = {}): Promise<EngineAnswer> {
+    return this.#call("GET", path, options);
   }
 
   /** Sends a tar archive, and gives the answer while it comes. */
-  async send(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<IncomingMessage> {
-    const { Readable } = await import("node:stream");
-    const source = Readable.from(archive, { objectMode: false });
-    return this.#call(
-      "POST",
-      path,
-      options,
-      (send) => {
-        source.once("error", (error) => send.destroy(error));
-        source.pipe(send);
-      },
-      { "content-type": "application/x-tar" },
-    ).finally(() => source.destroy());
+  async send(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<EngineAnswer> {
+    const content = Readable.from(archive, { objectMode: false });
+    try {
+      return await this.#call("POST", path, options, { content, type: "application/x-tar" });
+    } catch (error) {
+      content.destroy();
+      throw error;
+    }
   }
 
-  /** Takes over the connection of a call, as attach does. What comes is {@link framesOf}'s to read. */
-  async hijack(path: string, { query, signal }: Omit<CallOptions, "body">): Promise<Duplex | Readable> {
-    return new Promise((resolve, reject) => {
-      const send = request({
-        socketPath: this.socketPath,
-        agent: false,
-        method: "POST",
-        path: this.#path(path, query),
-        headers: { host: "engine", connection: "Upgrade", upgrade: "tcp", "content-length": "0" },
-        ...(signal ? { signal } : {}),
-      });
-      send.once("upgrade", (_, socket, head) => {
-        if (head.length > 0) socket.unshift(head);
-        resolve(socket);
-      });
-      send.once("response", (response) => {
-        if ((response.statusCode ?? 500) < 300) resolve(response);
-        else failureOf(response).then(reject, reject);
-      });
-      send.once("error", reject);
-      send.end();
-    });
+  /**
+   * Gives what a call prints for as long as it does, as attach does. An engine that is not asked to make another protocol of the
+   * connection answers with a body that ends with it.
+   */
+  async stream(path: string, options: Omit<CallOptions, "body"> = {}): Promise<EngineAnswer> {
+    const answer = await this.#call("POST", path, options);
+    answer.on("error", () => {}); // whoever reads it is told; nobody may, and then it is destroyed
+    return answer;
   }
 
-  /** Closes idle connections. */
+  /** Closes the connections. */
   close(): void {
-    this.#agent.destroy();
+    void this.#agent.destroy();
   }
 
-  #call(
-    method: string,
+  async #call(
+    method: Dispatcher.HttpMethod,
     path: string,
-    { query, headers: own, signal }: CallOptions,
-    write: (send: ReturnType<typeof request>) => void,
-    headers: Record<string, string>,
-  ): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const send = request({
-        socketPath: this.socketPath,
-        agent: this.#agent,
-        method,
-        path: this.#path(path, query),
-        headers: { host: "engine", ...headers, ...own },
-        ...(signal ? { signal } : {}),
-      });
-      send.once("response", (response) => {
-        if ((response.statusCode ?? 500) < 300 || response.statusCode === 304) resolve(response);
-        else failureOf(response).then(reject, reject);
-      });
-      send.once("error", reject);
-      write(send);
+    { query, headers, signal }: CallOptions,
+    sent?: { content: string | Readable; type: string },
+  ): Promise<EngineAnswer> {
+    const { statusCode, body } = await this.#request(this.#agent, {
+      origin: "http://engine",
+      method,
+      path: this.#path(path, query),
+      headers: { ...(sent && { "content-type": sent.type }), ...headers },
+      body: sent?.content ?? null,
+      signal: signal ?? null,
     });
+    if (statusCode < 300 || statusCode === 304) return body;
+    throw failureOf(statusCode, await body.text());
   }
 
   #path(path: string, query: CallOptions["query"] = {}): string {
@@ -213,20 +198,13 @@ export function versionFor(engine: string): string {
   return isOlder ? `${major}.${minor}` : NEWEST.join(".");
 }
 
-async function failureOf(response: IncomingMessage): Promise<EngineApiError> {
-  const text = await textOf(response);
+function failureOf(status: number, text: string): EngineApiError {
   let message = text.trim();
   try {
-    const parsed: { message?: unknown; cause?: unknown } = JSON.parse(text);
+    const parsed: { message?: unknown } = JSON.parse(text);
     if (typeof parsed.message === "string") message = parsed.message;
   } catch {
     // a proxy's or an old engine's plain text
   }
-  return new EngineApiError(response.statusCode ?? 500, message || `status ${response.statusCode}`);
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = "";
-  for await (const chunk of response.setEncoding("utf8")) text += chunk;
-  return text;
+  return new EngineApiError(status, message || `status ${status}`);
 }

@@ -1,7 +1,13 @@
 /** Makes a base image with a container engine, and takes it over into an OCI layout. */
 import { createHash, randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { EngineApi as Engine, type EngineApi, EngineApiError } from "../../core/engine-api.ts";
+import {
+  EngineApi as Engine,
+  type EngineAnswer,
+  type EngineApi,
+  EngineApiError,
+  isConnectionLost,
+} from "../../core/engine-api.ts";
 import { engineSockets } from "../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
@@ -83,7 +89,7 @@ async function takeOut(api: EngineApi, name: string, { layout, signal }: DockerB
     return await readSavedImage(await api.download(`/images/${name}/get`, { signal }), layout);
   } catch (error) {
     signal.throwIfAborted();
-    if (!isOfTheEngine(error)) throw error;
+    if (!(error instanceof EngineApiError || isConnectionLost(error))) throw error;
     throw new AppctlError({
       code: "IMAGE_BUILD_FAILED",
       exit: ExitCode.build,
@@ -92,12 +98,6 @@ async function takeOut(api: EngineApi, name: string, { layout, signal }: DockerB
       cause: error,
     });
   }
-}
-
-/** An answer or a connection that broke; not a disk of this machine that is full. */
-function isOfTheEngine(error: unknown): boolean {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return error instanceof EngineApiError || syscall === "connect" || code === "ECONNRESET" || code === "EPIPE";
 }
 
 /** The base, when the layout has it from an earlier build and nobody wants another one. */
@@ -194,7 +194,7 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
     }
   }
   const headers = await signIn(base, env, signal);
-  let answer: Awaited<ReturnType<EngineApi["send"]>>;
+  let answer: EngineAnswer;
   try {
     answer = await api.send("/build", context, { query, headers, signal });
   } catch (error) {

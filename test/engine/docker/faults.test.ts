@@ -103,8 +103,7 @@ it("closes the connection that reads a container's output when the start fails a
     const { start } = await runtimeOn(engine);
     await expect(start()).rejects.toMatchObject({ failure: { message: expect.stringContaining("out of order") } });
     const [connection] = engine.attached;
-    connection?.resume(); // its end is seen only by who reads
-    await until(() => connection?.readableEnded || connection?.destroyed);
+    await until(() => connection?.destroyed);
     expect(engine.containers.size).toBe(0);
   }
 });
@@ -151,7 +150,7 @@ it("ends with its container while the output that broke off cannot be had again"
   const replica = await start();
   engine.silentAttach = true;
   engine.attached[0]?.destroy();
-  await until(() => engine.calls.filter((call) => call === "POST attach").length === 2);
+  await until(() => engine.calls.filter((call) => call.endsWith("/attach")).length === 2);
   engine.end();
   expect(await replica.exited).toMatchObject({ code: 0 });
 });
@@ -170,7 +169,7 @@ it("does not attach again to a container that has ended, before the engine has t
   ended = true;
   engine.attached[0]?.destroy();
   await until(() => looks > 1); // a second look: what came of the first has been done
-  expect(engine.calls.filter((call) => call === "POST attach")).toHaveLength(1);
+  expect(engine.calls.filter((call) => call.endsWith("/attach"))).toHaveLength(1);
   engine.end();
   expect(await replica.exited).toMatchObject({ code: 3 });
 });

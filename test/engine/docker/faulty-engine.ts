@@ -91,6 +91,12 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
       return answer(res, 201, { Id });
     }
     if (!containers.has(name)) return refuse(res, 404, `No such container: ${name}`);
+    if (path.endsWith("/attach")) {
+      if (engine.silentAttach) return;
+      // The connection is taken over, as engines do: its end is that of the answer.
+      req.socket.write("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n");
+      return attached.push(req.socket.on("error", () => {}));
+    }
     if (req.method === "DELETE") {
       containers.delete(name);
       return answer(res, 204);
@@ -106,20 +112,12 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
   }
 
   const server = createServer((req, res) => void respond(req, res));
-  const upgraded = new Set<Duplex>();
-  server.on("upgrade", (req, socket) => {
-    calls.push(`${req.method} attach`);
-    upgraded.add(socket.on("error", () => {}));
-    if (engine.silentAttach) return;
-    attached.push(socket);
-    socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
-  });
   const socketPath = join(temporaryDirectory(), "engine.sock");
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
-    for (const socket of upgraded) socket.destroy();
+    for (const socket of attached) socket.destroy();
   });
   const engine: FaultyEngine = {
     socketPath,
@@ -132,7 +130,7 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
       running = false;
       for (const res of waiting) answer(res, 200, { StatusCode: 0 });
       waiting.clear();
-      for (const socket of upgraded) socket.end();
+      for (const socket of attached) socket.end();
     },
   };
   return engine;

@@ -1,6 +1,6 @@
 /** What can keep a container from starting, in words. */
 import type { AppSpec, FailureCause } from "../../../contract/types.ts";
-import { EngineApiError } from "../../../core/engine-api.ts";
+import { EngineApiError, isConnectionLost } from "../../../core/engine-api.ts";
 import { AppctlError, ExitCode, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure } from "../../causes.ts";
 
@@ -15,7 +15,7 @@ export function noBaseImage(): FailureCause {
 
 /** The engine did not take the image. */
 export function imageNotLoaded(digest: string, error: unknown): FailureCause {
-  if (isUnreachable(error)) return engineUnreachable(error);
+  if (isConnectionLost(error)) return engineUnreachable(error);
   const message = messageOf(error);
   return {
     code: "IMAGE_NOT_LOADED",
@@ -28,7 +28,7 @@ export function imageNotLoaded(digest: string, error: unknown): FailureCause {
 
 /** The engine refused to make or to start the container. */
 export function notStarted(spec: AppSpec, error: unknown): FailureCause {
-  if (isUnreachable(error)) return engineUnreachable(error);
+  if (isConnectionLost(error)) return engineUnreachable(error);
   const message = messageOf(error);
   // In the words of runc and of crun.
   const missing = /executable file (?:`[^`]*` )?not found|\bexec:? .*no such file or directory/i.test(message);
@@ -76,9 +76,4 @@ export function noEngine(tried: { socketPath: string; error: unknown }[]): Appct
     hint: "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock",
     next: ["systemctl start docker", "appctl platform start --runtime process"],
   });
-}
-
-function isUnreachable(error: unknown): boolean {
-  const { syscall, code } = error as NodeJS.ErrnoException;
-  return syscall === "connect" || code === "ECONNRESET";
 }

@@ -1,6 +1,6 @@
 /** A replica that is a container. */
 import { readFileSync } from "node:fs";
-import type { Duplex, Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { messageOf } from "../../../core/errors.ts";
@@ -24,7 +24,7 @@ export interface StartedContainer {
   token: string | undefined;
   limited: boolean;
   /** What it prints: frames. */
-  output: Duplex | Readable;
+  output: Readable;
   sink: OutputSink;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -34,9 +34,9 @@ export interface StartedContainer {
 }
 
 /** Opens the stream of what a container prints: frames. What was printed before is not in it. */
-export function attach(api: EngineApi, container: string, signal?: AbortSignal): Promise<Duplex | Readable> {
+export function attach(api: EngineApi, container: string, signal?: AbortSignal): Promise<Readable> {
   const query = { stream: "1", stdout: "1", stderr: "1" };
-  return api.hijack(`/containers/${container}/attach`, { query, signal });
+  return api.stream(`/containers/${container}/attach`, { query, signal });
 }
 
 /** How long the output of a container that ended is waited for. */
@@ -68,7 +68,7 @@ export class DockerReplica implements RunningReplica {
   readonly #givenUp = new AbortController();
   /** Aborts when the container has ended. */
   readonly #over = new AbortController();
-  #output: Duplex | Readable;
+  #output: Readable;
   /** Resolves at the next end of the output; there can be several, with connections that break off. */
   #outputEnd = Promise.withResolvers<void>();
 

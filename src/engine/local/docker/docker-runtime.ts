@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Duplex, Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { AppRef, AppSpec, FailureCause } from "../../../contract/types.ts";
 import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { engineSockets } from "../../../core/engine-socket.ts";
@@ -256,7 +256,7 @@ class DockerRuntime implements Runtime {
     });
     const name = `${this.#platform}-${request.replica}-${id}`;
     const container = await this.#create(name, body);
-    let output: Duplex | Readable | undefined;
+    let output: Readable | undefined;
     try {
       await this.#images.provePodman(this.#api, container.Id, appFiles);
       output = await attach(this.#api, container.Id);
