@@ -1,13 +1,15 @@
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Paths } from "../core/paths.ts";
 
 /**
  * Removes what a killed platform was just writing below its directories: half blobs, half unpacked images, files that had
- * not got their name yet. None of it counts as anything. Only the holder of the platform's lock may call this.
+ * not got their name yet. None of it counts as anything. Only the holder of the platform's lock may call this. `boot` is of
+ * this start of the machine and of no other; empty where the system does not say.
  */
-export function removeLeftovers(paths: Pick<Paths, "state" | "shared">): void {
+export function removeLeftovers(paths: Pick<Paths, "state" | "shared">, boot: string): void {
   const { state } = paths;
+  removeUnsafe(paths, boot);
   // What was unpacked may lack what a loss of power took; containers that have it still are about to be removed.
   rmSync(mountedDir(state), { recursive: true, force: true });
   const temporary = [join(state, "images"), ...contentDirs(paths)].map((dir) => join(dir, ".tmp"));
@@ -17,6 +19,29 @@ export function removeLeftovers(paths: Pick<Paths, "state" | "shared">): void {
     }
   }
   removeWork(join(state, "builds", "tmp"));
+}
+
+/**
+ * Removes what was unpacked before the machine started. Images are safe on the disk when a deploy is accepted; what is unpacked
+ * of them is not waited for, and a loss of power may have left files of it empty. They are unpacked anew.
+ */
+function removeUnsafe(paths: Pick<Paths, "state" | "shared">, boot: string): void {
+  const note = join(paths.state, "boot");
+  if (boot === "" || readOrNothing(note) === boot) return;
+  for (const dir of contentDirs(paths)) {
+    for (const name of namesIn(dir)) {
+      if (/^[0-9a-f]{64}$/.test(name)) rmSync(join(dir, name), { recursive: true, force: true });
+    }
+  }
+  writeFileSync(note, boot, { mode: 0o600 });
+}
+
+function readOrNothing(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined; // the first start
+  }
 }
 
 /** Folders of builds. A worker of the killed platform may still be about to end, and clears up itself then. */

@@ -7,6 +7,7 @@ import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/engine.ts";
+import { bootId } from "../engine/local/process/proc.ts";
 import { contentDirs, removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./lock.ts";
 import { createPlatform } from "./platform.ts";
@@ -46,7 +47,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
         next: ["appctl platform status", "appctl platform stop"],
       });
     }
-    removeLeftovers(paths);
+    removeLeftovers(paths, bootId());
     const stopped = Promise.withResolvers<void>();
     options.signal.addEventListener("abort", () => stopped.resolve(), { once: true });
     const platform = await createPlatform({
