@@ -1,7 +1,6 @@
 /** The user's file → a bundle and the Apps in it: bundled once, described in a worker, checked. */
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
@@ -9,6 +8,7 @@ import { BUNDLE_FILE } from "../bundle/esbuild.ts";
 import { PackageIndex } from "../bundle/packages.ts";
 import { requiredNames } from "../bundle/requirements.ts";
 import { parseSpec } from "../bundle/specs.ts";
+import { makeScratch } from "../core/scratch.ts";
 import { Trace } from "../core/trace.ts";
 import { type Describer, startDescriber } from "./describe.ts";
 import { isRawSdk, type RawFile } from "./description.ts";
@@ -156,7 +156,7 @@ interface DescribeContext {
 async function describe(bundle: Bundle, describer: Describer, context: DescribeContext): Promise<RawFile> {
   const dirs = locateExternals(bundle, context);
   // A few small files, and the thread waits for them: each detour over a pool of threads would be longer than the work.
-  const dir = mkdtempSync(join(realpathSync(tmpdir()), "appctl-describe-"));
+  const dir = makeScratch("describe");
   context.folders.push(dir);
   const file = join(dir, BUNDLE_FILE);
   writeFileSync(file, bundle.code);

@@ -1,13 +1,14 @@
 import { statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { removeLeftScratch } from "../core/scratch.ts";
 
 /** How often commands look, in milliseconds. */
 const EVERY_MS = 24 * 3600_000;
 
 /**
  * Takes away what of this machine's cache was not used for a week, once a day: for the time in which a command waits, or is
- * done. That a cache cannot be cleared up is no failure of the command; the next day it is tried again.
+ * done; and what killed commands left in the system's folder for such. That a cache cannot be cleared up is no failure of the command; the next day it is tried again.
  */
 export async function tidyCache(cacheDir: string, now: number, signal: AbortSignal): Promise<void> {
   const stamp = join(cacheDir, "tidied");
@@ -17,6 +18,7 @@ export async function tidyCache(cacheDir: string, now: number, signal: AbortSign
   try {
     // First of all, so that of several commands at once one does it.
     await writeFile(stamp, "");
+    removeLeftScratch(now - EVERY_MS);
     const { CACHE_KEPT_MS, collectCache } = await import("../image/cache-garbage.ts");
     await collectCache(cacheDir, { keptMs: CACHE_KEPT_MS, now, signal });
   } catch {
