@@ -62,7 +62,7 @@ const SIDEWAYS = new Set([
   "app -> image", // the name of a base image is checked with all the rest that an App says
   "app -> sdk", // the worker that describes recognises the SDK's objects
   "serve -> sdk", // the shim serves what the SDK describes
-  "image -> client", // undici has one home; a registry is spoken to by the same agent as a platform
+  "image -> client", // a registry is spoken to through the same proxies, and after the same pauses, as a platform
   "engine -> serve", // the shim's exit codes, which causes are read from
   "contract -> core",
   "core -> contract",
@@ -127,7 +127,7 @@ describe("the import graph", () => {
       commander: /^program\.ts$/,
       ora: /^ui\//,
       chalk: /^ui\//,
-      undici: /^client\//,
+      undici: /^core\/undici\.ts$/,
       esbuild: /^bundle\//,
       zod: /^(?:contract|platform\/api)\//,
       hono: /^platform\//,
