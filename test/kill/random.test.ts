@@ -61,6 +61,15 @@ function generator(start: number): () => number {
   };
 }
 
+/** A replica that an update replaces may end before it can be killed. */
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 /** Deploys over the API, and waits for the verdict. */
 async function deployed(client: Client, text: string): Promise<DeploymentEvent> {
   const spec = programSpec("loop", { env: { TEXT: text } });
@@ -98,7 +107,7 @@ it(`holds at ${rounds} random moments (KILL_SEED=${seed})`, { timeout: 900_000 }
       const pids = [...replicaProcesses(world.port).keys()].filter((pid) =>
         app.replicas.some((one) => one.pid === pid),
       );
-      if (pids.length > 0) process.kill(pick(pids), "SIGKILL");
+      if (pids.length > 0) killIfAlive(pick(pids));
     }
 
     const ended = await verdict;
