@@ -154,9 +154,7 @@ export class EngineApi {
    * connection answers with a body that ends with it.
    */
   async stream(path: string, options: Omit<CallOptions, "body"> = {}): Promise<EngineAnswer> {
-    const answer = await this.#call("POST", path, options);
-    answer.on("error", () => {}); // whoever reads it is told; nobody may, and then it is destroyed
-    return answer;
+    return this.#call("POST", path, options);
   }
 
   /** Closes the connections. */
@@ -178,6 +176,8 @@ export class EngineApi {
       body: sent?.content ?? null,
       signal: signal ?? null,
     });
+    // Who reads it is told all the same. undici has an error for who destroys one that has come and was not read, too.
+    body.on("error", () => {});
     if (statusCode < 300 || statusCode === 304) return body;
     throw failureOf(statusCode, await body.text());
   }

@@ -1,6 +1,8 @@
 /** The client of container engines, on servers that answer as engines do and as none should. */
+import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { expect, it, onTestFinished } from "vitest";
 import { EngineApi, EngineApiError, isConnectionLost } from "../../src/core/engine-api.ts";
 import { temporaryDirectory } from "../engine/helpers.ts";
@@ -77,6 +79,30 @@ it("tells a connection that is lost from what an engine says", async () => {
   expect(nobody).toMatchObject({ code: "ENOENT" });
   expect(isConnectionLost(nobody)).toBe(true);
   expect(isConnectionLost(new EngineApiError(500, "out of order"))).toBe(false);
+});
+
+it("tells who reads an answer that it broke off, and fails nobody with one that is not read on", async () => {
+  const api = await engineThat((req, res) => {
+    if (req.url === "/v1.41/short") return res.end("all of it");
+    res.write("line\n".repeat(100_000));
+    if (req.url === "/v1.41/broken") setImmediate(() => res.destroy());
+  });
+  const read = async (answer: AsyncIterable<unknown>) => {
+    for await (const _ of answer);
+  };
+  expect(isConnectionLost(await failure(read(await api.download("/broken"))))).toBe(true);
+  for await (const _ of await api.download("/left")) break;
+  const lines = createInterface({ input: await api.stream("/lines") });
+  await once(lines, "line");
+  lines.close();
+  (await api.stream("/unwanted")).destroy();
+  const short = await api.stream("/short");
+  await api.json("GET", "/short").catch(() => {}); // the first has come by then
+  short.destroy();
+  const unread = await api.stream("/unread");
+  api.close();
+  await expect.poll(() => unread.destroyed).toBe(true);
+  await new Promise((resolve) => setImmediate(resolve)); // an error that nobody takes would end the test run
 });
 
 it("leaves nothing of an archive that fails, that nobody wants any more, or that the engine refuses", async () => {
