@@ -19,9 +19,12 @@ export class EngineApiError extends Error {
 
 /** Whether nobody answers at the socket, or the connection broke; not what the engine or this machine's disk says. */
 export function isConnectionLost(error: unknown): boolean {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return syscall === "connect" || code === "ECONNRESET" || code === "EPIPE" || code === "UND_ERR_SOCKET";
+  const { code = "", syscall, name } = error as NodeJS.ErrnoException;
+  // undici's parser, too, is who sees that an answer was cut; and it has a code for that only sometimes.
+  return syscall === "connect" || BROKEN.has(code) || name === "HTTPParserError";
 }
+
+const BROKEN = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
 
 /** How long an engine may take to say who it is: one that its socket starts first takes a moment. */
 const PATIENCE_MS = 10_000;
@@ -151,10 +154,19 @@ export class EngineApi {
 
   /**
    * Gives what a call prints for as long as it does, as attach does. An engine that is not asked to make another protocol of the
-   * connection answers with a body that ends with it.
+   * connection answers with a body that ends with it. `signal` ends the wait for the answer; the answer is whoever's that reads
+   * it, to its end or until he destroys it.
    */
-  async stream(path: string, options: Omit<CallOptions, "body"> = {}): Promise<EngineAnswer> {
-    return this.#call("POST", path, options);
+  async stream(path: string, { signal, ...options }: Omit<CallOptions, "body"> = {}): Promise<EngineAnswer> {
+    const asking = new AbortController();
+    const stop = () => asking.abort(signal?.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      return await this.#call("POST", path, { ...options, signal: asking.signal });
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
   }
 
   /** Closes the connections. */

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { EngineApi, EngineApiError, isConnectionLost } from "../../src/core/engine-api.ts";
+import { clientOf } from "../engine/docker/faulty-engine.ts";
 import { temporaryDirectory } from "../engine/helpers.ts";
 
 /** A client of a server that answers everything after the first question so. */
@@ -13,15 +14,7 @@ async function engineThat(answer: RequestListener): Promise<EngineApi> {
     if (req.url === "/version") res.end('{ "ApiVersion": "1.41", "Os": "linux", "Arch": "amd64" }');
     else answer(req, res);
   });
-  const socketPath = join(temporaryDirectory(), "engine.sock");
-  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
-  const api = await EngineApi.connect(socketPath);
-  onTestFinished(() => {
-    api.close();
-    server.close();
-    server.closeAllConnections();
-  });
-  return api;
+  return clientOf(server);
 }
 
 const failure = (promise: Promise<unknown>) =>
@@ -75,6 +68,13 @@ it("tells a connection that is lost from what an engine says", async () => {
     const error = await failure(api.json("GET", path));
     expect([path, isConnectionLost(error), error instanceof EngineApiError]).toEqual([path, true, false]);
   }
+  // Of an answer that ends with its connection undici's parser knows what is missing.
+  for (const length of ["content-length: 9", "transfer-encoding: chunked"]) {
+    const ending = await engineThat((req) => {
+      req.socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n${length}\r\n\r\n`);
+    });
+    expect([length, isConnectionLost(await failure(ending.json("GET", "/cut")))]).toEqual([length, true]);
+  }
   const nobody = await failure(EngineApi.connect(join(temporaryDirectory(), "none.sock")));
   expect(nobody).toMatchObject({ code: "ENOENT" });
   expect(isConnectionLost(nobody)).toBe(true);
@@ -103,6 +103,28 @@ it("tells who reads an answer that it broke off, and fails nobody with one that 
   api.close();
   await expect.poll(() => unread.destroyed).toBe(true);
   await new Promise((resolve) => setImmediate(resolve)); // an error that nobody takes would end the test run
+});
+
+it("waits for a stream as long as it is told, and leaves it to its reader then", async () => {
+  const asked = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const api = await engineThat(async (req, res) => {
+    if (req.url === "/v1.41/silent") return asked.resolve();
+    res.write("one ");
+    await goOn.promise;
+    res.end("two");
+  });
+  const ending = new AbortController();
+  const waiting = failure(api.stream("/silent", { signal: ending.signal }));
+  const answer = await api.stream("/slow", { signal: ending.signal });
+  await asked.promise;
+  ending.abort(new Error("no longer waited for"));
+  expect(await waiting).toMatchObject({ message: "no longer waited for" });
+  expect(await failure(api.stream("/late", { signal: ending.signal }))).toMatchObject({
+    message: "no longer waited for",
+  });
+  goOn.resolve();
+  expect(await answer.text()).toBe("one two");
 });
 
 it("leaves nothing of an archive that fails, that nobody wants any more, or that the engine refuses", async () => {

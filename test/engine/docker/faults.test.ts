@@ -19,7 +19,7 @@ function optionsOn(engine: FaultyEngine, base: string) {
 }
 
 /** The runtime on that engine, with what it logs and what its replicas print. */
-async function runtimeOn(engine: FaultyEngine) {
+async function runtimeOn(engine: FaultyEngine, beforeLines: () => Promise<unknown> = async () => {}) {
   const messages: string[] = [];
   const lines: string[] = [];
   const options = optionsOn(engine, temporaryDirectory());
@@ -28,7 +28,10 @@ async function runtimeOn(engine: FaultyEngine) {
     engine.end();
     await runtime.close();
   });
-  const output = async (printed: OutputLine[]) => void lines.push(...printed.map(({ line }) => line));
+  const output = async (printed: OutputLine[]) => {
+    await beforeLines();
+    lines.push(...printed.map(({ line }) => line));
+  };
   return { runtime, messages, lines, start: () => start(runtime, output) };
 }
 
@@ -142,6 +145,24 @@ it("reads the output of a container again when the connection broke, and says on
     expect.stringMatching(/^the output of container container-\S* broke off and is read again: lines may be missing$/),
   ]);
   expect(engine.attached).toHaveLength(3);
+});
+
+it("gives what a container printed last, and is read after its end, also when the connection broke before", async () => {
+  const engine = await startFaultyEngine();
+  let isSlow = false;
+  let replica: RunningReplica | undefined;
+  const { start, lines } = await runtimeOn(engine, async () => isSlow && (await until(() => replica?.hasExited)));
+  replica = await start();
+  engine.attached[0]?.destroy();
+  const connection = await until(() => engine.attached[1]);
+  isSlow = true;
+  // More than comes at once: most of it is not yet here when the end is known.
+  const last = Array.from({ length: 100 }, (_, at) => `${at} `.padEnd(10_000, "x"));
+  for (const line of last) connection.write(stdout(`${line}\n`));
+  engine.end();
+  await replica.exited;
+  expect(lines.length).toBe(100);
+  expect(lines).toEqual(last);
 });
 
 it("ends with its container while the output that broke off cannot be had again", async () => {

@@ -2,10 +2,11 @@
  * A container engine that answers as Docker does, save where a test says otherwise: for faults that no real engine has on
  * demand. Its containers run nothing; they print and end when the test says so.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { onTestFinished } from "vitest";
+import { EngineApi } from "../../../src/core/engine-api.ts";
 import { temporaryDirectory } from "../helpers.ts";
 
 /** What a test makes of a call: true when it has answered itself. */
@@ -39,6 +40,24 @@ export function stdout(text: string): Buffer {
   const header = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
   header.writeUInt32BE(bytes.length, 4);
   return Buffer.concat([header, bytes]);
+}
+
+/** Lets a server listen until the test's end; gives the path of its socket. */
+export async function listenAsEngine(server: Server): Promise<string> {
+  const socketPath = join(temporaryDirectory(), "engine.sock");
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return socketPath;
+}
+
+/** A client of it, which the test's end closes. The server has to answer what it asks first, `/version`. */
+export async function clientOf(server: Server): Promise<EngineApi> {
+  const api = await EngineApi.connect(await listenAsEngine(server));
+  onTestFinished(() => api.close());
+  return api;
 }
 
 /** Starts one that the test's end closes. */
@@ -112,11 +131,8 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
   }
 
   const server = createServer((req, res) => void respond(req, res));
-  const socketPath = join(temporaryDirectory(), "engine.sock");
-  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const socketPath = await listenAsEngine(server);
   onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
     for (const socket of attached) socket.destroy();
   });
   const engine: FaultyEngine = {

@@ -1,10 +1,9 @@
 /** Loading and removing of images at the same time, on an engine whose answers the test holds back. */
 import { createServer, type ServerResponse } from "node:http";
-import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
-import { EngineApi } from "../../../src/core/engine-api.ts";
+import { expect, it } from "vitest";
 import { ImageLoader, imageTags } from "../../../src/engine/local/docker/image-loader.ts";
-import { ref, temporaryDirectory, until } from "../helpers.ts";
+import { ref, until } from "../helpers.ts";
+import { clientOf } from "./faulty-engine.ts";
 
 /**
  * An engine that knows images by name alone. Removals wait in `removals` until the test answers them, loads in `loads`
@@ -49,14 +48,7 @@ async function startEngine() {
     } else if (tags.has(tag)) answer(200, { RootFS: { Layers: ["a"] } });
     else answer(404, { message: `No such image: ${tag}` });
   });
-  const socketPath = join(temporaryDirectory(), "engine.sock");
-  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
-  const api = await EngineApi.connect(socketPath);
-  onTestFinished(() => {
-    api.close();
-    server.close();
-    server.closeAllConnections();
-  });
+  const api = await clientOf(server);
   const endRemoval = () => {
     const { tag, response } = removals.shift() ?? {};
     tags.delete(tag ?? "");

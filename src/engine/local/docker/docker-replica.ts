@@ -33,7 +33,7 @@ export interface StartedContainer {
   ended(): Promise<void>;
 }
 
-/** Opens the stream of what a container prints: frames. What was printed before is not in it. */
+/** Opens the stream of what a container prints: frames. What was printed before is not in it. `signal` ends the opening alone. */
 export function attach(api: EngineApi, container: string, signal?: AbortSignal): Promise<Readable> {
   const query = { stream: "1", stdout: "1", stderr: "1" };
   return api.stream(`/containers/${container}/attach`, { query, signal });
