@@ -2,6 +2,7 @@
 import { renameSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { removeTree } from "../core/remove-tree.ts";
 import { type Collected, collectGarbage, lastUse } from "../image/garbage.ts";
 import type { OciLayout } from "../image/layout.ts";
 import type { AppStore } from "./store/app-store.ts";
@@ -105,7 +106,7 @@ export class Garbage {
       const isStored = kept.has(`sha256:${name}`) || lastUse(images.blobPath(`sha256:${name}`)) !== undefined;
       if (isStored || (lastUse(path)?.at ?? before) >= before) continue;
       renameSync(path, aside);
-      await rm(aside, { recursive: true, force: true });
+      await removeTree(aside);
     }
   }
 }

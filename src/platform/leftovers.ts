@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Paths } from "../core/paths.ts";
+import { removeTreeSync } from "../core/remove-tree.ts";
 
 /**
  * Removes what a killed platform was just writing below its directories: half blobs, half unpacked images, files that had
@@ -11,11 +12,11 @@ export function removeLeftovers(paths: Pick<Paths, "state" | "shared">, boot: st
   const { state } = paths;
   removeUnsafe(paths, boot);
   // What was unpacked may lack what a loss of power took; containers that have it still are about to be removed.
-  rmSync(mountedDir(state), { recursive: true, force: true });
+  removeTreeSync(mountedDir(state));
   const temporary = [join(state, "images"), ...contentDirs(paths)].map((dir) => join(dir, ".tmp"));
   for (const dir of [...temporary, state]) {
     for (const name of namesIn(dir)) {
-      if (dir !== state || UNFINISHED.test(name)) rmSync(join(dir, name), { recursive: true, force: true });
+      if (dir !== state || UNFINISHED.test(name)) removeTreeSync(join(dir, name));
     }
   }
   removeWork(join(state, "builds", "tmp"));
@@ -30,7 +31,7 @@ function removeUnsafe(paths: Pick<Paths, "state" | "shared">, boot: string): voi
   if (boot === "" || readOrNothing(note) === boot) return;
   for (const dir of contentDirs(paths)) {
     for (const name of namesIn(dir)) {
-      if (/^[0-9a-f]{64}$/.test(name)) rmSync(join(dir, name), { recursive: true, force: true });
+      if (/^[0-9a-f]{64}$/.test(name)) removeTreeSync(join(dir, name));
     }
   }
   writeFileSync(note, boot, { mode: 0o600 });
@@ -47,7 +48,7 @@ function readOrNothing(file: string): string | undefined {
 /** Folders of builds. A worker of the killed platform may still be about to end, and clears up itself then. */
 function removeWork(dir: string): void {
   try {
-    rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+    removeTreeSync(dir);
   } catch {
     // Something still writes there. The next build removes the folders of those that have ended.
   }

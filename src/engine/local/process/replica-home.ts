@@ -2,10 +2,9 @@
  * The directory of a replica: its socket, and `home` and `tmp` that alone it may write. Where the app has a user of its own,
  * root acts here on what that user may have made, so nothing is followed, and what lies deeper is left to that user's rights.
  */
-import { execFile } from "node:child_process";
 import { chmodSync, lchownSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { removeTree, removeTreeAs } from "../../../core/remove-tree.ts";
 import type { AppUser } from "./isolation/isolation.ts";
 
 /** Name of the socket in a replica's directory. */
@@ -41,10 +40,7 @@ function seal(home: string, { gid }: AppUser): void {
 
 /** Removes the directory. The replica's processes have ended. Throws when something of it stays. */
 export async function removeHome(home: string, user: AppUser | undefined): Promise<void> {
-  if (!user) {
-    await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch(() => removeAs(undefined, home));
-    return rm(home, { recursive: true, force: true });
-  }
+  if (!user) return removeTree(home);
   if (lstatSync(home, { throwIfNoEntry: false }) === undefined) return;
   lchownSync(home, process.getuid?.() ?? 0, user.gid);
   chmodSync(home, 0o710);
@@ -52,20 +48,12 @@ export async function removeHome(home: string, user: AppUser | undefined): Promi
     const path = join(home, entry.name);
     if (!entry.isDirectory()) unlinkSync(path);
     else {
-      if (!isEmpty(path)) await removeAs(user, path);
+      // Also what is nested without end. The directory itself has to stay for now: its parent is not the app's.
+      if (!isEmpty(path)) await removeTreeAs(user, path);
       rmdirSync(path);
     }
   }
   rmdirSync(home);
-}
-
-/** Removes what is below `dir` with the rights of `user`: also what is closed against itself or nested without end. */
-function removeAs(user: AppUser | undefined, dir: string): Promise<void> {
-  const script = 'chmod -R u+rwX -- "$0"; rm -rf -- "$0"';
-  return new Promise((resolve) => {
-    // The directory itself may have to stay, which rm reports: whether it is empty is looked at by the caller.
-    execFile("/bin/sh", ["-c", script, dir], { ...user, cwd: "/", env: {} }, () => resolve());
-  });
 }
 
 function isEmpty(dir: string): boolean {
