@@ -7,8 +7,9 @@ import { removeLeftScratch } from "../core/scratch.ts";
 const EVERY_MS = 24 * 3600_000;
 
 /**
- * Takes away what of this machine's cache was not used for a week, once a day: for the time in which a command waits, or is
- * done; and what killed commands left in the system's folder for such. That a cache cannot be cleared up is no failure of the command; the next day it is tried again.
+ * Takes away what of this machine's cache was not used for a week, and what killed commands left in the system's folder for
+ * temporary files, once a day: for the time in which a command waits, or is done. What cannot be cleared up is no failure of
+ * the command; the next day it is tried again.
  */
 export async function tidyCache(cacheDir: string, now: number, signal: AbortSignal): Promise<void> {
   const stamp = join(cacheDir, "tidied");
@@ -18,9 +19,9 @@ export async function tidyCache(cacheDir: string, now: number, signal: AbortSign
   try {
     // First of all, so that of several commands at once one does it.
     await writeFile(stamp, "");
-    removeLeftScratch(now - EVERY_MS);
     const { CACHE_KEPT_MS, collectCache } = await import("../image/cache-garbage.ts");
     await collectCache(cacheDir, { keptMs: CACHE_KEPT_MS, now, signal });
+    removeLeftScratch(now - EVERY_MS);
   } catch {
     return; // as said
   }
