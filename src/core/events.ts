@@ -13,7 +13,14 @@ export interface BuildProgress {
 
 /** One step of a deploy, in the order in which it happened. */
 export type DeployEvent =
-  | { type: "image"; state: "found" | "missing" | "forced" | "built"; reference: string; digest?: string }
+  /** `here`: only this machine has what was found; it goes where that name leads together with the app. */
+  | {
+      type: "image";
+      state: "found" | "missing" | "forced" | "built";
+      reference: string;
+      digest?: string;
+      here?: boolean;
+    }
   | ({ type: "build" } & BuildProgress)
   /** What the registry has now: on its base, which the platform's own copy need not have. */
   | { type: "pushed"; app: string; reference: string; digest: string }

@@ -41,7 +41,9 @@ export async function* composeImage(
   };
   const asked = () => progress.unlessQuick(`looking for ${named(planned)}`, find);
   let found = force ? undefined : yield* progress.during(trace.time("look for the environment image", asked));
-  yield { type: "image", state: found ? "found" : force ? "forced" : "missing", reference: named(planned) };
+  const reference = named(planned);
+  if (found) yield { type: "image", state: "found", reference, ...(found.unnamed ? { here: true } : {}) };
+  else yield { type: "image", state: force ? "forced" : "missing", reference };
   if (!found) {
     const build = async () => {
       const made = await started.builder.build(planned, { layout, whole });

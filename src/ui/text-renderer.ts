@@ -28,7 +28,7 @@ class TextRenderer implements DeployRenderer {
   event(event: DeployEvent): void {
     switch (event.type) {
       case "image":
-        this.#image(event.state, event.reference);
+        this.#image(event);
         break;
       case "build":
         sayBuild(this.progress, event);
@@ -63,9 +63,9 @@ class TextRenderer implements DeployRenderer {
     this.progress.stop();
   }
 
-  #image(state: Extract<DeployEvent, { type: "image" }>["state"], reference: string): void {
+  #image({ state, reference, here }: Extract<DeployEvent, { type: "image" }>): void {
     const image = plainLine(reference);
-    if (state === "found") this.#print(`Image ${image} found. Skip building.`);
+    if (state === "found") this.#print(`Image ${image} found${here ? " on this machine" : ""}. Skip building.`);
     else if (state !== "built") {
       this.#print(`Image ${image} ${state === "forced" ? "is built anew (force)" : "not found"}. Building…`);
       this.progress.say("Building the image", { animatedOnly: true });

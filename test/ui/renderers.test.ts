@@ -103,6 +103,11 @@ describe("text", () => {
     expect(stdout()).toBe(`Image ${image} is built anew (force). Building…\n`);
   });
 
+  it("says of an image that is found on this machine alone that it is here", async () => {
+    const { stdout } = await drawn("text", [{ type: "image", state: "found", reference: image, here: true }]);
+    expect(stdout()).toBe(`Image ${image} found on this machine. Skip building.\n`);
+  });
+
   it("counts bytes in megabytes, where the line can be replaced", async () => {
     const step = {
       type: "build",

@@ -125,6 +125,7 @@ export class AppImages {
     // What is needed from an earlier platform on has not been made ready here.
     for (const digest of needed() ?? []) {
       if (this.#outlines.has(digest)) continue;
+      // One that cannot be read has no outline; who starts it is told.
       const image = await this.#outline?.(digest).catch(() => undefined);
       if (!this.#outlines.has(digest)) this.#outlines.set(digest, image?.id);
     }
