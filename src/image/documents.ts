@@ -14,14 +14,27 @@ export async function readManifest(layout: OciLayout, digest: string): Promise<M
 
 /** The image configuration with that digest. Throws NOT_A_CONFIG when the blob has another shape. */
 export async function readConfig(layout: OciLayout, digest: string): Promise<ImageConfig> {
-  const value = await layout.readJson<unknown>(digest);
-  // image-spec, config.md: `config` and its members may be absent.
-  const { config = {}, rootfs } = isRecord(value) ? value : {};
-  const { Env: env = [], ...run } = isRecord(config) ? config : {};
-  if (isRecord(config) && isListOf(env, isText) && isRecord(rootfs) && isListOf(rootfs["diff_ids"], isText)) {
-    return { ...(value as unknown as ImageConfig), config: { ...run, Env: env } as ImageConfig["config"] };
-  }
+  const config = configFrom(await layout.readJson<unknown>(digest));
+  if (config) return config;
   throw wrongShape("NOT_A_CONFIG", `${digest} is not an image configuration`);
+}
+
+/**
+ * A configuration as JSON has it: `config`, its members and `history` may be absent (image-spec, config.md), and Docker writes
+ * null for what is. Undefined for another shape.
+ */
+export function configFrom(value: unknown): ImageConfig | undefined {
+  if (!isRecord(value)) return undefined;
+  const { config, rootfs, history } = value;
+  const run = config ?? {};
+  if (!isRecord(run) || !isRecord(rootfs) || !isListOf(rootfs["diff_ids"], isText)) return undefined;
+  const { Env = [], ...others } = Object.fromEntries(Object.entries(run).filter(([, member]) => member !== null));
+  if (!isListOf(Env, isText)) return undefined;
+  return {
+    ...(value as unknown as ImageConfig),
+    config: { ...others, Env } as ImageConfig["config"],
+    history: (history ?? []) as ImageConfig["history"],
+  };
 }
 
 /** True for a descriptor: the shape, not what it names. */

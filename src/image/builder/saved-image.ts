@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { configFrom } from "../documents.ts";
 import { writeImage } from "../environment.ts";
 import { gzip } from "../gzip.ts";
 import type { Layer } from "../layer.ts";
 import type { OciLayout } from "../layout.ts";
-import { type ImageConfig, MediaType } from "../oci.ts";
+import { MediaType } from "../oci.ts";
 import type { FetchedImage } from "../registry/pull-image.ts";
 import { readTar } from "../tar-reader.ts";
 
@@ -38,7 +39,9 @@ export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout:
   };
   const [entry] = json("manifest.json") as { Config: string; Layers: string[] }[];
   if (!entry) throw new Error("the engine's archive has no image");
-  const { architecture, os, variant, config, rootfs, history, created } = json(entry.Config) as ImageConfig;
+  const described = configFrom(json(entry.Config));
+  if (!described) throw new Error(`the engine's archive has no image configuration at ${entry.Config}`);
+  const { architecture, os, variant, config, rootfs, history, created } = described;
   const kept = entry.Layers.map((path, index) => {
     const layer = layers.get(links.get(path) ?? path);
     if (layer?.diffId !== rootfs.diff_ids[index]) throw new Error(`the engine's archive has another layer at ${path}`);

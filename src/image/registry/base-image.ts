@@ -138,7 +138,7 @@ export function mergedConfig(base: ImageConfig, upper: ImageConfig): ImageConfig
       ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
     },
     rootfs: { type: "layers", diff_ids: [...base.rootfs.diff_ids, ...upper.rootfs.diff_ids] },
-    history: [...(base.history ?? []), ...upper.history],
+    history: [...base.history, ...upper.history],
   };
 }
 
