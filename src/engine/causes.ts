@@ -170,7 +170,7 @@ const CATALOGUE = [
   {
     code: "EXITED_ZERO",
     fits: ({ exit, wasReady }) => exit?.code === 0 && !wasReady,
-    message: () => "it exited with code 0 before it listened",
+    message: () => "it exited with code 0 before it was ready",
     hint: ({ spec }) =>
       spec.kind === "framework"
         ? "something in the file calls process.exit(): an app must keep running"
@@ -182,16 +182,18 @@ const CATALOGUE = [
     message: ({ exit, wasReady }) =>
       exit?.code === 13 && !wasReady
         ? "it exited with code 13: a top-level await never settled"
-        : `it exited with code ${exit?.code}${wasReady ? "" : " before it listened"}`,
-    hint: ({ exit, wasReady }) =>
+        : `it exited with code ${exit?.code}${wasReady ? "" : " before it was ready"}`,
+    hint: ({ exit, wasReady, output }) =>
       exit?.code === 13 && !wasReady
         ? "find the await at the top level of the file whose promise nobody resolves"
-        : "its last lines of output say more",
+        : output.length > 0
+          ? "its last lines of output say more"
+          : "it printed nothing: look for what calls process.exit(), or let it say why it ends",
   },
   {
     code: "KILLED",
     fits: ({ exit }) => typeof exit?.signal === "string",
-    message: ({ exit, wasReady }) => `it was killed by ${exit?.signal}${wasReady ? "" : " before it listened"}`,
+    message: ({ exit, wasReady }) => `it was killed by ${exit?.signal}${wasReady ? "" : " before it was ready"}`,
     hint: () => "something outside appctl ended the process, or a native module crashed it",
   },
 ] as const satisfies readonly Entry[];

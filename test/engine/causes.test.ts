@@ -121,9 +121,17 @@ export default new App({ name: "web", frameworkApp: { fetch: () => new Response(
     });
     expect(cause).toMatchObject({
       code: "EXITED",
-      message: "it exited with code 7 before it listened",
+      message: "it exited with code 7 before it was ready",
       exitCode: 7,
       logs: [{ stream: "stderr", line: "giving up" }],
+    });
+  });
+
+  it("EXITED: without a word, at the first request", async () => {
+    expect(await causeOf({ source: { app: fetchApp("process.exit(3);") } })).toMatchObject({
+      code: "EXITED",
+      message: "it exited with code 3 before it was ready",
+      hint: expect.stringContaining("it printed nothing"),
     });
   });
 
@@ -138,7 +146,7 @@ export default new App({ name: "web", frameworkApp: { fetch: () => new Response(
   it("EXITED_ZERO: the program ends by itself", async () => {
     expect(await causeOf({ source: { app: fetchApp("return new Response();", "process.exit(0);") } })).toMatchObject({
       code: "EXITED_ZERO",
-      message: "it exited with code 0 before it listened",
+      message: "it exited with code 0 before it was ready",
       exitCode: 0,
     });
     expect(await causeOf({ spec: { kind: "command", command: "echo done" } })).toMatchObject({
@@ -150,7 +158,7 @@ export default new App({ name: "web", frameworkApp: { fetch: () => new Response(
   it("KILLED: a signal", async () => {
     expect(
       await causeOf({ source: { app: fetchApp("return new Response();", 'process.kill(process.pid, "SIGKILL");') } }),
-    ).toMatchObject({ code: "KILLED", message: "it was killed by SIGKILL before it listened", signal: "SIGKILL" });
+    ).toMatchObject({ code: "KILLED", message: "it was killed by SIGKILL before it was ready", signal: "SIGKILL" });
   });
 
   it("OUT_OF_MEMORY: by control group", async ({ skip }) => {

@@ -10,7 +10,7 @@ const started = { stream: "stdout", base64: btoa("started\n") } as const;
 export const failing: Cases = {
   async "a program that ends with a code before it listens fails the revision, and nothing is left running"(on) {
     const first = await on.revision("web-00001", { start: 7 });
-    const words = revisionFailed("web-00001", "EXITED", "it exited with code 7 before it listened");
+    const words = revisionFailed("web-00001", "EXITED", "it exited with code 7 before it was ready");
     expect(await on.deploy(first)).toEqual([
       { revision: "web-00001", ...REVISION_MISSING },
       { revision: "web-00001", ...words },

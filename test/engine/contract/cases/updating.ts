@@ -48,7 +48,7 @@ export const updating: Cases = {
   async "a failed update leaves the old revision as it is"(on) {
     const first = await on.serveNew("web-00001", { answer: "one" });
     const life = await on.ask("/life");
-    const words = revisionFailed("web-00002", "EXITED", "it exited with code 4 before it listened");
+    const words = revisionFailed("web-00002", "EXITED", "it exited with code 4 before it was ready");
     expect(await on.deploy(await on.revision("web-00002", { start: 4 }), first)).toEqual([
       { revision: "web-00002", ...TRAFFIC_NOT_MIGRATED },
       { revision: "web-00002", ...words },
