@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Problem } from "../contract/types.ts";
+import { BROKE_OFF, isNotHttp, NOT_HTTP } from "../core/connection-error.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Redacted } from "../core/redacted.ts";
 
@@ -224,11 +225,6 @@ export function exitOf(status: number): ExitCode {
   return ExitCode.bug;
 }
 
-/** For bytes that are no answer of HTTP: another service's, those of TLS, or an answer that was cut. */
-const NOT_HTTP = "it does not speak HTTP";
-/** undici has a code for what its parser refuses only where it knows the parser's number. */
-const isNotHttp = (error: object) => (error as Error).name === "HTTPParserError";
-
 const UNREACHABLE = new Set([
   "ECONNREFUSED",
   "ENOENT",
@@ -239,15 +235,12 @@ const UNREACHABLE = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 const BROKEN = new Set([
-  "ECONNRESET",
-  "EPIPE",
+  ...BROKE_OFF,
   "ETIMEDOUT",
-  "UND_ERR_SOCKET",
   "UND_ERR_HEADERS_TIMEOUT",
   "UND_ERR_BODY_TIMEOUT",
   "UND_ERR_CLOSED",
   "UND_ERR_DESTROYED",
-  NOT_HTTP,
 ]);
 
 function codeOf(error: unknown): string {
@@ -270,10 +263,12 @@ export function isBroken(error: unknown): boolean {
 
 /** The error for a platform that does not answer, or no longer. */
 export function unreachableError(endpoint: string, cause: unknown): AppctlError {
+  const code = codeOf(cause);
+  const why = code === NOT_HTTP ? "it does not speak HTTP" : code || messageOf(cause);
   return new AppctlError({
     code: "PLATFORM_UNREACHABLE",
     exit: ExitCode.unavailable,
-    message: `the platform at ${endpoint} does not answer (${codeOf(cause) || messageOf(cause)})`,
+    message: `the platform at ${endpoint} does not answer (${why})`,
     hint: "try again; nothing is lost, and a deploy that was accepted goes on",
     next: ["appctl platform status"],
     cause,

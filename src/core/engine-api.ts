@@ -4,6 +4,7 @@
  */
 import { Readable } from "node:stream";
 import type { Agent, Dispatcher } from "undici";
+import { BROKE_OFF, isNotHttp } from "./connection-error.ts";
 
 /** The engine answered with an error. */
 export class EngineApiError extends Error {
@@ -19,12 +20,9 @@ export class EngineApiError extends Error {
 
 /** Whether nobody answers at the socket, or the connection broke; not what the engine or this machine's disk says. */
 export function isConnectionLost(error: unknown): boolean {
-  const { code = "", syscall, name } = error as NodeJS.ErrnoException;
-  // undici's parser, too, is who sees that an answer was cut; and it has a code for that only sometimes.
-  return syscall === "connect" || BROKEN.has(code) || name === "HTTPParserError";
+  const { code = "", syscall } = error as NodeJS.ErrnoException;
+  return syscall === "connect" || BROKE_OFF.has(code) || isNotHttp(error);
 }
-
-const BROKEN = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
 
 /** How long an engine may take to say who it is: one that its socket starts first takes a moment. */
 const PATIENCE_MS = 10_000;

@@ -1,3 +1,4 @@
+import { BROKE_OFF, isNotHttp, NOT_HTTP } from "../../core/connection-error.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { proxyOf, proxyRefusal, proxyStatus, proxyText, proxyUnreachable } from "./proxy-error.ts";
 import { isPassing, LONGEST_WAIT_MS } from "./retry.ts";
@@ -146,12 +147,8 @@ function errorCode(error: unknown): string {
 /** The first error with a code: `error` itself, or what caused it. */
 function coded(error: unknown): { code: string; syscall?: unknown } | undefined {
   for (let each = error; typeof each === "object" && each !== null; ) {
-    const { name, code, syscall, cause, errors } = each as Record<
-      "name" | "code" | "syscall" | "cause" | "errors",
-      unknown
-    >;
-    // undici has a code for what its parser refuses only where it knows the parser's number.
-    if (name === "HTTPParserError") return { code: NOT_HTTP };
+    const { code, syscall, cause, errors } = each as Record<"code" | "syscall" | "cause" | "errors", unknown>;
+    if (isNotHttp(each)) return { code: NOT_HTTP };
     if (typeof code === "string") return { code, syscall };
     each = Array.isArray(errors) ? errors[0] : cause;
   }
@@ -176,10 +173,9 @@ function errorsIn(body: string): string {
   return [...new Set(texts)].join("; ").slice(0, 500);
 }
 
-const BROKEN =
-  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|PRX_CONN)|NOT_HTTP)$/;
-/** For an answer that the parser of HTTP refuses. */
-const NOT_HTTP = "NOT_HTTP";
+const isBroken = (code: string) => BROKE_OFF.has(code) || PASSING.test(code);
+const PASSING =
+  /^(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|UND_ERR_(?:CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|PRX_CONN))$/;
 /** With a proxy, it is the only host that a connection is made to. */
 const NO_CONNECTION =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_(?:CONNECT_TIMEOUT|PRX_TLS|PRX_CONN))$/;
@@ -191,7 +187,7 @@ const CONNECTING = ["connect", "getaddrinfo"];
 
 /** True when a connection could not be made, or broke under way: another try may get through. */
 export function isBrokenConnection(error: unknown): boolean {
-  return BROKEN.test(errorCode(error)) || (proxyStatus(error) ?? 0) >= 500;
+  return isBroken(errorCode(error)) || (proxyStatus(error) ?? 0) >= 500;
 }
 
 /** How many tries a failed one counts for: who has waited for an answer that did not come does so once more, and not five times. */
@@ -203,6 +199,6 @@ export function triesOf(error: unknown): number {
 export function asConnectionError(error: unknown, about: Purpose): unknown {
   if (isAppctlError(error)) return error;
   const { code, syscall } = coded(error) ?? { code: "" };
-  const connection = BROKEN.test(code) || OF_A_CONNECTION.test(code) || CONNECTING.includes(String(syscall));
+  const connection = isBroken(code) || OF_A_CONNECTION.test(code) || CONNECTING.includes(String(syscall));
   return connection ? connectionError(error, about) : error;
 }
