@@ -570,7 +570,12 @@ function throwUsage(command: Command): void {
     }
     const text = error.message.replace(/^error: /, "");
     const [, message = text, guess] = /^([\s\S]*?)\s*\(Did you mean ([\s\S]*?)\?\)$/.exec(text) ?? [];
-    throw usageError(message, { ...(guess ? { hint: `did you mean ${names(command, guess)}?` } : {}), next: [help] });
+    if (guess) throw usageError(message, { hint: `did you mean ${names(command, guess)}?`, next: [help] });
+    // `appctl logs web`: with one noun, the word can only be what comes after it.
+    const word = /^unknown command '([\w-]+)'$/.exec(message)?.[1];
+    const [noun, ...others] = command.commands;
+    const meant = word && noun && others.length === 0 ? [`${pathOf(noun)} ${word}`] : [];
+    throw usageError(message, { next: [...meant, help] });
   });
 }
 

@@ -138,6 +138,12 @@ describe("wrong usage", () => {
     expect(error.next[0]).toMatch(/^appctl .*--help$/);
   });
 
+  it("takes a word after a verb that has one noun for what stands behind that", async () => {
+    expect(await wrong("logs", "web")).toMatchObject({ next: ["appctl logs apps web", "appctl logs --help"] });
+    expect(await wrong("get", "web")).toMatchObject({ next: ["appctl get --help"] });
+    expect(await wrong("logs", "a b")).toMatchObject({ next: ["appctl logs --help"] });
+  });
+
   it.each([
     [["deploy", "apps"], "missing required argument 'file'"],
     [["stop", "apps"], "missing required argument 'name'"],
