@@ -138,6 +138,28 @@ describe("credentials", () => {
     expect(await user("d.test")).toBe(false);
   });
 
+  it.skipIf(process.getuid?.() !== 0)(
+    "are none where their directory cannot be entered, and told where a file is closed",
+    async () => {
+      const dir = await folder();
+      await mkdir(join(dir, "run/containers"), { recursive: true });
+      await writeFile(join(dir, "run/containers/auth.json"), "{}", { mode: 0o600 });
+      await chmod(dir, 0o755);
+      const found = () =>
+        findCredentials({ host: "r.test", repository: "a" }, { HOME: dir, XDG_RUNTIME_DIR: join(dir, "run") }, signal);
+      process.seteuid?.(65534);
+      try {
+        await expect(found()).rejects.toMatchObject({ code: "INVALID_AUTH_FILE" });
+        process.seteuid?.(0);
+        await chmod(join(dir, "run"), 0o700);
+        process.seteuid?.(65534);
+        expect(await found()).toBeUndefined();
+      } finally {
+        process.seteuid?.(0);
+      }
+    },
+  );
+
   describe.skipIf(!hasDockerRegistry())("as they are really written", () => {
     it.each(["skopeo", "podman"])("by %s login", async (tool) => {
       if (!installed(tool)) return;

@@ -3,9 +3,9 @@
  * https://docs.docker.com/reference/cli/docker/login/ and containers-auth.json(5).
  */
 import { Buffer } from "node:buffer";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
 import { Redacted } from "../../core/redacted.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
@@ -107,8 +107,10 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    // Who has never signed in has no such file; one that was named has to be there.
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT" && !named) return undefined;
+    // Who has never signed in has no such file, or may not even enter its directory, as /run/containers where only root has
+    // run Podman. One that was named has to be there.
+    const { code } = cause as NodeJS.ErrnoException;
+    if (!named && (code === "ENOENT" || (code === "EACCES" && !(await canEnter(dirname(file)))))) return undefined;
     throw wrong(`cannot be read: ${messageOf(cause)}`, cause);
   }
   let value: unknown;
@@ -168,6 +170,13 @@ function credentialsIn(entry: Record<string, unknown> | undefined): Credentials 
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
+async function canEnter(dir: string): Promise<boolean> {
+  return stat(`${dir}/.`).then(
+    () => true,
+    () => false,
+  );
+}
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isRecordEntry = (entry: [string, unknown]): entry is [string, Record<string, unknown>] => isRecord(entry[1]);
