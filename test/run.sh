@@ -12,10 +12,11 @@ for tool in skopeo umoci docker-registry openssl chromium curl git faketime podm
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
 command -v dockerd >/dev/null 2>&1 || need="$need docker.io"
-# What Podman needs to run containers in networks, which its package does not bring.
-for tool in runc iptables; do
+# What Podman needs to run containers in networks, and for users who are not root, which its package does not bring.
+for tool in runc iptables slirp4netns; do
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
+command -v newuidmap >/dev/null 2>&1 || need="$need uidmap"
 [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || need="$need containernetworking-plugins"
 command -v ip >/dev/null 2>&1 || need="$need iproute2"
 command -v ps >/dev/null 2>&1 || need="$need procps"

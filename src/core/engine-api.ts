@@ -121,14 +121,6 @@ export class EngineApi {
     }
   }
 
-  /** Whether SELinux confines its containers; false when the engine does not say. */
-  async hasSelinux(): Promise<boolean> {
-    const { SecurityOptions } = await this.soon<{ SecurityOptions?: string[] | null }>("/info").catch(() => ({
-      SecurityOptions: null,
-    }));
-    return (SecurityOptions ?? []).some((option) => /(?:^|name=)selinux\b/.test(option));
-  }
-
   /** Sends a tar archive, and gives the text of the answer: one JSON object a line. */
   async upload(path: string, archive: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<string> {
     return (await this.send(path, archive, options)).text();

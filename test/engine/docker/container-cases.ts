@@ -33,8 +33,21 @@ const areas: Readonly<Record<string, ContainerCases>> = {
   "leaves nothing:": leftovers,
 };
 
-/** Runs the cases on the engine of a ground. `networks`: it has a bridge, so that projects have networks. */
-export function holdContainers(name: string, { networks }: { networks: boolean }, ground: () => DockerGround): void {
+/** Those that show what the rights of a user, who is not root, are enough for. */
+export const AREAS_OF_USERS = [
+  "is confined:",
+  "has a network:",
+  "keeps secrets:",
+  "gets its app's files:",
+  "leaves nothing:",
+];
+
+/** Runs the cases on the engine of a ground. `networks`: it has a bridge, so that projects have networks. `only`: of these areas. */
+export function holdContainers(
+  name: string,
+  { networks, only = Object.keys(areas) }: { networks: boolean; only?: readonly string[] },
+  ground: () => DockerGround,
+): void {
   describe(`a container of ${name}`, () => {
     let api: EngineApi;
 
@@ -44,6 +57,7 @@ export function holdContainers(name: string, { networks }: { networks: boolean }
     afterAll(() => api?.close());
 
     for (const [area, cases] of Object.entries(areas)) {
+      if (!only.includes(area)) continue;
       describe(area, () => {
         for (const [of, run] of Object.entries(cases)) it(of, () => run(new ContainerGround(ground(), api, networks)));
       });

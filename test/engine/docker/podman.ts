@@ -9,19 +9,30 @@ import type { Dockerd } from "./dockerd.ts";
 const PROGRAMS = ["podman", "runc", "iptables", "ip", "unshare", "setpriv"];
 const CNI_PLUGINS = ["/usr/lib/cni/bridge", "/opt/cni/bin/bridge"];
 
+/** What it takes besides for a user who is not root. */
+const ROOTLESS_PROGRAMS = ["newuidmap", "slirp4netns"];
+
 /** Why this machine cannot have one; undefined when it can. */
-export function noPodman(): string | undefined {
+export function noPodman({ rootless = false } = {}): string | undefined {
   if (process.getuid?.() !== 0) return "only root can start it with networks";
-  const missing = PROGRAMS.filter((program) => spawnSync(program, ["--version"]).error);
+  const programs = rootless ? [...PROGRAMS, ...ROOTLESS_PROGRAMS] : PROGRAMS;
+  const missing = programs.filter((program) => spawnSync(program, ["--version"]).error);
   if (!CNI_PLUGINS.some((plugin) => existsSync(plugin))) missing.push("containernetworking-plugins");
-  return missing.length > 0 ? `not installed: ${missing.join(", ")}` : undefined;
+  // The run mounts its own over them, and needs the device's driver.
+  if (rootless) missing.push(...["/etc/subuid", "/etc/subgid", "/dev/net"].filter((path) => !existsSync(path)));
+  return missing.length > 0 ? `not there: ${missing.join(", ")}` : undefined;
 }
 
-/** Starts it, and waits until it listens. Its networks change the machine: to be called in a network namespace of one's own. */
+/**
+ * Starts it, and waits until it listens. Its networks change the machine: to be called in a network namespace of one's own. Who
+ * is not root gets a rootless one.
+ */
 export async function startPodman(): Promise<Dockerd> {
   const dir = mkdtempSync(join(tmpdir(), "ae-podman-"));
+  const rootless = process.getuid?.() !== 0;
   const at = (name: string) => join(dir, name);
   mkdirSync(at("cni"));
+  mkdirSync(at("runtime"), { mode: 0o700 });
   writeFileSync(
     at("containers.conf"),
     // Limits that root need not raise, and no systemd.
@@ -45,7 +56,12 @@ network_config_dir = "${at("cni")}"
   const socketPath = at("podman.sock");
   const service = spawn("podman", ["system", "service", "--time=0", `unix://${socketPath}`], {
     cwd: dir,
-    env: { ...process.env, CONTAINERS_CONF: at("containers.conf"), CONTAINERS_STORAGE_CONF: at("storage.conf") },
+    env: {
+      ...process.env,
+      CONTAINERS_CONF: at("containers.conf"),
+      CONTAINERS_STORAGE_CONF: at("storage.conf"),
+      ...(rootless && { XDG_RUNTIME_DIR: at("runtime") }),
+    },
     stdio: ["ignore", log, log],
   });
   const ended = new Promise<void>((resolve) => service.once("exit", () => resolve()));
@@ -59,6 +75,8 @@ network_config_dir = "${at("cni")}"
     async stop() {
       service.kill("SIGTERM");
       await ended;
+      // What containers of a rootless one wrote belongs to other users: it goes with the directory of who started the run.
+      if (rootless) return;
       // Podman mounts its storage onto itself.
       spawnSync("umount", ["-l", at("graph/overlay")]);
       rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });

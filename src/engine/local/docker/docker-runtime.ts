@@ -27,7 +27,8 @@ import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
 import { imageNotLoaded, notStarted } from "./docker-failures.ts";
 import { attach, DockerReplica } from "./docker-replica.ts";
-import { findEngine } from "./find-engine.ts";
+import { hasSelinux, infoOf, type KeptLimits, keptLimits, unkeptLimits } from "./engine-info.ts";
+import { type FoundEngine, findEngine } from "./find-engine.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
@@ -69,9 +70,9 @@ interface InspectedContainer {
  */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
   const { api, hasBridge } = await findEngine(engineSockets(options.env ?? {}));
-  // There a container may read no file that has not been marked for containers.
-  const outline = (await api.hasSelinux()) ? undefined : options.outline;
-  return new DockerRuntime({ ...options, outline }, api, hasBridge);
+  const info = await infoOf(api);
+  const outline = hasSelinux(info) ? undefined : options.outline;
+  return new DockerRuntime({ ...options, outline }, { api, hasBridge, kept: keptLimits(info, api.isPodman) });
 }
 
 class DockerRuntime implements Runtime {
@@ -79,6 +80,8 @@ class DockerRuntime implements Runtime {
   readonly #options: DockerRuntimeOptions;
   readonly #api: EngineApi;
   readonly #hasBridge: boolean;
+  readonly #engine: string;
+  readonly #kept: KeptLimits;
   readonly #platform: string;
   readonly #secrets: string;
   readonly #images: AppImages;
@@ -90,10 +93,12 @@ class DockerRuntime implements Runtime {
   /** The engine did not answer when it was last asked for something that a replica needs. */
   #away = false;
 
-  constructor(options: DockerRuntimeOptions, api: EngineApi, hasBridge: boolean) {
+  constructor(options: DockerRuntimeOptions, { api, hasBridge, kept }: FoundEngine & { kept: KeptLimits }) {
     this.#options = options;
     this.#api = api;
     this.#hasBridge = hasBridge;
+    this.#engine = api.isPodman ? "Podman" : "Docker";
+    this.#kept = kept;
     this.#platform = `appctl-${createHash("sha256").update(options.stateDir).digest("hex").slice(0, 10)}`;
     this.#secrets = secretFilesRoot(this.#platform, options.runtimeDir);
     const { image, outline, log } = options;
@@ -103,15 +108,16 @@ class DockerRuntime implements Runtime {
   }
 
   facts() {
-    const engine = this.#api.isPodman ? "Podman" : "Docker";
+    const engine = this.#engine;
+    const held = (kept: boolean, how: string) => (kept ? `hard: ${engine}${how}` : `none: ${engine} keeps none here`);
     const network = this.#hasBridge
       ? "a network for each project, with no way in but 127.0.0.1"
       : `${engine} has no bridge here: the machine's own network, so apps can reach each other`;
     return {
       limits: {
-        cpu: `hard: ${engine}`,
-        mem: `hard: ${engine}; no swap`,
-        tasks: `hard: ${engine}, ${MOST_TASKS}`,
+        cpu: held(this.#kept.cpu, ""),
+        mem: held(this.#kept.mem, "; no swap"),
+        tasks: held(this.#kept.tasks, `, ${MOST_TASKS}`),
         storage: `hard: only memory can be written: /tmp, ${DEFAULT_TMP} or limits.ephemeralStorage; /dev/shm, sharedMemory or what ${engine} gives, usually 64Mi${this.#api.isPodman ? "; /run and /var/tmp, up to limits.mem" : ""}`,
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,
@@ -126,8 +132,10 @@ class DockerRuntime implements Runtime {
   }
 
   warnings(spec: AppSpec): string[] {
-    if ((spec.permissions ?? []).length === 0) return [];
-    return [`${spec.name}: "permissions" has no effect in a container, which confines an app by other means`];
+    const warnings = unkeptLimits(spec, this.#kept, this.#engine);
+    if ((spec.permissions ?? []).length > 0)
+      warnings.push(`${spec.name}: "permissions" has no effect in a container, which confines an app by other means`);
+    return warnings;
   }
 
   async recover(): Promise<void> {
@@ -276,7 +284,7 @@ class DockerRuntime implements Runtime {
         address: { host: "127.0.0.1", port: ownPort ?? published },
         port,
         token,
-        limited: spec.limits.mem !== undefined,
+        limited: spec.limits.mem !== undefined && this.#kept.mem,
         output,
         sink: request.output,
         now: () => (this.#options.clock ?? systemClock).now(),
