@@ -18,6 +18,7 @@ for tool in runc iptables slirp4netns; do
 done
 command -v newuidmap >/dev/null 2>&1 || need="$need uidmap"
 [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || need="$need containernetworking-plugins"
+[ -x /usr/lib/podman/netavark ] || [ -x /usr/libexec/podman/netavark ] || need="$need netavark aardvark-dns"
 command -v ip >/dev/null 2>&1 || need="$need iproute2"
 command -v ps >/dev/null 2>&1 || need="$need procps"
 if [ -n "$need" ]; then

@@ -47,11 +47,18 @@ export type EngineAnswer = Dispatcher.ResponseData["body"];
 /** The newest version of the API that this client was written for. An older engine is spoken to in its own. */
 const NEWEST = [1, 47] as const;
 
+/** The version of Podman's own API, below `/libpod`, that this client was written for. */
+const LIBPOD = "/v4.0.0";
+/** The first Podman with all of it that is used here. */
+const FIRST_LIBPOD = [4, 2] as const;
+
 /** One engine. */
 export class EngineApi {
   readonly socketPath: string;
   /** The engine is Podman, which differs in a few places. */
   readonly isPodman: boolean;
+  /** It is a Podman whose own API, below `/libpod`, has what is used here: since 4.2. */
+  readonly hasLibpod: boolean;
   /** What its containers run, in OCI's words: `linux/amd64`. */
   readonly platform: string;
   readonly #prefix: string;
@@ -60,12 +67,13 @@ export class EngineApi {
 
   private constructor(
     socketPath: string,
-    { prefix, isPodman, platform }: { prefix: string; isPodman: boolean; platform: string },
+    { prefix, podman, platform }: { prefix: string; podman: string | undefined; platform: string },
     agent: Agent,
     request: typeof import("./undici.ts").request,
   ) {
     this.socketPath = socketPath;
-    this.isPodman = isPodman;
+    this.isPodman = podman !== undefined;
+    this.hasLibpod = podman !== undefined && !isBefore(podman, FIRST_LIBPOD);
     this.platform = platform;
     this.#prefix = prefix;
     this.#agent = agent;
@@ -80,7 +88,7 @@ export class EngineApi {
     const { Agent, request } = await import("./undici.ts");
     // A build, or the wait for a container's end, may take any time.
     const agent = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 });
-    const unversioned = new EngineApi(socketPath, { prefix: "", isPodman: false, platform: "" }, agent, request);
+    const unversioned = new EngineApi(socketPath, { prefix: "", podman: undefined, platform: "" }, agent, request);
     const {
       ApiVersion,
       Os,
@@ -91,15 +99,16 @@ export class EngineApi {
         ApiVersion: string;
         Os: string;
         Arch: string;
-        Components?: { Name: string }[];
+        Components?: { Name: string; Version?: string }[];
       }>("/version", options)
       .catch((error: unknown) => {
         unversioned.close();
         throw error;
       });
-    const isPodman = Components.some(({ Name }) => Name.startsWith("Podman"));
+    const podman = Components.find(({ Name }) => Name.startsWith("Podman"));
     const platform = Arch === "arm" ? "linux/arm/v7" : `${Os}/${Arch}`;
-    return new EngineApi(socketPath, { prefix: `/v${versionFor(ApiVersion)}`, isPodman, platform }, agent, request);
+    const prefix = `/v${versionFor(ApiVersion)}`;
+    return new EngineApi(socketPath, { prefix, podman: podman && (podman.Version ?? "0"), platform }, agent, request);
   }
 
   /** Calls and gives the answer's JSON; undefined for an answer without a body. */
@@ -119,6 +128,17 @@ export class EngineApi {
       if (over.aborted) throw new Error(`no answer within ${patienceMs / 1000} s`, { cause: error });
       throw error;
     }
+  }
+
+  /** Whether it has a bridge, so that containers can have networks: one that was started without can not. Patient as {@link soon}. */
+  async hasBridge(patience: Patience = {}): Promise<boolean> {
+    // Who looks at networks of Podman through Docker's API makes it forget that they are isolated (seen with 4.3).
+    if (this.hasLibpod) {
+      const networks = await this.soon<{ driver: string }[]>("/libpod/networks/json", patience);
+      return networks.some(({ driver }) => driver === "bridge");
+    }
+    const networks = await this.soon<{ Driver: string }[]>("/networks", patience);
+    return networks.some(({ Driver }) => Driver === "bridge");
   }
 
   /** Sends a tar archive, and gives the text of the answer: one JSON object a line. */
@@ -189,15 +209,19 @@ export class EngineApi {
       name,
       typeof value === "object" ? JSON.stringify(value) : String(value),
     ]);
-    return `${this.#prefix}${path}${pairs.length > 0 ? `?${new URLSearchParams(pairs)}` : ""}`;
+    const prefix = path.startsWith("/libpod/") ? LIBPOD : this.#prefix;
+    return `${prefix}${path}${pairs.length > 0 ? `?${new URLSearchParams(pairs)}` : ""}`;
   }
 }
 
 /** The version to speak with an engine whose newest is `engine`: `1.41`. */
 export function versionFor(engine: string): string {
-  const [major = 0, minor = 0] = engine.split(".").map(Number);
-  const isOlder = major < NEWEST[0] || (major === NEWEST[0] && minor < NEWEST[1]);
-  return isOlder ? `${major}.${minor}` : NEWEST.join(".");
+  return isBefore(engine, NEWEST) ? engine.split(".").slice(0, 2).join(".") : NEWEST.join(".");
+}
+
+function isBefore(version: string, [ofMajor, ofMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major < ofMajor || (major === ofMajor && minor < ofMinor);
 }
 
 function failureOf(status: number, text: string): EngineApiError {

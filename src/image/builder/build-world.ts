@@ -57,6 +57,5 @@ export function proxyArguments(env: NodeJS.ProcessEnv, onHost: boolean): Record<
 
 /** True when a build has to be in the machine's own network: where the engine has no other, as for the apps that it runs. */
 export async function buildsOnHost(api: EngineApi): Promise<boolean> {
-  const networks = await api.soon<{ Driver: string }[]>("/networks");
-  return !networks.some(({ Driver }) => Driver === "bridge");
+  return !(await api.hasBridge());
 }

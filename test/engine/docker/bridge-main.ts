@@ -1,6 +1,6 @@
 /**
  * A network of a program's own, to be run as `unshare --net`: a Docker engine with a bridge and firewall rules changes nothing
- * on the machine there. Its first argument names a layout, the base layer in it, and Podman, if that is to be the engine. It serves two apps of one project and one of another, and prints what they see, as JSON.
+ * on the machine there. Its first argument names a layout, the base layer in it, and the network backend of Podman, if that is to be the engine. It serves two apps of one project and one of another, and prints what they see, as JSON.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -36,7 +36,7 @@ const platform = createServer((_, res) => res.end("the platform")).listen(0, "12
 await new Promise((resolve) => platform.once("listening", resolve));
 const { port } = platform.address() as { port: number };
 const { layoutDir, base, podman } = JSON.parse(process.argv[2] ?? "");
-const dockerd = podman ? await startPodman() : await startDockerd([]);
+const dockerd = podman ? await startPodman(podman) : await startDockerd([]);
 const digest = await writeProgramImage(new OciLayout(layoutDir), base, { "main.mjs": PROGRAM });
 const engine = await createDockerEngine({
   ...dockerOptions(dir, layoutDir, dockerd.env),

@@ -134,6 +134,18 @@ export class ContainerGround {
     return found;
   }
 
+  /** Where the replica serves in its network; undefined when it is in the machine's own. */
+  async addressInside(): Promise<string | undefined> {
+    const { Id } = await this.container();
+    const { NetworkSettings, Config } = await this.api.json<{
+      NetworkSettings: { Networks: Record<string, { IPAddress: string }> };
+      Config: { Env: string[] };
+    }>("GET", `/containers/${Id}/json`);
+    const [network] = Object.values(NetworkSettings.Networks);
+    const port = Config.Env.find((variable) => variable.startsWith("PORT="))?.slice("PORT=".length);
+    return network?.IPAddress ? `http://${network.IPAddress}:${port}/` : undefined;
+  }
+
   /** Name of the platform in the engine. */
   async platform(): Promise<string> {
     return (await this.container()).Labels["appctl.platform"] ?? "";
@@ -171,7 +183,10 @@ export class ContainerGround {
 
   /** Networks of a platform. */
   async networksOf(platform: string): Promise<{ Name: string }[]> {
-    const networks = await this.api.json<{ Name: string }[]>("GET", "/networks");
+    // Who asks Podman through Docker's API makes it forget that networks are isolated.
+    const networks = this.api.hasLibpod
+      ? (await this.api.json<{ name: string }[]>("GET", "/libpod/networks/json")).map(({ name }) => ({ Name: name }))
+      : await this.api.json<{ Name: string }[]>("GET", "/networks");
     return networks.filter(({ Name }) => Name.startsWith(`${platform}-`));
   }
 }

@@ -63,11 +63,11 @@ describe.skipIf(reason !== undefined)("the runtime docker", () => {
   holdContainers("docker", { networks: false }, () => ground);
   holdBuilder("Docker", () => ground);
 
-  for (const podman of [false, true]) {
-    const without = podman ? noPodman() : undefined;
-    if (podman && without !== undefined) console.warn(`SKIPPED the runtime docker on Podman: ${without}`);
+  for (const podman of [undefined, "cni", "netavark"] as const) {
+    const without = podman && noPodman({ backend: podman });
+    if (without !== undefined) console.warn(`SKIPPED the runtime docker on Podman: ${without}`);
     it.skipIf(without !== undefined)(
-      `keeps projects apart in networks, where the platform can be reached, with ${podman ? "Podman" : "Docker"}`,
+      `keeps projects apart in networks, where the platform can be reached, with ${podman ? `Podman and ${podman}` : "Docker"}`,
       async () => {
         const argument = JSON.stringify({ ...ground, podman });
         const { stdout } = await promisify(execFile)("unshare", [

@@ -9,15 +9,14 @@ import { startFaultyEngine } from "./faulty-engine.ts";
 const asked = specOf({ limits: { cpu: "500m", mem: "256Mi" } });
 
 /** On an engine that answers so to `GET /info`; undefined: with an error. */
-async function engineOn(info: object | undefined, components: string[] = []): Promise<Engine> {
+async function engineOn(info: object | undefined, components: string[] = [], version = "4.3.1"): Promise<Engine> {
   const answers: Record<string, object | undefined> = {
     "GET /info": info,
     "GET /version": {
-      ApiVersion: "1.41",
-      Os: "linux",
-      Arch: "amd64",
-      Components: components.map((Name) => ({ Name })),
+      ...{ ApiVersion: "1.41", Os: "linux", Arch: "amd64" },
+      Components: components.map((Name) => ({ Name, Version: version })),
     },
+    "GET /libpod/networks/json": [{ name: "podman", driver: "bridge" }],
   };
   const { socketPath } = await startFaultyEngine((call, res) => {
     if (!(call in answers)) return false;
@@ -83,4 +82,16 @@ it("SELinux is there when it is one of the security options", () => {
   expect(hasSelinux({ SecurityOptions: ["name=seccomp,profile=default", "name=selinux"] })).toBe(true);
   expect(hasSelinux({ SecurityOptions: ["name=seccomp,profile=default", "name=rootless"] })).toBe(false);
   expect(hasSelinux({ SecurityOptions: null })).toBe(false);
+});
+
+it("an old Podman is said to have networks that may reach each other", async () => {
+  const isolation = "a network for each project, with no way in but 127.0.0.1";
+  for (const [version, end] of [
+    ["4.1.1", "; before Podman 4.2 projects may reach each other"],
+    ["4.2.0", ""],
+    ["10.0.0", ""],
+  ]) {
+    const engine = await engineOn({}, ["Podman Engine"], version);
+    expect(engine.facts().isolation.endsWith(`${isolation}${end}`)).toBe(true);
+  }
 });

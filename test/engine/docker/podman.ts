@@ -8,16 +8,27 @@ import type { Dockerd } from "./dockerd.ts";
 /** What it takes to run it with networks in a network namespace of its own, by program. */
 const PROGRAMS = ["podman", "runc", "iptables", "ip", "unshare", "setpriv"];
 const CNI_PLUGINS = ["/usr/lib/cni/bridge", "/opt/cni/bin/bridge"];
+const NETAVARK = ["/usr/lib/podman/netavark", "/usr/libexec/podman/netavark"];
+
+/** What makes its networks: CNI's plugins in older ones, netavark in those of today. */
+export type NetworkBackend = "cni" | "netavark";
 
 /** What it takes besides for a user who is not root. */
 const ROOTLESS_PROGRAMS = ["newuidmap", "slirp4netns"];
 
+/** How it is to be run. `rootless`: by a user who is not root. */
+export interface PodmanNeeds {
+  backend: NetworkBackend;
+  rootless?: boolean;
+}
+
 /** Why this machine cannot have one; undefined when it can. */
-export function noPodman({ rootless = false } = {}): string | undefined {
+export function noPodman({ backend, rootless = false }: PodmanNeeds): string | undefined {
   if (process.getuid?.() !== 0) return "only root can start it with networks";
   const programs = rootless ? [...PROGRAMS, ...ROOTLESS_PROGRAMS] : PROGRAMS;
   const missing = programs.filter((program) => spawnSync(program, ["--version"]).error);
-  if (!CNI_PLUGINS.some((plugin) => existsSync(plugin))) missing.push("containernetworking-plugins");
+  const [plugins, name] = backend === "cni" ? [CNI_PLUGINS, "containernetworking-plugins"] : [NETAVARK, "netavark"];
+  if (!plugins.some((plugin) => existsSync(plugin))) missing.push(name);
   // The run mounts its own over them, and needs the device's driver.
   if (rootless) missing.push(...["/etc/subuid", "/etc/subgid", "/dev/net"].filter((path) => !existsSync(path)));
   return missing.length > 0 ? `not there: ${missing.join(", ")}` : undefined;
@@ -27,11 +38,11 @@ export function noPodman({ rootless = false } = {}): string | undefined {
  * Starts it, and waits until it listens. Its networks change the machine: to be called in a network namespace of one's own. Who
  * is not root gets a rootless one.
  */
-export async function startPodman(): Promise<Dockerd> {
+export async function startPodman(backend: NetworkBackend): Promise<Dockerd> {
   const dir = mkdtempSync(join(tmpdir(), "ae-podman-"));
   const rootless = process.getuid?.() !== 0;
   const at = (name: string) => join(dir, name);
-  mkdirSync(at("cni"));
+  mkdirSync(at("networks"));
   mkdirSync(at("runtime"), { mode: 0o700 });
   writeFileSync(
     at("containers.conf"),
@@ -44,8 +55,8 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
 [network]
-network_backend = "cni"
-network_config_dir = "${at("cni")}"
+network_backend = "${backend}"
+network_config_dir = "${at("networks")}"
 `,
   );
   writeFileSync(

@@ -8,7 +8,7 @@ import { holdBuilder } from "../docker/builder-cases.ts";
 import { holdContainers } from "../docker/container-cases.ts";
 import { podmanGround } from "./ground.ts";
 
-const ground = podmanGround();
+const ground = podmanGround("cni");
 
 holdToContract(dockerSubject("podman", "framework", ground));
 holdContainers("podman", { networks: true }, ground);

@@ -7,7 +7,7 @@ import { ContainerGround } from "../docker/container-ground.ts";
 import { specOf } from "../helpers.ts";
 import { podmanGround } from "./ground.ts";
 
-const ground = podmanGround();
+const ground = podmanGround("netavark");
 
 holdContainers("rootless Podman", { networks: true, only: AREAS_OF_USERS }, ground);
 holdBuilder("rootless Podman", ground);

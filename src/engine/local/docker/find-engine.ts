@@ -1,7 +1,6 @@
 /** Which of the sockets has a container engine behind it. */
 import { EngineApi } from "../../../core/engine-api.ts";
 import { noEngine } from "./docker-failures.ts";
-import { ProjectNetworks } from "./project-networks.ts";
 
 /** An engine that answers. */
 export interface FoundEngine {
@@ -20,7 +19,7 @@ export async function findEngine(sockets: readonly string[], patienceMs?: number
     let api: EngineApi | undefined;
     try {
       api = await EngineApi.connect(socketPath, { patienceMs });
-      return { api, hasBridge: await ProjectNetworks.possible(api, patienceMs) };
+      return { api, hasBridge: await api.hasBridge({ patienceMs }) };
     } catch (error) {
       api?.close();
       tried.push({ socketPath, error });

@@ -14,8 +14,13 @@ export interface ProjectNetwork {
 
 interface InspectedNetwork {
   Name: string;
-  Driver: string;
   IPAM?: { Config?: { Gateway?: string }[] | null };
+}
+
+/** The same in Podman's own API. */
+interface LibpodNetwork {
+  name: string;
+  subnets?: { gateway?: string }[] | null;
 }
 
 /** Makes networks and removes them. */
@@ -27,12 +32,6 @@ export class ProjectNetworks {
   constructor(api: EngineApi, platform: string) {
     this.#api = api;
     this.#platform = platform;
-  }
-
-  /** Whether the engine can make them: one that was started without a bridge can not. */
-  static async possible(api: EngineApi, patienceMs?: number): Promise<boolean> {
-    const networks = await api.soon<InspectedNetwork[]>("/networks", { patienceMs });
-    return networks.some(({ Driver }) => Driver === "bridge");
   }
 
   /** The network of a project; it is made when it is first asked for. */
@@ -60,8 +59,11 @@ export class ProjectNetworks {
   async removeAll(): Promise<void> {
     this.#made.clear();
     const query = { filters: { label: [`${Label.platform}=${this.#platform}`] } };
-    for (const { Name } of await this.#api.json<InspectedNetwork[]>("GET", "/networks", { query })) {
-      await this.#api.json("DELETE", `/networks/${Name}`).catch((error: unknown) => {
+    const names = this.#api.hasLibpod
+      ? (await this.#api.json<LibpodNetwork[]>("GET", "/libpod/networks/json", { query })).map(({ name }) => name)
+      : (await this.#api.json<InspectedNetwork[]>("GET", "/networks", { query })).map(({ Name }) => Name);
+    for (const name of names) {
+      await this.#api.json("DELETE", `/networks/${name}`).catch((error: unknown) => {
         if (!(error instanceof EngineApiError && error.status < 500)) throw error;
       });
     }
@@ -69,25 +71,36 @@ export class ProjectNetworks {
 
   async #make(project: string): Promise<ProjectNetwork> {
     const name = this.#nameOf(project);
-    try {
-      await this.#api.json("POST", "/networks/create", {
-        body: {
-          Name: name,
-          Driver: "bridge",
-          CheckDuplicate: true,
-          Labels: { [Label.platform]: this.#platform, [Label.project]: project },
-          // Podman takes no options that it does not know.
-          ...(this.#api.isPodman ? {} : { Options: { "com.docker.network.bridge.enable_icc": "false" } }),
-        },
-      });
-    } catch (error) {
-      if (!(error instanceof EngineApiError && error.status === 409)) throw error;
-    }
+    const labels = { [Label.platform]: this.#platform, [Label.project]: project };
+    const gateway = await (this.#api.hasLibpod ? this.#makeIsolated(name, labels) : this.#makeAsDocker(name, labels));
+    return { name, gateway };
+  }
+
+  async #makeAsDocker(name: string, labels: Record<string, string>): Promise<string | undefined> {
+    // Podman takes no options that it does not know.
+    const Options = this.#api.isPodman ? {} : { "com.docker.network.bridge.enable_icc": "false" };
+    const body = { Name: name, Driver: "bridge", CheckDuplicate: true, Labels: labels, Options };
+    await this.#api.json("POST", "/networks/create", { body }).catch(unlessThere);
     const { IPAM } = await this.#api.json<InspectedNetwork>("GET", `/networks/${name}`);
-    return { name, gateway: IPAM?.Config?.find(({ Gateway }) => Gateway)?.Gateway };
+    return IPAM?.Config?.find(({ Gateway }) => Gateway)?.Gateway;
+  }
+
+  /**
+   * By Podman's own API: with netavark, its usual backend, networks reach each other unless they say that they are isolated.
+   * Docker's API has no word for that, and who looks at networks through it makes Podman forget it (seen with 4.3).
+   */
+  async #makeIsolated(name: string, labels: Record<string, string>): Promise<string | undefined> {
+    const body = { name, driver: "bridge", labels, dns_enabled: true, options: { isolate: "true" } };
+    await this.#api.json("POST", "/libpod/networks/create", { body }).catch(unlessThere);
+    const { subnets } = await this.#api.json<LibpodNetwork>("GET", `/libpod/networks/${name}/json`);
+    return subnets?.find(({ gateway }) => gateway)?.gateway;
   }
 
   #nameOf(project: string): string {
     return `${this.#platform}-${project}`;
   }
+}
+
+function unlessThere(error: unknown): void {
+  if (!(error instanceof EngineApiError && error.status === 409)) throw error;
 }

@@ -1,6 +1,6 @@
 /** The network that a project's containers are in. */
 import { expect } from "vitest";
-import { ref, until } from "../../helpers.ts";
+import { call, collect, ref, until } from "../../helpers.ts";
 import type { ContainerCases } from "../container-cases.ts";
 
 export const networks: ContainerCases = {
@@ -14,5 +14,22 @@ export const networks: ContainerCases = {
     expect(await on.deploy(await on.program('"second"', {}, "web-00002"))).toMatchObject({ ready: "True" });
     expect(await on.ask()).toBe("second");
     expect(await on.networksOf(platform)).toHaveLength(on.networks ? 1 : 0);
+  },
+
+  async "it is not reached from another project, whatever the engine's networks do by themselves"(on) {
+    const body = `new URL(req.url, "http://x").searchParams.get("url")
+      ? fetch(new URL(req.url, "http://x").searchParams.get("url"), { signal: AbortSignal.timeout(1500) }).then((r) => r.text(), (error) => error.name)
+      : "up"`;
+    expect(await on.answerOf(body)).toBe("up");
+    const url = await on.addressInside();
+    if (!on.networks) return expect(url).toBeUndefined();
+    // The address is the right one.
+    expect(await on.ask(`/?url=${url}`)).toBe("up");
+    const other = { ...ref, project: "other" };
+    const revision = await on.program(body);
+    await on.engine.apply({ ref: other, revisions: [revision], traffic: revision.name });
+    await collect(on.engine.observe(other, revision.name, new AbortController().signal));
+    const { body: answer } = await call(on.engine.lease(other), `/?url=${url}`);
+    expect(answer).toMatch(/^(?:TimeoutError|TypeError)$/);
   },
 };
