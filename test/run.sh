@@ -12,8 +12,8 @@ for tool in skopeo umoci docker-registry openssl chromium curl git faketime podm
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
 command -v dockerd >/dev/null 2>&1 || need="$need docker.io"
-# What Podman needs to run containers in networks, and for users who are not root, which its package does not bring.
-for tool in runc iptables slirp4netns; do
+# What Podman needs to run containers in networks, and both for users who are not root, which their packages do not bring.
+for tool in runc iptables slirp4netns rootlesskit; do
   command -v "$tool" >/dev/null 2>&1 || need="$need $tool"
 done
 command -v newuidmap >/dev/null 2>&1 || need="$need uidmap"

@@ -58,7 +58,7 @@ it("a limit that an engine says it cannot keep is told, the others are kept", as
   expect(engine.warnings(asked)).toEqual(["limits.cpu (500m) is not enforced: Docker keeps none here"]);
 });
 
-// What Docker's rootless mode says without systemd or on control groups of version 1 (its documentation, "Rootless mode").
+// Recorded from a rootless Docker 20.10 on control groups of version 1, which says the same with each of its flags, too.
 it("an engine without control groups keeps none", async () => {
   const engine = await engineOn({ MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true, CgroupDriver: "none" });
   expect(engine.facts().limits).toMatchObject(NONE);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Dockerd } from "./dockerd.ts";
+import { missingForUsers } from "./rootless.ts";
 
 /** What it takes to run it with networks in a network namespace of its own, by program. */
 const PROGRAMS = ["podman", "runc", "iptables", "ip", "unshare", "setpriv"];
@@ -12,9 +13,6 @@ const NETAVARK = ["/usr/lib/podman/netavark", "/usr/libexec/podman/netavark"];
 
 /** What makes its networks: CNI's plugins in older ones, netavark in those of today. */
 export type NetworkBackend = "cni" | "netavark";
-
-/** What it takes besides for a user who is not root. */
-const ROOTLESS_PROGRAMS = ["newuidmap", "slirp4netns"];
 
 /** How it is to be run. `rootless`: by a user who is not root. */
 export interface PodmanNeeds {
@@ -25,12 +23,10 @@ export interface PodmanNeeds {
 /** Why this machine cannot have one; undefined when it can. */
 export function noPodman({ backend, rootless = false }: PodmanNeeds): string | undefined {
   if (process.getuid?.() !== 0) return "only root can start it with networks";
-  const programs = rootless ? [...PROGRAMS, ...ROOTLESS_PROGRAMS] : PROGRAMS;
-  const missing = programs.filter((program) => spawnSync(program, ["--version"]).error);
+  const missing = PROGRAMS.filter((program) => spawnSync(program, ["--version"]).error);
   const [plugins, name] = backend === "cni" ? [CNI_PLUGINS, "containernetworking-plugins"] : [NETAVARK, "netavark"];
   if (!plugins.some((plugin) => existsSync(plugin))) missing.push(name);
-  // The run mounts its own over them, and needs the device's driver.
-  if (rootless) missing.push(...["/etc/subuid", "/etc/subgid", "/dev/net"].filter((path) => !existsSync(path)));
+  if (rootless) missing.push(...missingForUsers());
   return missing.length > 0 ? `not there: ${missing.join(", ")}` : undefined;
 }
 

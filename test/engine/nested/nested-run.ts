@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, "..", "..", "..");
 /** Below {@link ROOT}. */
 const NODE = "node_modules/node/bin/node";
 const VITEST = "node_modules/vitest/vitest.mjs";
-const CONFIG = "test/engine/podman/vitest.config.ts";
+const CONFIG = "test/engine/nested/vitest.config.ts";
 
 /** Processes and mounts are the run's own, too: when it ends, or who started it is killed, its containers end with it. */
 const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
@@ -47,6 +47,8 @@ const NOBODY = 65534;
 
 interface Report {
   testResults: {
+    /** Why the file could not be run. */
+    message: string;
     assertionResults: {
       fullName: string;
       status: string;
@@ -63,7 +65,7 @@ export async function runInOwnNetwork(file: string, { rootless = false } = {}): 
   const dir = mkdtempSync(join(tmpdir(), "ae-nested-"));
   try {
     for (const name of ["project", "home"]) mkdirSync(join(dir, name));
-    writeFileSync(join(dir, "subids"), `${NOBODY}:100000:65536\n`);
+    writeFileSync(join(dir, "subids"), "nobody:100000:65536\n");
     chmodSync(dir, 0o755);
     chownSync(join(dir, "home"), NOBODY, NOBODY);
     const report = join(dir, "home", "report.json");
@@ -72,7 +74,7 @@ export async function runInOwnNetwork(file: string, { rootless = false } = {}): 
       "--config",
       CONFIG,
       "--configLoader=runner",
-      `podman/${file}`,
+      `nested/${file}`,
       "--reporter=json",
       `--outputFile.json=${report}`,
     ];
@@ -86,9 +88,13 @@ export async function runInOwnNetwork(file: string, { rootless = false } = {}): 
     let output = "";
     for (const stream of [run.stdout, run.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
     const [code] = await once(run, "close");
-    const tests = testsOf(readReport(report, output));
+    const written = readReport(report, output);
+    const tests = testsOf(written);
     const failed = tests.some(({ status }) => status === "failed");
-    if (tests.length === 0 || (code !== 0 && !failed)) throw new Error(`the run failed with code ${code}:\n${output}`);
+    if (tests.length === 0 || (code !== 0 && !failed)) {
+      const why = written.testResults.map(({ message }) => message).join("\n");
+      throw new Error(`the run failed with code ${code}: ${why}\n${output}`);
+    }
     return tests;
   } finally {
     rmSync(dir, { recursive: true, force: true });
