@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from "node:child_process";
+import { type ExecFileOptions, execFile, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,8 +10,16 @@ import type { BuildProgress } from "../../src/core/events.ts";
 // Real npm runs on a busy machine: no test here is about being quick.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
-/** Runs a program; rejects when it does not exit 0. */
-export const run = promisify(execFile);
+const execute = promisify(execFile);
+
+/**
+ * Runs a program; rejects when it does not exit 0. skopeo looks for credentials below `/run/containers` unless it is told of
+ * another place, and takes it for an error when a user may not enter that.
+ */
+export const run = ((program: string, args: readonly string[], options: ExecFileOptions = {}) => {
+  if (program !== "skopeo") return execute(program, args, options);
+  return execute(program, args, { ...options, env: { XDG_RUNTIME_DIR: tmpdir(), ...(options.env ?? process.env) } });
+}) as typeof execute;
 
 const made: string[] = [];
 afterAll(async () => {
