@@ -1,17 +1,17 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { formatApiKey } from "../../src/core/api-key.ts";
 import { resolveConfig } from "../../src/core/config.ts";
 import { isAppctlError } from "../../src/core/errors.ts";
+import { temporaryDirectory } from "../engine/helpers.ts";
 
 let cwd: string;
 let env: NodeJS.ProcessEnv;
 const key = (endpoint: string) => formatApiKey({ endpoint, secret: new Uint8Array(32).fill(7) });
 
 beforeEach(() => {
-  const root = mkdtempSync(join(tmpdir(), "appctl-config-"));
+  const root = temporaryDirectory();
   cwd = join(root, "project", "src");
   mkdirSync(cwd, { recursive: true });
   mkdirSync(join(root, "config", "appctl"), { recursive: true });

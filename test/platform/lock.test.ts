@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
+
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { tryLock } from "../../src/platform/lock.ts";
+import { temporaryDirectory } from "../engine/helpers.ts";
 
 it("is held by one process at a time and goes with it, even when it is killed", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "appctl-lock-")), "lock");
+  const file = join(temporaryDirectory(), "lock");
   const program = `
     import { tryLock } from ${JSON.stringify(new URL("../../src/platform/lock.ts", import.meta.url).href)};
     process.send(tryLock(${JSON.stringify(file)}) ? "held" : "taken");

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
 import { SecretStore } from "../../src/platform/secrets.ts";
 import { Database } from "../../src/platform/store/database.ts";
+import { temporaryDirectory } from "../engine/helpers.ts";
 
 const here = { project: "default", domain: "development" };
 const there = { project: "other", domain: "development" };
@@ -18,7 +18,7 @@ let masterKey: Redacted<Buffer>;
 let secrets: SecretStore;
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "appctl-secrets-"));
+  dir = temporaryDirectory();
   db = new Database(join(dir, "platform.db"));
   masterKey = new Redacted(randomBytes(32));
   secrets = new SecretStore(db, masterKey, () => new Date());

@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { AppctlError, ExitCode, usageError } from "../../src/core/errors.ts";
 import { exitCodeOf, failureLines, failureObject } from "../../src/ui/failure.ts";
 import { reportFailure } from "../../src/ui/report-failure.ts";
 import { PLAIN } from "../../src/ui/style.ts";
+import { temporaryDirectory } from "../engine/helpers.ts";
 import { fakeIo } from "./fake-io.ts";
 
 const lines = (error: unknown, cwd = "/nowhere", verbose = false) =>
@@ -13,7 +13,7 @@ const lines = (error: unknown, cwd = "/nowhere", verbose = false) =>
 
 describe("a failure for a person", () => {
   it("says what, where, why and what to type next", () => {
-    const dir = mkdtempSync(join(tmpdir(), "appctl-ui-"));
+    const dir = temporaryDirectory();
     writeFileSync(join(dir, "app.ts"), ["one", "two", "\tconst x = boom();", "four"].join("\r\n"));
     const error = new AppctlError({
       code: "APP_THREW",
