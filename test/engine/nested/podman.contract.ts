@@ -1,5 +1,5 @@
 /**
- * The contract on Podman's service. It is no test file of the suite by its name: `nested.test.ts` runs it in a network of its
+ * The contract on Podman's service. It is no test file of the suite by its name: `podman.test.ts` runs it in a network of its
  * own, since Podman's networks and firewall rules would change the machine.
  */
 import { dockerSubject } from "../contract/subjects/docker.ts";
