@@ -130,6 +130,13 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
   };
 }
 
+async function canEnter(dir: string): Promise<boolean> {
+  return stat(`${dir}/.`).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** The closest entry: the repository's own, then those of the folders above it, then the registry's. */
 function fromAuths(auths: AuthFile["auths"], host: string, repository: string): Credentials | undefined {
   const entries = new Map(Object.entries(auths).map(([key, entry]) => [serverOf(key), entry]));
@@ -170,13 +177,6 @@ function credentialsIn(entry: Record<string, unknown> | undefined): Credentials 
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-async function canEnter(dir: string): Promise<boolean> {
-  return stat(`${dir}/.`).then(
-    () => true,
-    () => false,
-  );
-}
-
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isRecordEntry = (entry: [string, unknown]): entry is [string, Record<string, unknown>] => isRecord(entry[1]);

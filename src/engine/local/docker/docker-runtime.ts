@@ -110,8 +110,9 @@ class DockerRuntime implements Runtime {
   facts() {
     const engine = this.#engine;
     const held = (kept: boolean, how: string) => (kept ? `hard: ${engine}${how}` : `none: ${engine} keeps none here`);
+    const isOld = this.#api.isPodman && !this.#api.hasLibpod;
     const network = this.#hasBridge
-      ? `a network for each project, with no way in but 127.0.0.1${this.#api.isPodman && !this.#api.hasLibpod ? "; before Podman 4.2 projects may reach each other" : ""}`
+      ? `a network for each project, with no way in but 127.0.0.1${isOld ? "; before Podman 4.2 projects may reach each other" : ""}`
       : `${engine} has no bridge here: the machine's own network, so apps can reach each other`;
     return {
       limits: {
