@@ -1,5 +1,5 @@
 /** Where container engines listen. */
-import { existsSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { usageError } from "./errors.ts";
 import { withoutCredentials } from "./without-credentials.ts";
@@ -29,11 +29,32 @@ export function engineSockets(env: NodeJS.ProcessEnv): string[] {
   ];
 }
 
-/** The first of them that is there. */
+/** The first of them that is there, and that this user may open. */
 export function presentSocket(env: NodeJS.ProcessEnv): string | undefined {
   try {
-    return engineSockets(env).find((path) => existsSync(path));
+    return engineSockets(env).find(mayOpen);
   } catch {
     return undefined; // an engine elsewhere
   }
+}
+
+function mayOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What to do when none answered. `errors` are what was met at each. */
+export function engineHint(errors: readonly unknown[]): string {
+  return isClosed(errors)
+    ? 'this user may not open the socket: join its group (sudo usermod -aG docker "$USER", then sign in anew), or start a rootless engine'
+    : "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock";
+}
+
+/** Whether an engine is there that this user may not ask. */
+export function isClosed(errors: readonly unknown[]): boolean {
+  return errors.some((error) => (error as NodeJS.ErrnoException | undefined)?.code === "EACCES");
 }

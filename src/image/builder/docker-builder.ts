@@ -8,7 +8,7 @@ import {
   EngineApiError,
   isConnectionLost,
 } from "../../core/engine-api.ts";
-import { engineSockets } from "../../core/engine-socket.ts";
+import { engineHint, engineSockets } from "../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
 import { isWhole, loadEnvironment } from "../environment.ts";
@@ -136,19 +136,21 @@ async function untag(api: EngineApi, name: string): Promise<void> {
 
 async function connect(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<EngineApi> {
   const tried: string[] = [];
+  const errors: unknown[] = [];
   for (const path of engineSockets(env)) {
     try {
       return await Engine.connect(path, { signal });
     } catch (error) {
       signal.throwIfAborted();
       tried.push(`${path}: ${messageOf(error)}`);
+      errors.push(error);
     }
   }
   throw new AppctlError({
     code: "NO_ENGINE",
     exit: ExitCode.unavailable,
     message: 'builder "docker" needs a container engine, and none answers',
-    hint: "start Docker or Podman, or name its socket: DOCKER_HOST=unix:///path/of.sock",
+    hint: engineHint(errors),
     details: tried,
   });
 }

@@ -108,6 +108,13 @@ it("puts what keeps a container from starting in words", () => {
     code: "RUNTIME_UNAVAILABLE",
     exit: 6,
     message: expect.stringContaining("/a.sock (ENOENT)"),
+    hint: expect.stringContaining("DOCKER_HOST=unix:///"),
     next: ["systemctl start docker", "appctl platform start --runtime process"],
+  });
+  // Docker's usual socket, for a user who is not in its group.
+  const closed = Object.assign(new Error("connect EACCES /b.sock"), { code: "EACCES", syscall: "connect" });
+  expect(noEngine([gone, closed].map((error) => ({ socketPath: "/b.sock", error })))).toMatchObject({
+    hint: expect.stringContaining("usermod -aG docker"),
+    next: ["appctl platform start --runtime process"],
   });
 });

@@ -1,6 +1,7 @@
 /** What can keep a container from starting, in words. */
 import type { AppSpec, FailureCause } from "../../../contract/types.ts";
 import { EngineApiError, isConnectionLost } from "../../../core/engine-api.ts";
+import { engineHint, isClosed } from "../../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure } from "../../causes.ts";
 
@@ -67,13 +68,14 @@ export function engineUnreachable(error: unknown): FailureCause {
 
 /** The error for a platform that is to run on an engine that nobody finds. `tried` are socket paths with what was met there. */
 export function noEngine(tried: { socketPath: string; error: unknown }[]): AppctlError {
+  const errors = tried.map(({ error }) => error);
   return new AppctlError({
     code: "RUNTIME_UNAVAILABLE",
     exit: ExitCode.unavailable,
     message: `the runtime "docker" needs a container engine, and none answers: ${tried
       .map(({ socketPath, error }) => `${socketPath} (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})`)
       .join(", ")}`,
-    hint: "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock",
-    next: ["systemctl start docker", "appctl platform start --runtime process"],
+    hint: engineHint(errors),
+    next: [...(isClosed(errors) ? [] : ["systemctl start docker"]), "appctl platform start --runtime process"],
   });
 }
