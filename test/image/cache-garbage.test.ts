@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildAppImage } from "../../src/image/app-image.ts";
@@ -86,6 +86,24 @@ describe("the cache", () => {
     age(dir);
     expect((await collect()).folders).toBe(1);
     expect(readdirSync(join(content, "layers")).filter((name) => name !== ".tmp")).toEqual([]);
+    expect(readdirSync(join(content, "layers", ".tmp"))).toEqual([]);
+  });
+
+  it("unpacks packages anew after a start of the machine: a loss of power could have left files of them empty", async () => {
+    const { dir, environment } = await setUp();
+    const content = join(dir, "content");
+    let started = Date.now() - DAY;
+    const cache = new ImageCache(join(dir, "images"), Date.now, () => started);
+    const root = (await unpackPackages(cache, environment, content)) as string;
+    const file = join(root, "f");
+    const whole = readFileSync(file, "utf8");
+    writeFileSync(file, "");
+    expect(await unpackPackages(cache, environment, content)).toBe(root);
+    expect(readFileSync(file, "utf8")).toBe("");
+    age(dir, HOUR);
+    started = Date.now() - HOUR / 2;
+    expect(await Promise.all([1, 2].map(() => unpackPackages(cache, environment, content)))).toEqual([root, root]);
+    expect(readFileSync(file, "utf8")).toBe(whole);
     expect(readdirSync(join(content, "layers", ".tmp"))).toEqual([]);
   });
 
