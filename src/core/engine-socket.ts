@@ -1,5 +1,5 @@
 /** Where container engines listen. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { usageError } from "./errors.ts";
 import { withoutCredentials } from "./without-credentials.ts";
@@ -47,14 +47,27 @@ function mayOpen(path: string): boolean {
   }
 }
 
-/** What to do when none answered. `errors` are what was met at each. */
-export function engineHint(errors: readonly unknown[]): string {
-  return isClosed(errors)
-    ? 'this user may not open the socket: join its group (sudo usermod -aG docker "$USER", then sign in anew), or start a rootless engine'
-    : "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock";
+/** A socket that was tried, and what was met there. */
+export interface TriedSocket {
+  socketPath: string;
+  error: unknown;
 }
 
-/** Whether an engine is there that this user may not ask. */
-export function isClosed(errors: readonly unknown[]): boolean {
-  return errors.some((error) => (error as NodeJS.ErrnoException | undefined)?.code === "EACCES");
+/** What to do when none answered. */
+export function engineHint(tried: readonly TriedSocket[]): string {
+  const closed = closedSocket(tried);
+  if (closed === undefined)
+    return "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock";
+  const own = "or start an engine of your own (rootless Docker, or systemctl --user start podman.socket)";
+  return closed.endsWith("docker.sock")
+    ? `this user may not open ${closed}: join its group (sudo usermod -aG docker "$USER", then sign in anew), ${own}`
+    : `this user may not open ${closed}: ask whose it is, ${own}`;
+}
+
+/** The first socket that is there, and that this user may not open. One in a closed directory may as well not be there. */
+export function closedSocket(tried: readonly TriedSocket[]): string | undefined {
+  return tried.find(
+    ({ socketPath, error }) =>
+      (error as NodeJS.ErrnoException | undefined)?.code === "EACCES" && existsSync(socketPath),
+  )?.socketPath;
 }

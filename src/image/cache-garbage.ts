@@ -59,19 +59,27 @@ export async function collectCache(cacheDir: string, options: CacheGarbageOption
       if (!dryRun) await rm(path, { force: true });
     }
   }
-  const layers = join(cacheDir, "content", "layers");
-  for (const path of await oldIn(layers, before)) {
-    signal?.throwIfAborted();
-    const size = await sizeOf(path);
-    if (!dryRun && !(await removeFolder(cache, path, join(layers, ".tmp"), before))) continue;
-    total.folders++;
-    total.bytes += size;
+  for (const layers of await unpackedIn(cacheDir)) {
+    for (const path of await oldIn(layers, before)) {
+      signal?.throwIfAborted();
+      const size = await sizeOf(path);
+      if (!dryRun && !(await removeFolder(cache, path, join(layers, ".tmp"), before))) continue;
+      total.folders++;
+      total.bytes += size;
+    }
   }
   if (!dryRun) {
     await removeNotes(cache);
     await removeLeftWork(join(cacheDir, "tmp"));
   }
   return total;
+}
+
+/** Folders of unpacked layers: one for each start of the machine, and one where the system does not tell them apart. */
+async function unpackedIn(cacheDir: string): Promise<string[]> {
+  const content = join(cacheDir, "content");
+  const starts = (await namesIn(content)).filter((name) => name !== "layers" && !name.startsWith("."));
+  return [content, ...starts.map((name) => join(content, name))].map((dir) => join(dir, "layers"));
 }
 
 /** Takes a folder away, unless somebody uses it again; in one step, so that no half of it is ever found. */

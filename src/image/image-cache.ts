@@ -1,8 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, renameSync, type Stats, statSync, utimesSync } from "node:fs";
-import { mkdir, open, rm } from "node:fs/promises";
-import { uptime } from "node:os";
-import { dirname, join } from "node:path";
+import { existsSync, type Stats, statSync, utimesSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { OciLayout } from "./layout.ts";
 
 /** What was used within this time is not marked again, in milliseconds: far less than what is left of all that was used. */
@@ -21,13 +19,10 @@ export class ImageCache extends OciLayout {
    */
   protected override readonly durable = false;
   readonly #now: () => number;
-  readonly #started: () => number;
 
-  /** `now` and `started`, when the machine was started last, are in milliseconds since 1970. */
-  constructor(dir: string, now: () => number = Date.now, started = () => Date.now() - uptime() * 1000) {
+  constructor(dir: string, now: () => number = Date.now) {
     super(dir);
     this.#now = now;
-    this.#started = started;
   }
 
   protected override named(path: string): void {
@@ -44,29 +39,9 @@ export class ImageCache extends OciLayout {
 
   override async use(path: string): Promise<boolean> {
     const found = statSync(path, { throwIfNoEntry: false });
-    // The disk is not waited for when packages are unpacked, either, and files in a folder are checked by nobody.
-    if (found?.isDirectory() && lastUseOf(found) < this.#started()) return !(await this.#takeAway(path));
     if (!found || lastUseOf(found) >= this.#now() - FINE_MS) return found !== undefined;
     // Another user's, or on a disk that is only read: nobody of this user takes it away either.
     return this.locked(() => noteUse(path, this.#now())).catch(() => existsSync(path));
-  }
-
-  /** Takes a folder away that was last used before the machine was started; false when somebody has made it anew. */
-  async #takeAway(path: string): Promise<boolean> {
-    const aside = join(dirname(path), ".tmp", `unsafe-${randomBytes(6).toString("hex")}`);
-    try {
-      await mkdir(dirname(aside), { recursive: true, mode: 0o700 });
-      const moved = await this.locked(() => {
-        const found = statSync(path, { throwIfNoEntry: false });
-        if (found && lastUseOf(found) >= this.#started()) return false;
-        if (found) renameSync(path, aside);
-        return true;
-      });
-      await rm(aside, { recursive: true, force: true });
-      return moved;
-    } catch {
-      return !existsSync(path); // another user's, or on a disk that is only read
-    }
   }
 }
 

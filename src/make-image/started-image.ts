@@ -4,6 +4,7 @@ import { type LoadedFile, packagesFor } from "../app/load.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Client } from "../client/client.ts";
+import { bootId } from "../core/boot-id.ts";
 import { AppctlError, isAppctlError, usageError } from "../core/errors.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
@@ -140,8 +141,16 @@ export async function installedPackages(
     throw inFile(error, file);
   });
   const image = await buildEnvironment(plan, layout, context);
-  const root = await unpackPackages(layout, image, join(cacheDir, "content"));
+  const root = await unpackPackages(layout, image, unpackedIn(cacheDir));
   return new Map(root === undefined ? [] : plan.packages.map(({ name }) => [name, join(root, name)]));
+}
+
+/**
+ * Where packages are unpacked. The disk is not waited for, and a loss of power can leave files empty that nobody checks: what was
+ * unpacked before the machine was started last is left alone, and goes with what is not used.
+ */
+function unpackedIn(cacheDir: string): string {
+  return join(cacheDir, "content", bootId());
 }
 
 /** The error with its faults in the file: the ImageSpec, whose fields they name, is not known before the file has run. */

@@ -8,7 +8,7 @@ import {
   EngineApiError,
   isConnectionLost,
 } from "../../core/engine-api.ts";
-import { engineHint, engineSockets } from "../../core/engine-socket.ts";
+import { engineHint, engineSockets, type TriedSocket } from "../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
 import { isWhole, loadEnvironment } from "../environment.ts";
@@ -135,23 +135,21 @@ async function untag(api: EngineApi, name: string): Promise<void> {
 }
 
 async function connect(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<EngineApi> {
-  const tried: string[] = [];
-  const errors: unknown[] = [];
-  for (const path of engineSockets(env)) {
+  const tried: TriedSocket[] = [];
+  for (const socketPath of engineSockets(env)) {
     try {
-      return await Engine.connect(path, { signal });
+      return await Engine.connect(socketPath, { signal });
     } catch (error) {
       signal.throwIfAborted();
-      tried.push(`${path}: ${messageOf(error)}`);
-      errors.push(error);
+      tried.push({ socketPath, error });
     }
   }
   throw new AppctlError({
     code: "NO_ENGINE",
     exit: ExitCode.unavailable,
     message: 'builder "docker" needs a container engine, and none answers',
-    hint: engineHint(errors),
-    details: tried,
+    hint: engineHint(tried),
+    details: tried.map(({ socketPath, error }) => `${socketPath}: ${messageOf(error)}`),
   });
 }
 

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
 import { Redacted } from "../../core/redacted.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
@@ -85,7 +85,7 @@ export function authFiles(
   if (docker) return [{ file: join(docker, "config.json"), named: false }];
   const home = env["HOME"] || homedir();
   const runtime = env["XDG_RUNTIME_DIR"];
-  const ofLinux = runtime ? join(runtime, "containers/auth.json") : `/run/containers/${getuid?.()}/auth.json`;
+  const ofLinux = runtime ? join(runtime, "containers/auth.json") : `${SHARED}/${getuid?.()}/auth.json`;
   const files = [
     platform === "linux" ? ofLinux : join(home, ".config/containers/auth.json"),
     join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "containers/auth.json"),
@@ -107,10 +107,11 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    // Who has never signed in has no such file, or may not even enter its directory, as /run/containers where only root has
-    // run Podman. One that was named has to be there.
+    // Who has never signed in has no such file; one that was named has to be there.
     const { code } = cause as NodeJS.ErrnoException;
-    if (!named && (code === "ENOENT" || (code === "EACCES" && !(await canEnter(dirname(file)))))) return undefined;
+    if (code === "ENOENT" && !named) return undefined;
+    // Where only root has run Podman its directory is closed to others, who have nothing there.
+    if (code === "EACCES" && file.startsWith(`${SHARED}/`) && !(await canEnter(SHARED))) return undefined;
     throw wrong(`cannot be read: ${messageOf(cause)}`, cause);
   }
   let value: unknown;
@@ -129,6 +130,9 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
     credsStore: isText(credsStore) ? credsStore : undefined,
   };
 }
+
+/** Where users without `XDG_RUNTIME_DIR` have their files, in one directory of the system. */
+const SHARED = "/run/containers";
 
 async function canEnter(dir: string): Promise<boolean> {
   return stat(`${dir}/.`).then(

@@ -127,16 +127,18 @@ export class ContainerGround {
   }
 
   /** The container of the app's one replica. */
-  async container(): Promise<FoundContainer> {
-    const name = this.engine.replicas(ref)[0]?.name;
-    const found = (await this.containers()).find(({ Labels }) => Labels["appctl.replica"] === name);
+  async container(project = ref.project): Promise<FoundContainer> {
+    const name = this.engine.replicas({ ...ref, project })[0]?.name;
+    const found = (await this.containers()).find(
+      ({ Labels }) => Labels["appctl.replica"] === name && Labels["appctl.project"] === project,
+    );
     if (!found) throw new Error(`no container of ${name}`);
     return found;
   }
 
   /** Where the replica serves in its network; undefined when it is in the machine's own. */
-  async addressInside(): Promise<string | undefined> {
-    const { Id } = await this.container();
+  async addressInside(project = ref.project): Promise<string | undefined> {
+    const { Id } = await this.container(project);
     const { NetworkSettings, Config } = await this.api.json<{
       NetworkSettings: { Networks: Record<string, { IPAddress: string }> };
       Config: { Env: string[] };

@@ -1,4 +1,6 @@
 /** What an engine says, read: its output, its answers, its errors. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { EngineApiError, versionFor } from "../../../src/core/engine-api.ts";
 import { engineSockets } from "../../../src/core/engine-socket.ts";
@@ -6,7 +8,7 @@ import { endOf } from "../../../src/engine/local/docker/container-exit.ts";
 import { noEngine, notStarted } from "../../../src/engine/local/docker/docker-failures.ts";
 import { framesOf } from "../../../src/engine/local/docker/frames.ts";
 import { commonLayers, faultIn } from "../../../src/engine/local/docker/image-loader.ts";
-import { specOf } from "../helpers.ts";
+import { specOf, temporaryDirectory } from "../helpers.ts";
 
 function frame(stream: number, text: string): Buffer {
   const bytes = Buffer.from(text);
@@ -111,10 +113,19 @@ it("puts what keeps a container from starting in words", () => {
     hint: expect.stringContaining("DOCKER_HOST=unix:///"),
     next: ["systemctl start docker", "appctl platform start --runtime process"],
   });
-  // Docker's usual socket, for a user who is not in its group.
-  const closed = Object.assign(new Error("connect EACCES /b.sock"), { code: "EACCES", syscall: "connect" });
-  expect(noEngine([gone, closed].map((error) => ({ socketPath: "/b.sock", error })))).toMatchObject({
-    hint: expect.stringContaining("usermod -aG docker"),
-    next: ["appctl platform start --runtime process"],
-  });
+  const dir = temporaryDirectory();
+  const closed = Object.assign(new Error("connect EACCES"), { code: "EACCES", syscall: "connect" });
+  const said = (name: string) => noEngine([{ socketPath: join(dir, name), error: closed }]);
+  // In a closed directory, as root's Podman has one: that there is a socket in it is not known.
+  expect(said("docker.sock")).toMatchObject({ hint: expect.stringContaining("DOCKER_HOST=unix:///") });
+  for (const [name, hint] of [
+    ["docker.sock", "sudo usermod -aG docker"],
+    ["podman.sock", "ask whose it is"],
+  ] as const) {
+    writeFileSync(join(dir, name), "");
+    expect(said(name)).toMatchObject({
+      hint: expect.stringContaining(hint),
+      next: ["appctl platform start --runtime process"],
+    });
+  }
 });

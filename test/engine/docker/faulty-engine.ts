@@ -82,6 +82,7 @@ export async function startFaultyEngine(fault: Fault = () => false): Promise<Fau
     const body = text.startsWith("{") ? JSON.parse(text) : {};
     const [, kind, name = ""] = path.split("/");
     if (path === "/version") return answer(res, 200, { ApiVersion: "1.41", Os: "linux", Arch: "amd64" });
+    if (path === "/info") return answer(res, 200, { MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true });
     if (path === "/networks") {
       const own = [...networks].map((Name) => ({ Name, Driver: "bridge" }));
       return answer(res, 200, req.url?.includes("filters") ? own : [{ Name: "bridge", Driver: "bridge" }, ...own]);

@@ -42,6 +42,8 @@ shift 3
 set +e
 setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
 exit $?`;
+/** When a run that hangs is ended, in milliseconds: many times of what the longest takes. */
+const TIMEOUT = 30 * 60_000;
 /** Debian's "nobody", whom every machine has. */
 const NOBODY = 65534;
 
@@ -83,7 +85,12 @@ export async function runInOwnNetwork(file: string, { rootless = false } = {}): 
       "setpriv",
       ["--pdeathsig", "KILL", "unshare", ...NAMESPACES, "sh", "-c", ...first, NODE, VITEST, ...args],
       // The runner around it tells its workers by these who they are.
-      { stdio: ["ignore", "pipe", "pipe"], env: withoutVitest(process.env) },
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: withoutVitest(process.env),
+        timeout: TIMEOUT,
+        killSignal: "SIGKILL",
+      },
     );
     let output = "";
     for (const stream of [run.stdout, run.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));

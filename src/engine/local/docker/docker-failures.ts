@@ -1,7 +1,7 @@
 /** What can keep a container from starting, in words. */
 import type { AppSpec, FailureCause } from "../../../contract/types.ts";
 import { EngineApiError, isConnectionLost } from "../../../core/engine-api.ts";
-import { engineHint, isClosed } from "../../../core/engine-socket.ts";
+import { closedSocket, engineHint, type TriedSocket } from "../../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure } from "../../causes.ts";
 
@@ -67,15 +67,14 @@ export function engineUnreachable(error: unknown): FailureCause {
 }
 
 /** The error for a platform that is to run on an engine that nobody finds. `tried` are socket paths with what was met there. */
-export function noEngine(tried: { socketPath: string; error: unknown }[]): AppctlError {
-  const errors = tried.map(({ error }) => error);
+export function noEngine(tried: readonly TriedSocket[]): AppctlError {
   return new AppctlError({
     code: "RUNTIME_UNAVAILABLE",
     exit: ExitCode.unavailable,
     message: `the runtime "docker" needs a container engine, and none answers: ${tried
       .map(({ socketPath, error }) => `${socketPath} (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})`)
       .join(", ")}`,
-    hint: engineHint(errors),
-    next: [...(isClosed(errors) ? [] : ["systemctl start docker"]), "appctl platform start --runtime process"],
+    hint: engineHint(tried),
+    next: [...(closedSocket(tried) ? [] : ["systemctl start docker"]), "appctl platform start --runtime process"],
   });
 }

@@ -27,7 +27,7 @@ import { containerEnv } from "./container-env.ts";
 import type { ContainerState } from "./container-exit.ts";
 import { imageNotLoaded, notStarted } from "./docker-failures.ts";
 import { attach, DockerReplica } from "./docker-replica.ts";
-import { hasSelinux, infoOf, type KeptLimits, keptLimits, unkeptLimits } from "./engine-info.ts";
+import { infoOf, type KeptLimits, unkeptLimits } from "./engine-info.ts";
 import { type FoundEngine, findEngine } from "./find-engine.ts";
 import { ImageLoader, type ImageSource } from "./image-loader.ts";
 import { type Confidence, launchOf } from "./launch.ts";
@@ -70,9 +70,9 @@ interface InspectedContainer {
  */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
   const { api, hasBridge } = await findEngine(engineSockets(options.env ?? {}));
-  const info = await infoOf(api);
-  const outline = hasSelinux(info) ? undefined : options.outline;
-  return new DockerRuntime({ ...options, outline }, { api, hasBridge, kept: keptLimits(info, api.isPodman) });
+  const { hasSelinux, kept } = await infoOf(api, options.log);
+  const outline = hasSelinux ? undefined : options.outline;
+  return new DockerRuntime({ ...options, outline }, { api, hasBridge, kept });
 }
 
 class DockerRuntime implements Runtime {
@@ -109,7 +109,10 @@ class DockerRuntime implements Runtime {
 
   facts() {
     const engine = this.#engine;
-    const held = (kept: boolean, how: string) => (kept ? `hard: ${engine}${how}` : `none: ${engine} keeps none here`);
+    const held = (kept: boolean | undefined, how: string) => {
+      if (kept === undefined) return `not known: ${engine} does not say`;
+      return kept ? `hard: ${engine}${how}` : `none: ${engine} keeps none here`;
+    };
     const isOld = this.#api.isPodman && !this.#api.hasLibpod;
     const network = this.#hasBridge
       ? `a network for each project, with no way in but 127.0.0.1${isOld ? "; before Podman 4.2 projects may reach each other" : ""}`
@@ -285,7 +288,7 @@ class DockerRuntime implements Runtime {
         address: { host: "127.0.0.1", port: ownPort ?? published },
         port,
         token,
-        limited: spec.limits.mem !== undefined && this.#kept.mem,
+        limited: spec.limits.mem !== undefined && this.#kept.mem !== false,
         output,
         sink: request.output,
         now: () => (this.#options.clock ?? systemClock).now(),

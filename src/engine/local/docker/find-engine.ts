@@ -1,5 +1,6 @@
 /** Which of the sockets has a container engine behind it. */
 import { EngineApi } from "../../../core/engine-api.ts";
+import type { TriedSocket } from "../../../core/engine-socket.ts";
 import { noEngine } from "./docker-failures.ts";
 
 /** An engine that answers. */
@@ -14,7 +15,7 @@ export interface FoundEngine {
  * Throws an `AppctlError` when none answers, with what was tried.
  */
 export async function findEngine(sockets: readonly string[], patienceMs?: number): Promise<FoundEngine> {
-  const tried: { socketPath: string; error: unknown }[] = [];
+  const tried: TriedSocket[] = [];
   for (const socketPath of sockets) {
     let api: EngineApi | undefined;
     try {

@@ -21,6 +21,7 @@ interface InspectedNetwork {
 interface LibpodNetwork {
   name: string;
   subnets?: { gateway?: string }[] | null;
+  options?: Record<string, string> | null;
 }
 
 /** Makes networks and removes them. */
@@ -92,7 +93,10 @@ export class ProjectNetworks {
   async #makeIsolated(name: string, labels: Record<string, string>): Promise<string | undefined> {
     const body = { name, driver: "bridge", labels, dns_enabled: true, options: { isolate: "true" } };
     await this.#api.json("POST", "/libpod/networks/create", { body }).catch(unlessThere);
-    const { subnets } = await this.#api.json<LibpodNetwork>("GET", `/libpod/networks/${name}/json`);
+    const { subnets, options } = await this.#api.json<LibpodNetwork>("GET", `/libpod/networks/${name}/json`);
+    // One of an earlier platform that could not be removed, since somebody else's container is in it.
+    if (options?.["isolate"] === undefined)
+      throw new Error(`the network ${name} is not isolated: remove it (podman network rm --force ${name})`);
     return subnets?.find(({ gateway }) => gateway)?.gateway;
   }
 

@@ -6,10 +6,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { bootId } from "../../../core/boot-id.ts";
 import { messageOf } from "../../../core/errors.ts";
 import { membersOf, removeGroup } from "./cgroup.ts";
 import type { AppUser } from "./isolation/isolation.ts";
-import { bootId, groupIsAlive, processesWithEnv, startTimeOf } from "./proc.ts";
+import { groupIsAlive, processesWithEnv, startTimeOf } from "./proc.ts";
 import { removeHome } from "./replica-home.ts";
 
 /** Environment variable that marks a replica's processes; its value is {@link ReplicaRecord.id}. */

@@ -20,11 +20,6 @@ export function startTimeOf(pid: number): number | undefined {
   return Number(fields[19]);
 }
 
-/** Identifies one run of the machine, so that a process id of an earlier one is not mistaken for one of now. */
-export function bootId(): string {
-  return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
-}
-
 /** The live processes below `root` or in its process group, `root` included. */
 export function processTree(root: number, entries: readonly ProcessEntry[] = listProcesses()): number[] {
   const members = new Set<number>([root]);
