@@ -90,7 +90,7 @@ export class Rollout {
         live = true;
       } else {
         // First back to what served, then the verdict: it may have had the traffic, without being live.
-        await this.settle(app);
+        await this.#settleOn(app, (current) => this.#stillRunnable(app, current));
         await this.#write(
           deployment,
           [
@@ -136,12 +136,9 @@ export class Rollout {
     const ref = refOf(app);
     const serving =
       app.stopped || app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
-    const wanted = [revision, ...(serving && serving.name !== revision.name ? [serving] : [])];
-    await engine.apply({
-      ref,
-      revisions: await Promise.all(wanted.map((r) => this.#runnable(app, r))),
-      traffic: revision.name,
-    });
+    const wanted = [await this.#runnable(app, revision)];
+    if (serving && serving.name !== revision.name) wanted.push(await this.#stillRunnable(app, serving));
+    await engine.apply({ ref, revisions: wanted, traffic: revision.name });
     for await (const condition of engine.observe(ref, revision.name, signal)) {
       if (condition.ready === "False") {
         return { ok: false, cause: condition.cause ?? { code: condition.reason, message: condition.message } };
@@ -221,17 +218,38 @@ export class Rollout {
 
   /** Tells the engine what should run when no deploy is under way. */
   async settle(app: AppRecord): Promise<void> {
+    await this.#settleOn(app, (current) => this.#runnable(app, current));
+  }
+
+  async #settleOn(app: AppRecord, runnable: (current: RevisionRecord) => Promise<RunnableRevision>): Promise<void> {
     const current =
       app.stopped || app.currentRevision === null ? undefined : this.#o.store.revision(app.id, app.currentRevision);
     await this.#o.engine.apply({
       ref: refOf(app),
-      revisions: current ? [await this.#runnable(app, current)] : [],
+      revisions: current ? [await runnable(current)] : [],
       traffic: current?.name ?? null,
     });
   }
 
+  /**
+   * The revision that serves until another one does. When its image is lost or damaged it goes on running, if it does; if not,
+   * the engine says why. It keeps no other revision from taking its place.
+   */
+  async #stillRunnable(app: AppRecord, revision: RevisionRecord): Promise<RunnableRevision> {
+    try {
+      return await this.#runnable(app, revision);
+    } catch (error) {
+      this.#o.report(`${revision.name} of ${app.name}: ${messageOf(error)}`);
+      return this.#withEnv(app, revision, {});
+    }
+  }
+
   /** The revision as the engine runs it. */
   async #runnable(app: AppRecord, revision: RevisionRecord): Promise<RunnableRevision> {
+    return this.#withEnv(app, revision, (await this.#o.image(revision.digest)).env);
+  }
+
+  #withEnv(app: AppRecord, revision: RevisionRecord, imageEnv: Record<string, string>): RunnableRevision {
     const { addresses } = this.#o;
     return {
       name: revision.name,
@@ -239,7 +257,7 @@ export class Rollout {
       digest: revision.digest,
       secrets: revision.secrets,
       env: {
-        ...(await this.#o.image(revision.digest)).env,
+        ...imageEnv,
         ...revision.spec.env,
         K_SERVICE: app.name,
         K_CONFIGURATION: app.name,

@@ -163,6 +163,28 @@ describe("a damaged blob", () => {
   );
 });
 
+describe("the lost images of a platform", () => {
+  beforeEach(() => {
+    rmSync(join(world.state, "images"), { recursive: true });
+  });
+
+  it("keep no new revision from taking the place of one that they were of", async () => {
+    await deployed("one", "new");
+    await serves(one, "new");
+  });
+
+  it("are not the cause that is told of a new revision that fails", async () => {
+    world.folder("one", {
+      "app.ts": `import { App } from "appctl";
+        export default new App({ name: "one", args: ["node", "-e", "process.exit(3)"] });`,
+    });
+    const { code, stderr } = await world.run(["deploy", "apps", "one/app.ts", "one"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("exited with code 3");
+    expect(stderr).not.toContain("is not whole");
+  });
+});
+
 describe("the images of the command", () => {
   const images = () => join(world.cache, "images");
 
