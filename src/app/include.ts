@@ -1,4 +1,4 @@
-import { glob, readdir, realpath, stat } from "node:fs/promises";
+import { glob, open, readdir, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, posix, relative, sep } from "node:path";
 import { type Fault, messageOf, usageError } from "../core/errors.ts";
 
@@ -100,17 +100,31 @@ async function matches(base: string, pattern: string): Promise<string[]> {
     const name = relative(base, join(entry.parentPath, entry.name));
     const stats = await stat(join(base, name)).catch(() => undefined); // a link to nothing is no file
     if (stats?.isFile()) found.push(name);
-    // A pattern that ends in ** finds the files below by itself.
-    else if (stats?.isDirectory() && !/(?:^|\/)\*\*$/.test(trimmed))
-      found.push(...(await filesBelow(base, name, skipped)));
+    else if (stats?.isDirectory()) {
+      // A pattern that ends in ** finds the files below by itself, and passes over folders that it may not read.
+      const below = /(?:^|\/)\*\*$/.test(trimmed)
+        ? await unreadable(base, name)
+        : await filesBelow(base, name, skipped);
+      found.push(...below);
+    }
   }
   return found;
 }
 
-/** Every file below a directory, hidden ones too: who names a directory means all of it. */
+/** The directory itself when it cannot be read: {@link add} says so. */
+async function unreadable(base: string, dir: string): Promise<string[]> {
+  return readdir(join(base, dir)).then(
+    () => [],
+    () => [dir],
+  );
+}
+
+/** Every file below a directory, hidden ones too: who names a directory means all of it. One that cannot be read is in it. */
 async function filesBelow(base: string, dir: string, skipped: string[]): Promise<string[]> {
   const found: string[] = [];
-  for (const entry of await readdir(join(base, dir), { withFileTypes: true })) {
+  const entries = await readdir(join(base, dir), { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return [dir];
+  for (const entry of entries) {
     const name = join(dir, entry.name);
     if (skipped.includes(entry.name)) continue;
     if (entry.isDirectory()) found.push(...(await filesBelow(base, name, skipped)));
@@ -129,7 +143,9 @@ async function add(base: string, name: string, files: Map<string, IncludedFile>)
     const real = await realpath(absolute);
     if (isOutside(name)) return `"${path}" is outside of the app's directory`;
     if (isOutside(relative(base, real))) return `"${path}" links to a file outside of the app's directory`;
-    const { mode } = await stat(real);
+    // Not to be read is told here, with whatever else is wrong.
+    const file = await open(real);
+    const { mode } = await file.stat().finally(() => file.close());
     files.set(path, { path, absolute, mode: mode & 0o100 ? 0o755 : 0o644 });
     return undefined;
   } catch (error) {

@@ -14,12 +14,19 @@ const REASONS: Record<string, { code: string; message(path: string): string; hin
   EACCES: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: permission denied`, hint: OWNER() },
   EPERM: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: it is not permitted`, hint: OWNER() },
   EROFS: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: its disk is read-only`, hint: OWNER() },
+  ENOTDIR: { code: "NOT_WRITABLE", message: OCCUPIED, hint: OWNER() },
+  EISDIR: { code: "NOT_WRITABLE", message: OCCUPIED, hint: OWNER() },
+  ELOOP: { code: "NOT_WRITABLE", message: OCCUPIED, hint: OWNER() },
   EIO: {
     code: "DISK_ERROR",
     message: (path) => `the disk of ${path} reports an error`,
     hint: "look at the system's log",
   },
 };
+
+function OCCUPIED(path: string): string {
+  return `${path} cannot be written: something else is there, or a link that leads nowhere`;
+}
 
 function OWNER(): string {
   return "XDG_CACHE_HOME and XDG_STATE_HOME say where appctl keeps its files";

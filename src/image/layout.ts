@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -34,6 +35,8 @@ export interface Reference {
 
 const DAY = 24 * 3600 * 1000;
 const LOCK_TIMEOUT = 30_000;
+/** SQLite's code for a file that is something else: SQLITE_NOTADB. */
+const NOT_A_DATABASE = 26;
 /** Blobs up to this size are looked at before they are written, in bytes. */
 const SMALL = 1024 * 1024;
 
@@ -200,8 +203,10 @@ export class OciLayout {
 
   /** Every reference of the layout, in order of its text. */
   async references(): Promise<Reference[]> {
-    const text = await readFile(join(this.dir, "index.json"), "utf8").catch((error: unknown) => ignoreMissing(error));
-    return (text === undefined ? [] : this.#parseIndex(text).manifests).flatMap(namedBy);
+    const text = await readFile(join(this.dir, "index.json"), "utf8").catch((error: unknown) =>
+      ignoreMissing(isMissing(error) ? error : diskError(error, this.dir)),
+    );
+    return (text === undefined ? [] : (parseIndex(text)?.manifests ?? [])).flatMap(namedBy);
   }
 
   /**
@@ -269,15 +274,19 @@ export class OciLayout {
     const { DatabaseSync } = await import("node:sqlite");
     // An exclusive SQLite transaction is a POSIX record lock, which Node itself does not have. Nothing is awaited while it
     // is held, so two calls in one process cannot wait for each other; another process holds it for a millisecond or two.
-    const lock = new DatabaseSync(join(this.dir, ".lock"));
+    const file = join(this.dir, ".lock");
+    const lock = new DatabaseSync(file);
     try {
       lock.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT}; BEGIN EXCLUSIVE`);
       return work();
     } catch (error) {
-      throw diskError(error, this.dir);
+      if ((error as { errcode?: number }).errcode !== NOT_A_DATABASE) throw diskError(error, this.dir);
+      // Damaged, so nobody holds it: as a lock it is empty. Another one may have made it anew by now.
+      if (statSync(file, { throwIfNoEntry: false })?.size !== 0) rmSync(file, { force: true });
     } finally {
       lock.close();
     }
+    return this.locked(work);
   }
 
   #changeIndex(change: (entries: Descriptor[]) => Descriptor[]): Promise<void> {
@@ -286,7 +295,7 @@ export class OciLayout {
 
   #replaceIndex(change: (entries: Descriptor[]) => Descriptor[]): void {
     const file = join(this.dir, "index.json");
-    const index = this.#parseIndex(readFileSync(file, "utf8"));
+    const index = parseIndex(readFileSync(file, "utf8")) ?? this.#renewIndex(file);
     const manifests = change(index.manifests);
     if (manifests.length === index.manifests.length && manifests.every((entry, at) => entry === index.manifests[at]))
       return;
@@ -294,23 +303,12 @@ export class OciLayout {
     replaceFile(file, temporary, JSON.stringify({ ...index, manifests }));
   }
 
-  #parseIndex(text: string): Index {
-    const damaged = (cause?: unknown) =>
-      new AppctlError({
-        code: "LAYOUT_DAMAGED",
-        exit: ExitCode.failed,
-        message: `${join(this.dir, "index.json")} is not an OCI image index`,
-        hint: "every image of the directory can be built again: remove the directory and deploy again",
-        cause,
-      });
-    let index: Index;
-    try {
-      index = JSON.parse(text);
-    } catch (cause) {
-      throw damaged(cause);
-    }
-    if (!Array.isArray(index?.manifests) || !index.manifests.every(isDescriptor)) throw damaged();
-    return index;
+  /** Puts a damaged index aside. Names are lost with it and given anew by who makes or sends the images; their content stays. */
+  #renewIndex(file: string): Index {
+    mkdirSync(join(this.dir, "damaged"), { recursive: true });
+    renameSync(file, join(this.dir, "damaged", `index-${randomBytes(6).toString("hex")}.json`));
+    replaceFile(file, join(this.dir, ".tmp", randomBytes(12).toString("hex")), JSON.stringify(EMPTY));
+    return EMPTY;
   }
 
   /** Makes the directories and the two files of an empty layout, once; sweeps up what killed processes left behind. */
@@ -320,6 +318,18 @@ export class OciLayout {
       throw diskError(error, this.dir);
     });
     return this.#ready;
+  }
+}
+
+const EMPTY: Index = { schemaVersion: 2, mediaType: MediaType.index, manifests: [] };
+
+/** Undefined for what is no image index (OCI image specification, "image-layout"), as after damage to the disk. */
+function parseIndex(text: string): Index | undefined {
+  try {
+    const index: Index | undefined = JSON.parse(text);
+    return Array.isArray(index?.manifests) && index.manifests.every(isDescriptor) ? index : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -355,8 +365,7 @@ async function prepare(dir: string): Promise<void> {
   const temporary = join(dir, ".tmp");
   await mkdir(temporary, { recursive: true });
   await createFile(join(dir, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }), temporary);
-  const empty: Index = { schemaVersion: 2, mediaType: MediaType.index, manifests: [] };
-  await createFile(join(dir, "index.json"), JSON.stringify(empty), temporary);
+  await createFile(join(dir, "index.json"), JSON.stringify(EMPTY), temporary);
   for (const name of await readdir(temporary)) {
     const left = await stat(join(temporary, name)).catch((error: unknown) => ignoreMissing(error));
     if (left !== undefined && left.mtimeMs < Date.now() - DAY) await rm(join(temporary, name), { force: true });
@@ -395,10 +404,12 @@ function replaceFile(path: string, temporary: string, text: string): void {
   syncDirectory(dirname(path));
 }
 
-/** Turns "there is no such file" into undefined; throws everything else. */
+/** Turns "there is no such file", and none can be, into undefined; throws everything else. */
 function ignoreMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  if (!isMissing(error)) throw error;
 }
+
+const isMissing = (error: unknown) => ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
 
 function blobNotFound(digest: string, dir: string): AppctlError {
   return new AppctlError({

@@ -1,6 +1,7 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { collectIncluded } from "../../src/app/include.ts";
 import { failureOf, temporaryDirectory } from "./helpers.ts";
 
@@ -89,3 +90,24 @@ it("refuses what leads out, what matches nothing and what would replace appctl's
     'include[7] "../outside.txt" is outside of the app\'s directory',
   ]);
 });
+
+it.skipIf(process.getuid?.() !== 0)(
+  "names what cannot be read, a file or a whole folder, however it is matched",
+  async () => {
+    const { dir, remove } = await temporaryDirectory();
+    onTestFinished(remove);
+    for (const name of ["c/closed", "c/open"]) mkdirSync(join(dir, name), { recursive: true });
+    for (const name of ["c/closed/in.txt", "c/open/in.txt", "c/unread.txt"]) writeFileSync(join(dir, name), "x");
+    chmodSync(join(dir, "c/closed"), 0o700);
+    chmodSync(join(dir, "c/unread.txt"), 0o600);
+    chmodSync(dir, 0o755);
+    for (const pattern of ["c", "c/**", "./c/", "**"]) {
+      process.seteuid?.(65534);
+      const error = await failureOf(collectIncluded(dir, [pattern])).finally(() => process.seteuid?.(0));
+      expect(error.faults.map(({ message }) => message).sort()).toEqual([
+        expect.stringMatching(/^"c\/closed" cannot be read: EACCES/),
+        expect.stringMatching(/^"c\/unread.txt" cannot be read: EACCES/),
+      ]);
+    }
+  },
+);

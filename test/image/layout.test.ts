@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -126,13 +126,45 @@ describe("OciLayout", () => {
     expect(await layout.references()).toHaveLength(2);
   });
 
-  it("says which file is damaged when the index is not JSON", async () => {
+  it.each(["{", "null", '{"manifests":{}}', '{"manifests":[1]}'])(
+    "puts an index aside that is damaged, as %j is, and loses the names alone",
+    async (text) => {
+      const { layout, descriptor } = await layoutWithBlob();
+      await layout.tag("lost:1", descriptor);
+      await writeFile(join(layout.dir, "index.json"), text);
+      expect(await layout.references()).toEqual([]);
+      await layout.tag("a:1", descriptor);
+      expect((await layout.references()).map(({ reference }) => reference)).toEqual(["a:1"]);
+      const [aside, ...others] = await readdir(join(layout.dir, "damaged"));
+      expect(others).toEqual([]);
+      expect(await readFile(join(layout.dir, "damaged", aside ?? ""), "utf8")).toBe(text);
+    },
+  );
+
+  it("makes a damaged lock anew", async () => {
     const { layout, descriptor } = await layoutWithBlob();
-    await writeFile(join(layout.dir, "index.json"), "{");
-    for (const attempt of [() => layout.references(), () => layout.tag("a:1", descriptor)]) {
-      const error = await failureOf(attempt());
-      expect(error.code).toBe("LAYOUT_DAMAGED");
-      expect(error.message).toContain(join(layout.dir, "index.json"));
-    }
+    await layout.tag("a:1", descriptor);
+    expect((await stat(join(layout.dir, ".lock"))).size).toBe(0);
+    await writeFile(join(layout.dir, ".lock"), "no lock at all");
+    await Promise.all(["b:1", "c:1"].map((name) => layout.tag(name, descriptor)));
+    expect((await layout.references()).map(({ reference }) => reference).sort()).toEqual(["a:1", "b:1", "c:1"]);
+    expect((await stat(join(layout.dir, ".lock"))).size).toBe(0);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "says of a folder that cannot be used where it is, whatever is wrong with it",
+    async () => {
+      const { layout } = await layoutWithBlob();
+      await chmod(join(layout.dir, ".."), 0o755);
+      await chmod(layout.dir, 0o700);
+      process.seteuid?.(65534);
+      const closed = await failureOf(layout.references()).finally(() => process.seteuid?.(0));
+      expect(closed).toMatchObject({ code: "NOT_WRITABLE", exit: 6, message: expect.stringContaining(layout.dir) });
+      await writeFile(`${layout.dir}-file`, "");
+      const inPlace = new OciLayout(join(`${layout.dir}-file`, "images"));
+      expect(await inPlace.references()).toEqual([]);
+      const hint = expect.stringContaining("XDG_CACHE_HOME");
+      expect(await failureOf(inPlace.writeBlob(content))).toMatchObject({ code: "NOT_WRITABLE", exit: 6, hint });
+    },
+  );
 });
