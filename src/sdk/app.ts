@@ -42,7 +42,12 @@ export interface AppOptions {
   requiresAuth?: boolean;
   /** Environment variables. */
   env?: Record<string, string>;
-  /** Files to ship with the app, as globs relative to the file that declares it. */
+  /**
+   * Files to ship with the app, as globs relative to the file that declares it. A folder stands for all that is in it; a wildcard
+   * takes no hidden file, and enters neither `node_modules` nor `.git`; a glob that begins with `!` takes files out again. Links
+   * to folders, links that lead nowhere and what is neither file nor folder are passed over, unless a glob names the link to a
+   * folder itself.
+   */
   include?: string[];
   /** Smallest number of replicas. Default 0: an idle app may be scaled to zero by engines that do so. */
   minReplicas?: number;
