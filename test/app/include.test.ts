@@ -3,6 +3,7 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { collectIncluded } from "../../src/app/include.ts";
+import { asOther, mayActAsOther } from "../support/other-user.ts";
 import { failureOf, temporaryDirectory } from "./helpers.ts";
 
 let root: string;
@@ -91,23 +92,19 @@ it("refuses what leads out, what matches nothing and what would replace appctl's
   ]);
 });
 
-it.skipIf(process.getuid?.() !== 0)(
-  "names what cannot be read, a file or a whole folder, however it is matched",
-  async () => {
-    const { dir, remove } = await temporaryDirectory();
-    onTestFinished(remove);
-    for (const name of ["c/closed", "c/open"]) mkdirSync(join(dir, name), { recursive: true });
-    for (const name of ["c/closed/in.txt", "c/open/in.txt", "c/unread.txt"]) writeFileSync(join(dir, name), "x");
-    chmodSync(join(dir, "c/closed"), 0o700);
-    chmodSync(join(dir, "c/unread.txt"), 0o600);
-    chmodSync(dir, 0o755);
-    for (const pattern of ["c", "c/**", "./c/", "**"]) {
-      process.seteuid?.(65534);
-      const error = await failureOf(collectIncluded(dir, [pattern])).finally(() => process.seteuid?.(0));
-      expect(error.faults.map(({ message }) => message).sort()).toEqual([
-        expect.stringMatching(/^"c\/closed" cannot be read: EACCES/),
-        expect.stringMatching(/^"c\/unread.txt" cannot be read: EACCES/),
-      ]);
-    }
-  },
-);
+it.skipIf(!mayActAsOther())("names what cannot be read, a file or a whole folder, however it is matched", async () => {
+  const { dir, remove } = await temporaryDirectory();
+  onTestFinished(remove);
+  for (const name of ["c/closed", "c/open"]) mkdirSync(join(dir, name), { recursive: true });
+  for (const name of ["c/closed/in.txt", "c/open/in.txt", "c/unread.txt"]) writeFileSync(join(dir, name), "x");
+  chmodSync(join(dir, "c/closed"), 0o700);
+  chmodSync(join(dir, "c/unread.txt"), 0o600);
+  chmodSync(dir, 0o755);
+  for (const pattern of ["c", "c/**", "./c/", "**"]) {
+    const error = await asOther(() => failureOf(collectIncluded(dir, [pattern])));
+    expect(error.faults.map(({ message }) => message).sort()).toEqual([
+      expect.stringMatching(/^"c\/closed" cannot be read: EACCES/),
+      expect.stringMatching(/^"c\/unread.txt" cannot be read: EACCES/),
+    ]);
+  }
+});

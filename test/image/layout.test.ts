@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { OciLayout } from "../../src/image/layout.ts";
 import { digestOf, MediaType } from "../../src/image/oci.ts";
+import { asOther, mayActAsOther } from "../support/other-user.ts";
 import { failureOf, folder } from "./support.ts";
 
 const layoutModule = pathToFileURL(join(import.meta.dirname, "../../src/image/layout.ts")).href;
@@ -151,14 +152,13 @@ describe("OciLayout", () => {
     expect((await stat(join(layout.dir, ".lock"))).size).toBe(0);
   });
 
-  it.skipIf(process.getuid?.() !== 0)(
+  it.skipIf(!mayActAsOther())(
     "says of a folder that cannot be used where it is, whatever is wrong with it",
     async () => {
       const { layout } = await layoutWithBlob();
       await chmod(join(layout.dir, ".."), 0o755);
       await chmod(layout.dir, 0o700);
-      process.seteuid?.(65534);
-      const closed = await failureOf(layout.references()).finally(() => process.seteuid?.(0));
+      const closed = await asOther(() => failureOf(layout.references()));
       expect(closed).toMatchObject({ code: "NOT_WRITABLE", exit: 6, message: expect.stringContaining(layout.dir) });
       await writeFile(`${layout.dir}-file`, "");
       const inPlace = new OciLayout(join(`${layout.dir}-file`, "images"));

@@ -8,6 +8,7 @@ import { authFiles, type Credentials, findCredentials } from "../../src/image/re
 import { pauseBefore } from "../../src/image/registry/retry.ts";
 import { failureOf, folder, installed, run } from "../image/support.ts";
 import { HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
+import { asOther, mayActAsOther } from "../support/other-user.ts";
 
 const { signal } = new AbortController();
 
@@ -138,7 +139,7 @@ describe("credentials", () => {
     expect(await user("d.test")).toBe(false);
   });
 
-  it.skipIf(process.getuid?.() !== 0)(
+  it.skipIf(!mayActAsOther())(
     "are told where a file is closed, in the system's own directory they are none",
     async () => {
       const dir = await folder();
@@ -146,18 +147,14 @@ describe("credentials", () => {
       await writeFile(join(dir, ".docker/config.json"), "{}");
       await chmod(dir, 0o755);
       const found = (HOME: string) => findCredentials({ host: "r.test", repository: "a" }, { HOME }, signal);
-      // What Podman does at its first start as root. It is closed already where one has run.
-      await mkdir("/run/containers", { recursive: true, mode: 0o700 });
-      process.seteuid?.(65534);
-      try {
+      // Where root has run Podman, as in this suite, /run/containers is closed to others.
+      await asOther(async () => {
         await expect(found(dir)).rejects.toMatchObject({
           code: "INVALID_AUTH_FILE",
           message: expect.stringContaining(".docker/config.json"),
         });
         expect(await found("/nonexistent")).toBeUndefined();
-      } finally {
-        process.seteuid?.(0);
-      }
+      });
     },
   );
 
