@@ -37,7 +37,6 @@ import {
   type HttpResponse,
   isBroken,
   isUnreachable,
-  pause,
   unreachableError,
 } from "./http.ts";
 
@@ -259,7 +258,7 @@ export class Client {
         const away =
           isBroken(error) || isUnreachable(error) || (isAppctlError(error) && error.exit === ExitCode.unavailable);
         if (!away || failures >= 20) throw error;
-        await pause(Math.min(250 * 2 ** failures, 3000), signal);
+        await this.#http.pause(Math.min(250 * 2 ** failures, 3000), signal);
       }
     }
   }

@@ -45,6 +45,8 @@ export interface HttpOptions {
     | undefined;
   /** How often an unreachable platform is tried again. Default 4. */
   retries?: number;
+  /** Waits between two tries. Default {@link pause}. */
+  pause?: typeof pause;
 }
 
 const RETRY_PAUSES = [100, 300, 1000, 2000];
@@ -52,12 +54,15 @@ const RETRY_PAUSES = [100, 300, 1000, 2000];
 /** HTTP to one platform over undici: key, `*.localhost`, retries of what may be repeated, problems as errors. */
 export class Http {
   readonly #options: HttpOptions;
+  /** Waits between two tries. */
+  readonly pause: typeof pause;
   #agent: import("undici").Agent | undefined;
   #endpoint: string;
   #apiKey: Redacted<string> | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;
+    this.pause = options.pause ?? pause;
     this.#endpoint = options.endpoint;
     this.#apiKey = options.apiKey;
   }
@@ -113,7 +118,7 @@ export class Http {
         // A refused connection never reached the platform, so even a POST may be tried again.
         const again = unreachable || repeatable;
         if (!again || attempt >= retries) throw unreachableError(this.#endpoint, error);
-        if (!(await this.#bringBack(attempt))) await pause(RETRY_PAUSES[attempt] ?? 2000, request.signal);
+        if (!(await this.#bringBack(attempt))) await this.pause(RETRY_PAUSES[attempt] ?? 2000, request.signal);
       }
     }
   }

@@ -37,7 +37,7 @@ describe("the client's connection", () => {
     const apiKey = new Redacted(readFileSync(join(test.dir, "state", "admin.key"), "utf8").trim());
     for (let at = 0; at < offsets.length; at += 3) {
       const proxy = await cuttingProxy(test.platform.port, offsets.slice(at, at + 3));
-      const client = new Client({ endpoint: `http://127.0.0.1:${proxy.port}`, apiKey });
+      const client = new Client({ endpoint: `http://127.0.0.1:${proxy.port}`, apiKey, pause: async () => undefined });
       const seen: DeploymentEvent[] = [];
       for await (const event of client.follow(refOf("web"), id, 0)) seen.push(event);
       expect(seen).toEqual(whole);
@@ -52,7 +52,7 @@ describe("the client's connection", () => {
     const image = await programImage(test, "");
     const proxy = await cuttingProxy(test.platform.port, [0, 40, 150]);
     const apiKey = new Redacted(readFileSync(join(test.dir, "state", "admin.key"), "utf8").trim());
-    const client = new Client({ endpoint: `http://127.0.0.1:${proxy.port}`, apiKey });
+    const client = new Client({ endpoint: `http://127.0.0.1:${proxy.port}`, apiKey, pause: async () => undefined });
     const deployment = await client.applyApp(refOf("web"), programSpec("web"), image, "one-key");
     expect(proxy.cuts).toBe(3);
     expect(deployment).toMatchObject({ id: 1, revision: "web-00001" });
