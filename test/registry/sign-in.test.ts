@@ -6,8 +6,7 @@ import { parseChallenges } from "../../src/image/registry/challenge.ts";
 import { askCredentialHelper } from "../../src/image/registry/credential-helper.ts";
 import { authFiles, type Credentials, findCredentials } from "../../src/image/registry/credentials.ts";
 import { pauseBefore } from "../../src/image/registry/retry.ts";
-import { failureOf, folder, installed, run } from "../image/support.ts";
-import { HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
+import { failureOf, folder } from "../image/support.ts";
 import { asOther, mayActAsOther } from "../support/other-user.ts";
 
 const { signal } = new AbortController();
@@ -46,7 +45,7 @@ describe("credentials", () => {
     const dir = await folder();
     await mkdir(join(dir, ".docker"));
     await writeFile(join(dir, ".docker/config.json"), typeof config === "string" ? config : JSON.stringify(config));
-    const PATH = bin ?? "/nowhere";
+    const PATH = bin ?? join(dir, "nothing");
     return shown(await findCredentials({ host, repository }, { HOME: dir, XDG_RUNTIME_DIR: dir, PATH }, signal));
   }
 
@@ -114,7 +113,7 @@ describe("credentials", () => {
     ["with DOCKER_CONFIG", { DOCKER_CONFIG: "/d", XDG_RUNTIME_DIR: "/run/user/7" }, "linux", ["/d/config.json"]],
     ["with REGISTRY_AUTH_FILE", { DOCKER_CONFIG: "/d", REGISTRY_AUTH_FILE: "/a.json" }, "linux", ["/a.json"]],
   ])("are looked for where the tools that sign in keep them %s", (_, env, platform, expected) => {
-    const files = authFiles({ HOME: "/h", ...env }, { platform, getuid: () => 7 });
+    const files = authFiles({ HOME: "/h", ...env }, { platform, getuid: () => 7, sharedDir: "/run/containers" });
     expect(files.map(({ file }) => file)).toEqual(expected);
   });
 
@@ -143,42 +142,24 @@ describe("credentials", () => {
     "are told where a file is closed, in the system's own directory they are none",
     async () => {
       const dir = await folder();
-      await mkdir(join(dir, ".docker"), { mode: 0o700 });
-      await writeFile(join(dir, ".docker/config.json"), "{}");
+      for (const closed of ["home/.docker", "shared", "other-home"])
+        await mkdir(join(dir, closed), { recursive: true });
+      await writeFile(join(dir, "home/.docker/config.json"), "{}");
+      for (const closed of ["home/.docker", "shared"]) await chmod(join(dir, closed), 0o700);
       await chmod(dir, 0o755);
-      const found = (HOME: string) => findCredentials({ host: "r.test", repository: "a" }, { HOME }, signal);
-      // Where root has run Podman, as in this suite, /run/containers is closed to others.
+      const system = { platform: "linux" as const, getuid: () => 65534, sharedDir: join(dir, "shared") };
+      const found = (home: string) =>
+        findCredentials({ host: "r.test", repository: "a" }, { HOME: join(dir, home) }, signal, system);
       await asOther(async () => {
-        await expect(found(dir)).rejects.toMatchObject({
+        await expect(found("home")).rejects.toMatchObject({
           code: "INVALID_AUTH_FILE",
           message: expect.stringContaining(".docker/config.json"),
         });
-        expect(await found("/nonexistent")).toBeUndefined();
+        // Where root has run Podman its folder is closed to others, who have nothing there.
+        expect(await found("other-home")).toBeUndefined();
       });
     },
   );
-
-  describe.skipIf(!hasDockerRegistry())("as they are really written", () => {
-    it.each(["skopeo", "podman"])("by %s login", async (tool) => {
-      if (!installed(tool)) return;
-      const dir = await folder();
-      const registry = await startDockerRegistry({ dir: await folder(), auth: { htpasswd: HTPASSWD } });
-      try {
-        await mkdir(join(dir, "run"), { mode: 0o700 });
-        const env = { HOME: dir, XDG_RUNTIME_DIR: join(dir, "run"), PATH: process.env["PATH"] };
-        const signIn = run(tool, ["login", "--tls-verify=false", "-u", "ann", "--password-stdin", registry.host], {
-          env,
-          cwd: dir,
-        });
-        signIn.child.stdin?.end("open sesame");
-        await signIn;
-        const found = await findCredentials({ host: registry.host, repository: "a" }, env, signal);
-        expect(shown(found)).toEqual({ username: "ann", password: "open sesame" });
-      } finally {
-        await registry.close();
-      }
-    });
-  });
 
   it("does not show what is in a file that is no JSON", async () => {
     const error = await failureOf(find('{"auths": {"r.test": {"auth": secret-thing'));

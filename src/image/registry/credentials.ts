@@ -24,6 +24,14 @@ interface AuthFile {
 /** Names of Docker Hub in files with credentials; the last is what Docker itself writes, and asks its helpers for. */
 const DOCKER_HUB = ["docker.io", "index.docker.io", "https://index.docker.io/v1/"];
 
+/** What the places of credentials depend on besides the environment. */
+export interface AuthSystem extends Pick<NodeJS.Process, "platform" | "getuid"> {
+  /** Folder in which Podman keeps the credentials of users without a runtime directory, a folder for each. */
+  sharedDir: string;
+}
+
+const SYSTEM: AuthSystem = { platform: process.platform, getuid: process.getuid, sharedDir: "/run/containers" };
+
 /**
  * The credentials for a repository, or undefined when there are none: from the first of {@link authFiles} that has any. In a
  * file the registry's own helper (`credHelpers`) comes first, then the helper for all (`credsStore`), then what the file itself
@@ -33,9 +41,10 @@ export async function findCredentials(
   { host, repository }: { host: string; repository: string },
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
+  system: AuthSystem = SYSTEM,
 ): Promise<Credentials | undefined> {
-  for (const { file, named } of authFiles(env)) {
-    const stored = await readAuthFile(file, named);
+  for (const { file, named } of authFiles(env, system)) {
+    const stored = await readAuthFile(file, named, system);
     const found = stored && (await credentialsOf(stored, host, repository, env, signal));
     if (found) return found;
   }
@@ -77,7 +86,7 @@ function helpersFor({ auths, credHelpers, credsStore }: AuthFile, host: string):
  */
 export function authFiles(
   env: NodeJS.ProcessEnv,
-  { platform, getuid }: Pick<NodeJS.Process, "platform" | "getuid"> = process,
+  { platform, getuid, sharedDir }: AuthSystem = SYSTEM,
 ): { file: string; named: boolean }[] {
   const named = env["REGISTRY_AUTH_FILE"];
   if (named) return [{ file: named, named: true }];
@@ -85,7 +94,7 @@ export function authFiles(
   if (docker) return [{ file: join(docker, "config.json"), named: false }];
   const home = env["HOME"] || homedir();
   const runtime = env["XDG_RUNTIME_DIR"];
-  const ofLinux = runtime ? join(runtime, "containers/auth.json") : `${SHARED}/${getuid?.()}/auth.json`;
+  const ofLinux = runtime ? join(runtime, "containers/auth.json") : `${sharedDir}/${getuid?.()}/auth.json`;
   const files = [
     platform === "linux" ? ofLinux : join(home, ".config/containers/auth.json"),
     join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "containers/auth.json"),
@@ -94,7 +103,7 @@ export function authFiles(
   return [...new Set(files)].map((file) => ({ file, named: false }));
 }
 
-async function readAuthFile(file: string, named: boolean): Promise<AuthFile | undefined> {
+async function readAuthFile(file: string, named: boolean, { sharedDir }: AuthSystem): Promise<AuthFile | undefined> {
   const wrong = (why: string, cause?: unknown) =>
     new AppctlError({
       code: "INVALID_AUTH_FILE",
@@ -111,7 +120,7 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT" && !named) return undefined;
     // Where only root has run Podman its directory is closed to others, who have nothing there.
-    if (code === "EACCES" && file.startsWith(`${SHARED}/`) && !(await canEnter(SHARED))) return undefined;
+    if (code === "EACCES" && file.startsWith(`${sharedDir}/`) && !(await canEnter(sharedDir))) return undefined;
     throw wrong(`cannot be read: ${messageOf(cause)}`, cause);
   }
   let value: unknown;
@@ -130,9 +139,6 @@ async function readAuthFile(file: string, named: boolean): Promise<AuthFile | un
     credsStore: isText(credsStore) ? credsStore : undefined,
   };
 }
-
-/** Where users without `XDG_RUNTIME_DIR` have their files, in one directory of the system. */
-const SHARED = "/run/containers";
 
 async function canEnter(dir: string): Promise<boolean> {
   return stat(`${dir}/.`).then(
