@@ -1,5 +1,10 @@
 // Every test file starts from the same environment: nothing of the caller's configuration, keys or CI reaches a test.
+import { afterAll } from "vitest";
+import { endFile } from "./support/file-end.ts";
+
 for (const name of Object.keys(process.env)) {
   if (/^(?:APPCTL_|XDG_|K_|GITHUB_)/.test(name)) delete process.env[name];
 }
 for (const name of ["CI", "NO_COLOR", "FORCE_COLOR", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS"]) delete process.env[name];
+
+afterAll(endFile);

@@ -168,12 +168,14 @@ describe("faults of the file", () => {
     const unsettled = await failureOf(load(await make("const x = 1;\nawait new Promise(() => {});\nexport { x };")));
     expect(unsettled).toMatchObject({ code: "DESCRIBE_UNSETTLED", exit: 2, location: { line: 2 } });
     const waiting = await make("setInterval(() => {}, 50);\nawait new Promise(() => {});\nexport {};");
-    const late = await failureOf(load(waiting, "app.ts", { timeoutMs: 1000 }));
+    const looping = await make("for (;;) {}\nexport {};");
+    const [late, loop] = await Promise.all(
+      [waiting, looping].map((cwd) => failureOf(load(cwd, "app.ts", { timeoutMs: 1000 }))),
+    );
     expect(late).toMatchObject({ code: "DESCRIBE_TIMEOUT", message: "app.ts was not loaded within 1 s" });
-    expect(late.hint).toContain("top-level await");
-    const loop = await failureOf(load(await make("for (;;) {}\nexport {};"), "app.ts", { timeoutMs: 1000 }));
+    expect(late?.hint).toContain("top-level await");
     expect(loop).toMatchObject({ code: "DESCRIBE_TIMEOUT" });
-    expect(loop.hint).toContain("endless loop");
+    expect(loop?.hint).toContain("endless loop");
   });
 
   it("no such file, a directory, another kind of file: names what was meant", async () => {

@@ -6,13 +6,14 @@ import { type IncomingHttpHeaders, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
-import { afterAll, onTestFinished } from "vitest";
+import { onTestFinished } from "vitest";
 import { REPLICA_TOKEN_HEADER } from "../../src/contract/headers.ts";
 import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Condition, Engine, Lease, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
 import { hostPlatform, platformName } from "../../src/image/oci.ts";
 import { register } from "../support/canary.ts";
+import { atFileEnd } from "../support/file-end.ts";
 import { expectNoSecrets } from "../support/secret-search.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "./process-engine.ts";
 
@@ -26,16 +27,16 @@ export function temporaryDirectory(): string {
 }
 
 let shim: Promise<string> | undefined;
-let shimDir: string | undefined;
-afterAll(() => {
-  if (shimDir !== undefined) rmSync(shimDir, { recursive: true, force: true });
-});
 
 /** The server shim, built as the product builds it; once for each test file. */
 export function builtShim(): Promise<string> {
   shim ??= (async () => {
-    shimDir = mkdtempSync(join(tmpdir(), "ae-shim-"));
-    const file = join(shimDir, "serve.mjs");
+    const dir = mkdtempSync(join(tmpdir(), "ae-shim-"));
+    atFileEnd(() => {
+      shim = undefined;
+      rmSync(dir, { recursive: true, force: true });
+    });
+    const file = join(dir, "serve.mjs");
     await build({
       entryPoints: [join(repository, "src/serve/serve.ts")],
       outfile: file,

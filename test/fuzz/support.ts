@@ -1,12 +1,13 @@
 /**
- * What the fuzz tests share: how much each generates, from which seed, and a count of what really ran. The seed is fixed, so
- * that a run is the same everywhere; `FUZZ_SEED=…` takes another one and `FUZZ_SCALE=10` generates ten times as much.
- * fast-check prints the seed and the smallest failing case.
+ * What the fuzz tests share: how much each generates, from which seed, and a count of what really ran. The tier `long` generates
+ * everything, `STRESS=1` ten times as much, and the tier `unit` a sample. Each run has a seed of its own, which is printed;
+ * `FUZZ_SEED` repeats it. fast-check prints the smallest failing case.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { isLong, stress } from "../support/amount.ts";
 
-/** The number of generated cases that each test file has to run at the least. */
+/** The number of generated cases that each test file has to run at the least, in the tier `long`. */
 export const SHARES = {
   "api-requests": 48_000,
   "app-specs": 36_000,
@@ -21,9 +22,10 @@ export const SHARES = {
 /** Name of a file of fuzz tests, without `.test.ts`. */
 export type Share = keyof typeof SHARES;
 
-const scale = Number(process.env["FUZZ_SCALE"] ?? 1);
-const seed = Number(process.env["FUZZ_SEED"] ?? 65_537);
-if (!(scale > 0) || !Number.isSafeInteger(seed)) throw new Error("FUZZ_SCALE and FUZZ_SEED must be numbers");
+const scale = isLong ? stress : 0.02;
+const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 1_000_000);
+if (!Number.isSafeInteger(seed)) throw new Error("FUZZ_SEED must be a whole number");
+console.log(`FUZZ_SEED=${seed}`);
 
 /** Parameters of `fc.assert` for `count` cases. */
 export function runs(count: number): { numRuns: number; seed: number; endOnFailure: boolean; maxSkipsPerRun: number } {
@@ -42,8 +44,9 @@ export class Tally {
 
 /** The last test of a file: what was counted reaches its share. */
 export function expectShare(share: Share, tally: Tally): void {
-  it(`ran at least ${SHARES[share]} cases`, () => {
-    expect(tally.count).toBeGreaterThanOrEqual(Math.floor(SHARES[share] * Math.min(1, scale)));
+  const least = Math.floor(SHARES[share] * scale);
+  it(`ran at least ${least} cases`, () => {
+    expect(tally.count).toBeGreaterThanOrEqual(least);
   });
 }
 

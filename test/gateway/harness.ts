@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Lease } from "../../src/engine/engine.ts";
 import {
   Gateway,
@@ -23,9 +23,6 @@ import {
 } from "../../src/platform/gateway/gateway.ts";
 import { refuseUnreadable } from "../../src/platform/gateway/refusal.ts";
 import { UndiciGateway } from "./undici-gateway.ts";
-
-// The machine may be busy; what hangs is found all the same.
-vi.setConfig({ testTimeout: 60_000 });
 
 /** What the platform's server needs of a gateway; the oracle has it too. */
 export interface Forwarder {

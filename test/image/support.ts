@@ -3,12 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, vi } from "vitest";
 import { type AppctlError, isAppctlError } from "../../src/core/errors.ts";
 import type { BuildProgress } from "../../src/core/events.ts";
-
-// Real npm runs on a busy machine: no test here is about being quick.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+import { atFileEnd } from "../support/file-end.ts";
 
 const execute = promisify(execFile);
 
@@ -21,15 +18,10 @@ export const run = ((program: string, args: readonly string[], options: ExecFile
   return execute(program, args, { ...options, env: { XDG_RUNTIME_DIR: tmpdir(), ...(options.env ?? process.env) } });
 }) as typeof execute;
 
-const made: string[] = [];
-afterAll(async () => {
-  for (const dir of made) await rm(dir, { recursive: true, force: true });
-});
-
 /** A new folder, removed after the test file. */
 export async function folder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "appctl-image-"));
-  made.push(dir);
+  atFileEnd(() => rm(dir, { recursive: true, force: true }));
   return dir;
 }
 

@@ -48,16 +48,14 @@ it("an upload to which nothing is sent for a day is given up; one that goes on i
 
 it("a disk that is full ends the upload with the reason, and gets its space back", async ({ skip }) => {
   if (process.getuid?.() !== 0) {
-    console.warn("left out: only root can mount a small file system");
-    return skip();
+    return skip("only root can mount a small file system");
   }
   const dir = join(await folder(), "small");
   mkdirSync(dir);
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", dir], { stdio: "ignore" });
   } catch {
-    console.warn("left out: this machine lets root mount nothing");
-    return skip();
+    return skip("this machine lets root mount nothing");
   }
   onTestFinished(() => void execFileSync("umount", ["-l", dir]));
   const { uploads, files } = await uploadsIn(dir);

@@ -6,9 +6,11 @@ import { type EnvironmentImage, writeImage } from "../../src/image/environment.t
 import { writeLayer } from "../../src/image/layer.ts";
 import { OciLayout } from "../../src/image/layout.ts";
 import { EPOCH, goPlatform, hostPlatform } from "../../src/image/oci.ts";
+import { attachReferrer } from "../../src/image/referrer.ts";
 import type { Credentials } from "../../src/image/registry/credentials.ts";
 import { Repository } from "../../src/image/registry/repository.ts";
 import { folder } from "../image/support.ts";
+import type { FaultProxy } from "../support/fault-proxy.ts";
 
 /** An empty layout. */
 export async function emptyLayout(): Promise<OciLayout> {
@@ -74,4 +76,22 @@ export function repositoryAt(
     mountFrom: mountFrom ?? [],
     credentials: async () => credentials,
   });
+}
+
+/** Media type of the documents of {@link imageWith}. */
+export const DOCUMENT_TYPE = "application/vnd.test.document+json";
+let imageCount = 0;
+
+/** An image of its own, and a document about it that says `text`. */
+export async function imageWith(text: string) {
+  const layout = await emptyLayout();
+  const image = await appIn(layout, await environmentIn(layout, 1000), `${++imageCount}`);
+  return { layout, image, referrer: await attachReferrer(layout, image, DOCUMENT_TYPE, Buffer.from(text)) };
+}
+
+/** What the proxy saw since the last call: `PUT sha256:… 201`, `POST uploads 202`. */
+export function seen(proxy: FaultProxy): string[] {
+  return proxy.seen
+    .splice(0)
+    .map(({ method, path, status }) => `${method} ${/uploads|[^/]*$/.exec(path.split("?")[0] ?? "")?.[0]} ${status}`);
 }

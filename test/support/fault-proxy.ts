@@ -46,6 +46,12 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
+/** Makes a fault of the first `times` requests that fit. */
+export function first(times: number, method: string, path: RegExp, fault: Fault): FaultProxy["fault"] {
+  let left = times;
+  return (request) => (request.method === method && path.test(request.path) && left-- > 0 ? fault : undefined);
+}
+
 /** Starts the proxy before `port`. */
 export async function faultProxy(port: number): Promise<FaultProxy> {
   const server = createServer((request, response) => {

@@ -9,8 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import { afterAll, expect, onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import type { Lease } from "../../../../src/engine/engine.ts";
+import { atFileEnd } from "../../../support/file-end.ts";
 import { engineOptions, revisionOf, temporaryDirectory, until, writeContent } from "../../helpers.ts";
 import { usersOfTheirOwn } from "../../platform-process.ts";
 import { createProcessEngine } from "../../process-engine.ts";
@@ -94,20 +95,20 @@ export async function startDoomed(program: string, argument: object): Promise<Do
 
 const repository = join(import.meta.dirname, "..", "..", "..", "..");
 let programs: Promise<string> | undefined;
-let programsDir: string | undefined;
-afterAll(() => {
-  if (programsDir !== undefined) rmSync(programsDir, { recursive: true, force: true });
-});
 
 /** Directory of the bundled programs, made once for a test file. */
 export function builtPrograms(): Promise<string> {
   programs ??= (async () => {
-    programsDir = mkdtempSync(join(tmpdir(), "ae-programs-"));
+    const dir = mkdtempSync(join(tmpdir(), "ae-programs-"));
+    atFileEnd(() => {
+      programs = undefined;
+      rmSync(dir, { recursive: true, force: true });
+    });
     await build({
       entryPoints: ["process-main", "framework-app", "doomed-main", "doomed-docker-main"].map((name) =>
         join(import.meta.dirname, `${name}.ts`),
       ),
-      outdir: programsDir,
+      outdir: dir,
       outExtension: { ".js": ".mjs" },
       bundle: true,
       format: "esm",
@@ -119,7 +120,7 @@ export function builtPrograms(): Promise<string> {
         js: 'import{createRequire as __appRequire}from"node:module";const require=__appRequire(import.meta.url);',
       },
     });
-    return programsDir;
+    return dir;
   })();
   return programs;
 }

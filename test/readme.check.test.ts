@@ -1,0 +1,127 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ExitCode } from "../src/core/errors.ts";
+import { commandPages, optionFields, readmeFile, withReference } from "./readme-reference.ts";
+import { TIERS } from "./tiers/tiers.ts";
+
+const root = join(import.meta.dirname, "..");
+const readme = readFileSync(readmeFile, "utf8");
+const source = (file: string) => readFileSync(join(root, file), "utf8");
+
+describe("the README", () => {
+  it("has every command's page and every option as the code has them (node test/readme-reference.ts writes them)", () => {
+    expect(commandPages().length).toBeGreaterThan(18);
+    expect(optionFields("app.ts", "AppOptions").length).toBeGreaterThan(25);
+    expect(withReference(readme)).toBe(readme);
+  });
+
+  it("starts with two commands that the package has", () => {
+    const [, block] = /## Two commands[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme) ?? [];
+    expect(block?.trim().split("\n")).toEqual(["npm start", "npm test"]);
+    const { scripts } = JSON.parse(source("package.json")) as { scripts: Record<string, string> };
+    expect(scripts).toMatchObject({ start: "sh bin/try.sh", test: "sh test/run.sh unit e2e" });
+  });
+
+  it("has every link's target", () => {
+    const slug = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, "")
+        .trim()
+        .replace(/\s/g, "-");
+    const anchors = new Set([...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => slug(heading as string)));
+    const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target as string);
+    expect(links.length).toBeGreaterThan(20);
+    const broken = links.filter((link) =>
+      link.startsWith("#") ? !anchors.has(link.slice(1)) : !link.startsWith("http") && !existsSync(join(root, link)),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it("lists the exit codes", () => {
+    const listed = [...readme.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+    expect(listed).toEqual(Object.values(ExitCode));
+  });
+
+  it("lists every cause of a failed deploy", () => {
+    const code = ["engine/causes", "platform/deployer", "platform/rollout"]
+      .map((name) => source(`src/${name}.ts`))
+      .join("");
+    const used = new Set([...code.matchAll(/(?:code: |\| )"([A-Z][A-Z_]+)"/g)].map(([, name]) => name as string));
+    const table = readme.slice(readme.indexOf("## When it fails"), readme.indexOf("## Output and exit codes"));
+    const refusals = [
+      "APP_DELETING",
+      "NEVER_DEPLOYED",
+      "NO_EARLIER_REVISION",
+      "REVISION_FAILED",
+      "SUBDOMAIN_TAKEN",
+      "MISSING_SECRETS",
+    ];
+    for (const name of used) if (!refusals.includes(name)) expect(table, name).toContain(`\`${name}\``);
+  });
+
+  it("names every setting, and every folder of the source", () => {
+    const settings = [...source("src/core/config.ts").matchAll(/"(APPCTL_[A-Z_]+)"/g)].map(
+      ([, name]) => name as string,
+    );
+    for (const name of settings) expect(readme).toContain(name);
+    const variables = [...source("src/platform/rollout.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
+    expect(variables.length).toBeGreaterThan(6);
+    for (const [, name] of variables) expect(readme).toContain(`\`${name}\``);
+    for (const folder of [
+      "app",
+      "bundle",
+      "client",
+      "commands",
+      "contract",
+      "core",
+      "engine",
+      "image",
+      "platform",
+      "sdk",
+      "serve",
+      "ui",
+    ]) {
+      expect(readme).toContain(`\`${folder}/\``);
+    }
+  });
+
+  it("shows phases of a deploy that the code times", () => {
+    const shown = [...readme.matchAll(/^ {1,6}\d+ {1,6}\d+ {2}(.+)$/gm)].map(([, name]) => name as string);
+    expect(shown.length).toBeGreaterThan(8);
+    const files = [
+      "src/deploy.ts",
+      ...["make", "started", "compose"].map((part) => `src/make-image/${part}-image.ts`),
+      "src/app/load.ts",
+      "src/commands/deploy-apps.ts",
+    ];
+    const code = files.map(source).join("\n");
+    for (const name of shown) expect(code).toContain(name.replace(/(until) .*$/, "$1 "));
+  });
+
+  it("shows the tiers of the tests as their runner has them", () => {
+    const { scripts } = JSON.parse(source("package.json")) as { scripts: Record<string, string> };
+    const rows = [...readme.matchAll(/^\| `npm (?:run )?([\w:]+)` \| .* \| .* \|$/gm)].map(
+      ([, name]) => name as string,
+    );
+    const tiers = rows.map((name) => scripts[name]?.split(" ").at(-1) ?? name);
+    expect(tiers).toEqual(Object.keys(TIERS));
+    expect(source(".ci/run")).toContain(`sh test/run.sh --slowest 10 ${tiers.join(" ")}\n`);
+  });
+
+  it("names the folders of the tests", () => {
+    const table = readme.slice(readme.indexOf("## Development"));
+    const folders = [...table.matchAll(/`([\w/]+)\/`/g)].map(([, name]) => name as string);
+    expect(folders.length).toBeGreaterThan(6);
+    for (const folder of folders)
+      expect(existsSync(join(root, "test", folder)) || folder === "test", folder).toBe(true);
+  });
+
+  it("shows an app that is the template, and an app that can be deployed", () => {
+    expect(existsSync(join(root, "templates", "api-key", "app.ts"))).toBe(true);
+    expect(readme).toContain(
+      'export const hello = new App({ name: "hello", frameworkApp: app, requiresAuth: false });',
+    );
+  });
+});

@@ -1,0 +1,40 @@
+import { defineConfig } from "vitest/config";
+import { TIER_VARIABLE, type TierName } from "./test/tiers/tiers.ts";
+
+/** Real processes, sockets and browsers: a slow machine is not a failure. */
+const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** A tier as a project; a file's tier is in its name (test/tiers/tiers.ts). A `sampled` file runs a part of its cases there, and all in `long`. */
+function tier(
+  name: TierName,
+  include: string[],
+  options: { exclude?: string[]; isolate?: boolean; testTimeout: number; hookTimeout: number },
+) {
+  return { extends: true, test: { name, include, env: { [TIER_VARIABLE]: name }, ...options } } as const;
+}
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    maxWorkers: 2,
+    teardownTimeout: 30_000,
+    setupFiles: ["test/setup.ts"],
+    globalSetup: ["test/support/secret-ledger.ts"],
+    projects: [
+      tier("check", ["test/**/*.check.test.ts"], { testTimeout: 10_000, hookTimeout: 10_000 }),
+      tier("unit", ["test/**/*.test.ts"], {
+        exclude: ["test/**/*.{check,e2e,system,long}.test.ts"],
+        // Nothing waits here: what takes longer belongs to a slower tier. Files share their modules, which are most of the time.
+        isolate: false,
+        testTimeout: 5000,
+        hookTimeout: 10_000,
+      }),
+      tier("e2e", ["test/**/*.e2e.test.ts"], PATIENT),
+      tier("system", ["test/**/*.system.test.ts"], PATIENT),
+      tier("long", ["test/**/*.long.test.ts", "test/**/*.sampled.test.ts", "test/**/*.sampled.*.test.ts"], {
+        testTimeout: 600_000,
+        hookTimeout: 120_000,
+      }),
+    ],
+  },
+});
