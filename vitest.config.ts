@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { TIER_VARIABLE, type TierName } from "./test/tiers/tiers.ts";
 
 /** Real processes, sockets and browsers: a slow machine is not a failure. */
@@ -13,11 +14,22 @@ function tier(
   return { extends: true, test: { name, include, env: { [TIER_VARIABLE]: name }, ...options } } as const;
 }
 
+/** The files that take minutes come first: at the end each would run alone. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) =>
+      /\/engine\/(?:nested|docker\/docker\.)|\/every-byte\./.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
     pool: "forks",
     maxWorkers: 2,
     teardownTimeout: 30_000,
+    sequence: { sequencer: LongestFirst },
     setupFiles: ["test/setup.ts"],
     globalSetup: ["test/support/secret-ledger.ts"],
     projects: [

@@ -206,7 +206,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     const { Repository } = await import(${JSON.stringify(module)});
     const name = { host: "${host}", plain: false, repository: "a" };
     const { signal } = new AbortController();
-    const repository = new Repository({ name, access: "pull", env: { HOME: await folder() }, signal });
+    const repository = new Repository({ name, access: "pull", env: { HOME: process.env.HOME }, signal });
     try { console.log("found:", await repository.resolve("none")); }
     catch (error) { console.log(error.code, "|", error.hint); }
     await repository.close();`;
@@ -220,7 +220,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
       const ask = async (env: NodeJS.ProcessEnv) =>
         (
           await run(process.execPath, ["--input-type=module", "-e", script(registry.host)], {
-            env: { ...process.env, ...env },
+            env: { ...process.env, HOME: dir, ...env },
           })
         ).stdout;
       expect(await ask({ NODE_EXTRA_CA_CERTS: join(dir, "ca.pem") })).toBe("found: undefined\n");

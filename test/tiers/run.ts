@@ -43,7 +43,7 @@ process.exitCode = sum.failed > 0 ? 1 : 0;
 /** Runs the commands of a tier, then its tests. */
 async function runTier(name: TierName): Promise<TierResult> {
   const started = performance.now();
-  const { commands = [] } = TIERS[name];
+  const { commands = [], workers } = TIERS[name];
   const dir = mkdtempSync(join(tmpdir(), "tier-"));
   try {
     const faults: string[] = [];
@@ -56,10 +56,8 @@ async function runTier(name: TierName): Promise<TierResult> {
     const reporters = ["--reporter=default", "--reporter=./test/tiers/left-out.ts", "--reporter=json"];
     // The search for secrets has a least that it must see, when nothing is left out.
     const env = vitestArguments.length > 0 ? {} : { SECRET_SEARCH_TIER: name };
-    const exit = await run(
-      ["vitest", "run", "--project", name, ...reporters, `--outputFile.json=${file}`, ...vitestArguments],
-      env,
-    );
+    const options = ["--project", name, "--maxWorkers", `${workers}`, `--outputFile.json=${file}`];
+    const exit = await run(["vitest", "run", ...options, ...reporters, ...vitestArguments], env);
     const seconds = (performance.now() - started) / 1000;
     const result = readResult(name, { report: readReport(file), exit, seconds });
     return { ...result, failed: result.failed + faults.length, faults: [...faults, ...result.faults] };

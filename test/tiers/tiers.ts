@@ -13,6 +13,8 @@ export interface Tier {
   commands?: readonly (readonly string[])[];
   /** What it installs on the machine, or needs there. */
   needs: string;
+  /** How many test files run at the same time. */
+  workers: number;
 }
 
 /** Every tier, the fastest first. */
@@ -25,26 +27,32 @@ export const TIERS: Record<TierName, Tier> = {
       ["tsc", "--noEmit"],
     ],
     needs: "Node",
+    workers: 2,
   },
   unit: {
     summary: "everything that needs Node alone",
-    duration: "a minute and a half",
+    duration: "a minute",
     needs: "Node",
+    workers: 2,
   },
   e2e: {
     summary: "the real line: platform, image, deploy, gateway, secrets, with samples of kills and faults",
-    duration: "2 minutes",
+    duration: "3 minutes",
     needs: "Node",
+    workers: 2,
   },
   system: {
     summary: "real container engines, registries and browsers",
     duration: "8 minutes",
     needs: "Docker, Podman, a registry, Chromium and others: test/tiers/system-programs.sh",
+    // Half of its time the container engines wait for the kernel.
+    workers: 4,
   },
   long: {
     summary: "every byte, every kill point, 100,000 inputs",
     duration: "10 minutes",
     needs: "what the system tier needs",
+    workers: 3,
   },
 };
 

@@ -1,5 +1,5 @@
 /**
- * The contract on Podman's service. It is no test file of the suite by its name: `podman.test.ts` runs it in a network of its
+ * The contract on Podman's service. It is no test file of the suite by its name: `podman.sampled.system.test.ts` runs it in a network of its
  * own, since Podman's networks and firewall rules would change the machine.
  */
 import { dockerSubject } from "../contract/subjects/docker.ts";
@@ -11,6 +11,6 @@ import { groundOf } from "./ground.ts";
 
 const ground = groundOf(() => startPodman("cni"));
 
-holdToContract(dockerSubject("podman", "framework", ground));
+holdToContract(dockerSubject("podman", "framework", ground), { perArea: 3 });
 holdContainers("podman", { networks: true }, ground);
 holdBuilder("Podman", ground);
