@@ -4,9 +4,9 @@ import { AppctlError, ExitCode as Exit, type ExitCode } from "../core/errors.ts"
 import { pathsOf } from "../core/paths.ts";
 import { runtimeOf } from "../core/platform-file.ts";
 import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { tilde } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { tilde } from "./shared/session.ts";
 
 /** Flags of `platform start` and `platform run`. */
 export interface StartFlags extends CommonFlags {
@@ -37,7 +37,7 @@ export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
 
 /** Nothing chooses containers by itself: apps would run otherwise on the day on which somebody installs an engine. */
 async function suggestContainers(io: Io): Promise<void> {
-  const { presentSocket } = await import("../core/engine-socket.ts");
+  const { presentSocket } = await import("../container-engine/socket.ts");
   const socket = presentSocket(io.env);
   if (socket === undefined) return;
   io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);

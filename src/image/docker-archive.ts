@@ -5,10 +5,10 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { isAppctlError } from "../core/errors.ts";
-import { readConfig, readManifest } from "./documents.ts";
-import type { OciLayout } from "./layout.ts";
-import { digestOf, type ImageConfig, LAYER_ROLE } from "./oci.ts";
-import { type TarEntry, tar } from "./tar.ts";
+import { type TarEntry, tar } from "../oci/archive/tar.ts";
+import { readConfig, readManifest } from "../oci/documents.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { digestOf, type ImageConfig, LAYER_ROLE } from "../oci/model.ts";
 import { type UnpackedLayer, unpackAppLayer } from "./unpack.ts";
 
 /** What a container engine can load. */

@@ -1,7 +1,7 @@
 import { existsSync, type Stats, statSync, utimesSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { OciLayout } from "./layout.ts";
+import { OciLayout } from "../oci/layout.ts";
 
 /** What was used within this time is not marked again, in milliseconds: far less than what is left of all that was used. */
 export const FINE_MS = 600_000;

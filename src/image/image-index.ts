@@ -1,7 +1,5 @@
 /** One name for the images of several platforms: an OCI image index (image-spec, image-index.md). */
-import type { AppImage } from "./app-image.ts";
-import { tagOf } from "./environment.ts";
-import type { OciLayout } from "./layout.ts";
+import type { OciLayout } from "../oci/layout.ts";
 import {
   canonicalJson,
   type Descriptor,
@@ -12,7 +10,9 @@ import {
   type Platform,
   parseReference,
   platformName,
-} from "./oci.ts";
+} from "../oci/model.ts";
+import type { AppImage } from "./app-image.ts";
+import { tagOf } from "./environment-image.ts";
 
 /** An app image for a platform. */
 export interface PlatformImage {

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { Trace } from "../../../src/core/trace.ts";
-import { buildImage, loadFile } from "../../../src/deploy.ts";
-import { writeImage } from "../../../src/image/environment.ts";
-import { OciLayout } from "../../../src/image/layout.ts";
-import { EPOCH, goPlatform, hostPlatform } from "../../../src/image/oci.ts";
-import { pushImage } from "../../../src/image/registry/push-image.ts";
-import { Repository } from "../../../src/image/registry/repository.ts";
+import { buildImage, loadFile } from "../../../src/deploy/deploy.ts";
+import { writeImage } from "../../../src/image/environment-image.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
+import { EPOCH, goPlatform, hostPlatform } from "../../../src/oci/model.ts";
+import { pushImage } from "../../../src/oci/registry/push-image.ts";
+import { Repository } from "../../../src/oci/registry/repository.ts";
 import { freePort, World } from "../../e2e/harness.ts";
 import { writeBaseLayer } from "../../engine/docker/base-layer.ts";
 import { noDockerd, startDockerd } from "../../engine/docker/dockerd.ts";
