@@ -79,8 +79,6 @@ const UNTIL_SPLIT: Record<string, string> = {
   "gateway/gateway.ts -> engine/engine.ts": "Lease",
   "gateway/tunnel.ts -> engine/engine.ts": "Lease",
   "gateway/upstream/connection.ts -> engine/engine.ts": "Lease",
-  "http/proxy-error.ts -> oci/registry/registry-error.ts": "Purpose",
-  "oci/registry/registry-http.ts -> client/platform-http.ts": "pause",
   "packages/package-lock.ts -> image/image-cache.ts": "noteUse",
 };
 
@@ -89,7 +87,6 @@ const UNTIL_BROKEN: Record<string, string> = {
   "app/load.ts": "LoadedFile",
   "commands/platform-run.ts": "StartFlags",
   "gateway/exchange.ts": "GatewayOptions, Tunnel",
-  "http/proxy-error.ts": "Purpose",
   "oci/documents.ts": "isDescriptor",
   "ui/data-renderers.ts": "Renderer",
   "ui/event-lines.ts": "Io",

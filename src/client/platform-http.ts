@@ -3,6 +3,7 @@ import type { Problem } from "../contract/types.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Redacted } from "../core/redacted.ts";
 import { BROKE_OFF, isNotHttp, NOT_HTTP } from "../http/connection-error.ts";
+import { pause } from "../http/retry.ts";
 
 /** One request to the platform. `path` starts with `/`. */
 export interface HttpRequest {
@@ -277,21 +278,5 @@ export function unreachableError(endpoint: string, cause: unknown): AppctlError 
     hint: "try again; nothing is lost, and a deploy that was accepted goes on",
     next: ["appctl platform status"],
     cause,
-  });
-}
-
-/** Waits `ms` milliseconds; rejects with the signal's reason when it aborts. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", onAbort, { once: true });
   });
 }

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { pause } from "../client/platform-http.ts";
 import { pathsOf } from "../core/paths.ts";
+import { pause } from "../http/retry.ts";
 import type { Io } from "../ui/io.ts";
 import { plainLine } from "../ui/plain-text.ts";
 import { type CommonFlags, wholeNumber } from "./shared/flags.ts";

@@ -1,7 +1,7 @@
-/** What can go wrong with a registry that is reached through an HTTP proxy. */
+/** What can go wrong with a host that is reached through an HTTP proxy. */
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
-import type { Purpose } from "../oci/registry/registry-error.ts";
 import type { EnvProxy } from "./env-proxy.ts";
+import type { RequestPurpose } from "./purpose.ts";
 
 /** `cause`, and the proxy that the request went through. The retries and the messages look for both in it. */
 export function throughProxy(cause: unknown, proxy: EnvProxy): Error {
@@ -25,7 +25,7 @@ export function proxyStatus(error: unknown): number | undefined {
 export const proxyText = ({ url, variable }: EnvProxy) => `${url.origin} (${variable})`;
 
 /** The error for a proxy that cannot be reached; `text` is the reason. */
-export function proxyUnreachable(proxy: EnvProxy, text: string, about: Purpose, cause: unknown): AppctlError {
+export function proxyUnreachable(proxy: EnvProxy, text: string, about: RequestPurpose, cause: unknown): AppctlError {
   return new AppctlError({
     code: "PROXY_UNREACHABLE",
     exit: ExitCode.unavailable,
@@ -36,7 +36,7 @@ export function proxyUnreachable(proxy: EnvProxy, text: string, about: Purpose, 
 }
 
 /** The error for a proxy that refused with `status`. */
-export function proxyRefusal(proxy: EnvProxy, status: number, about: Purpose, cause: unknown): AppctlError {
+export function proxyRefusal(proxy: EnvProxy, status: number, about: RequestPurpose, cause: unknown): AppctlError {
   const message = `the proxy ${proxyText(proxy)} answered ${status} when it was to reach ${about.host}; ${about.subject} could not be ${about.action}`;
   const common = { code: "PROXY_REFUSED", message, cause };
   if (status !== 407) {

@@ -1,4 +1,4 @@
-/** When a request to a registry is tried again, and how long after. */
+/** When a request is tried again, and how long after. */
 
 /** How often a request is tried again at most, when nothing moves. */
 export const RETRIES = 5;
@@ -27,4 +27,20 @@ export function pauseBefore(
     if (!Number.isNaN(date)) return Math.max(0, date - now);
   }
   return Math.min(200 * 2 ** attempt, 5000) * (1 - chance / 2);
+}
+
+/** Waits `ms` milliseconds; rejects with the signal's reason when it aborts. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { pause } from "../../src/client/platform-http.ts";
 import { draw } from "../../src/commands/shared/draw.ts";
 import { AppctlError, ExitCode } from "../../src/core/errors.ts";
 import type { DeployEvent } from "../../src/core/events.ts";
+import { pause } from "../../src/http/retry.ts";
 import { deployRenderer } from "../../src/ui/deploy-renderer.ts";
 import { fakeIo } from "../ui/fake-io.ts";
 

@@ -1,18 +1,13 @@
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../../core/errors.ts";
 import { BROKE_OFF, isNotHttp, NOT_HTTP } from "../../http/connection-error.ts";
 import { proxyOf, proxyRefusal, proxyStatus, proxyText, proxyUnreachable } from "../../http/proxy-error.ts";
+import type { RequestPurpose } from "../../http/purpose.ts";
 import { isPassing, LONGEST_WAIT_MS } from "../../http/retry.ts";
 
-/** What a request to a registry was about, in words for a person. */
-export interface Purpose {
-  /** Host that is asked: the registry's, or its token service's. */
-  host: string;
-  /** Host of the registry, where it is another one. */
+/** What a request to a registry, or to its token service, is about. */
+export interface Purpose extends RequestPurpose {
+  /** Host of the registry, where it is another one than the host that is asked. */
   registry?: string;
-  /** The image or the content: `ghcr.io/org/name:tag`. */
-  subject: string;
-  /** `asked for`, `sent`: what was being done with the subject. */
-  action: string;
 }
 
 /** An answer that means no, and what was done to get another one. */

@@ -1,9 +1,8 @@
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
-import { pause } from "../../client/platform-http.ts";
 import { type EnvProxy, proxyFor } from "../../http/env-proxy.ts";
 import { throughProxy } from "../../http/proxy-error.ts";
-import { isPassing, LONGEST_WAIT_MS, pauseBefore, RETRIES } from "../../http/retry.ts";
+import { isPassing, LONGEST_WAIT_MS, pause, pauseBefore, RETRIES } from "../../http/retry.ts";
 import type { AskTokenService, Authorizer } from "./authorizer.ts";
 import { bodyText } from "./body-text.ts";
 import { parseChallenges } from "./challenge.ts";
