@@ -79,7 +79,6 @@ const UNTIL_SPLIT: Record<string, string> = {
   "gateway/gateway.ts -> engine/engine.ts": "Lease",
   "gateway/tunnel.ts -> engine/engine.ts": "Lease",
   "gateway/upstream/connection.ts -> engine/engine.ts": "Lease",
-  "packages/package-lock.ts -> image/image-cache.ts": "noteUse",
 };
 
 /** Circles that close through a type, by their first file. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { noteUse } from "../image/image-cache.ts";
+import { noteUse } from "../core/last-use.ts";
 import { canonicalJson, type Platform } from "../oci/model.ts";
 import type { Unsaid } from "./lockfiles/lock-graph.ts";
 import type { PackageSpec } from "./package-spec.ts";
