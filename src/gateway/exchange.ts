@@ -2,11 +2,11 @@
 import type { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { REVISION_HEADER } from "../contract/headers.ts";
-import type { Lease } from "../engine/engine.ts";
+import type { Lease } from "../core/lease.ts";
 import { endToEndTrailers } from "./fields.ts";
-import type { Route } from "./gateway.ts";
 import { badGateway, gatewayTimeout, type Refusal, sendRefusal } from "./refusal.ts";
 import { hasBody, type RequestFacts } from "./request-head.ts";
+import type { Route } from "./route.ts";
 import type { ResponseHandler, UpstreamConnection } from "./upstream/connection.ts";
 import type { UpstreamPool } from "./upstream/pool.ts";
 import { Framing, MalformedResponse, type ResponseHead } from "./upstream/response-head.ts";

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Lease } from "../engine/engine.ts";
+import type { Lease } from "../core/lease.ts";
 import { startExchange } from "./exchange.ts";
 import {
   appStopped,
@@ -17,22 +17,9 @@ import {
   writeRefusal,
 } from "./refusal.ts";
 import { hasBody, type RequestFacts, readRequest, replicaHead } from "./request-head.ts";
+import type { Route } from "./route.ts";
 import { openTunnel, type Tunnel } from "./tunnel.ts";
 import { UpstreamPool } from "./upstream/pool.ts";
-
-/** Where the requests for one host go. */
-export interface Route {
-  /** The app's name, for messages. */
-  app: string;
-  /** Only callers with a platform key get through. */
-  requiresAuth: boolean;
-  /** Longest time from the request's head to the first byte of the response's, in milliseconds; then 504. */
-  requestTimeoutMs: number;
-  /** The app was stopped by its owner: 503 APP_STOPPED. */
-  stopped: boolean;
-  /** A replica for one exchange, or null when none is ready: 503 NO_REPLICA. */
-  lease(): Lease | null;
-}
 
 /** Whether a caller may pass. */
 export type Verdict = { ok: true } | { ok: false; status: 401 | 403; code: string; detail: string };

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import type { AppRef, AppSpec, LogLine, ReplicaStatus } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
-import type { Condition, Engine, EngineFacts, Lease, LogQuery, WantedApp } from "../engine.ts";
+import type { Lease } from "../../core/lease.ts";
+import type { Condition, Engine, EngineFacts, LogQuery, WantedApp } from "../engine.ts";
 import { AppSupervisor, type SupervisorContext } from "./app-supervisor.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { EstablishedRevisions } from "./established.ts";

@@ -1,7 +1,7 @@
 /** One connection to a replica: writes requests, one at a time, and hands on what comes back. */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
-import type { Lease } from "../../engine/engine.ts";
+import type { Lease } from "../../core/lease.ts";
 import { ResponseParser, type ResponseSink } from "./response-parser.ts";
 
 /** Where a replica listens. */

@@ -1,6 +1,6 @@
 import type { AppRef, AppSpec } from "../../contract/types.ts";
 import type { Engine } from "../../engine/engine.ts";
-import type { Route } from "../../gateway/gateway.ts";
+import type { Route } from "../../gateway/route.ts";
 import type { Addresses } from "../addresses.ts";
 import type { AppRecord, AppStore } from "../store/app-store.ts";
 
