@@ -409,7 +409,7 @@ function addLifecycle(program: Command, io: Io): void {
 }
 
 function addPlatform(platform: Command, io: Io): void {
-  type StartFlags = import("./commands/platform-start.ts").StartFlags;
+  type StartFlags = import("./commands/shared/start-flags.ts").StartFlags;
   const serverFlags = (command: Command) =>
     command
       .option("--host <address>", "address to listen on (default: as before, at first 127.0.0.1)")

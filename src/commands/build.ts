@@ -2,7 +2,7 @@ import type { Client } from "../client/client.ts";
 import { resolveConfig } from "../core/config.ts";
 import { pathsOf } from "../core/paths.ts";
 import { Trace } from "../core/trace.ts";
-import { deployRenderer } from "../ui/deploy-renderer.ts";
+import { deployRenderer } from "../ui/choose-renderer.ts";
 import type { Io } from "../ui/io.ts";
 import { besideProgress } from "../ui/progress.ts";
 import { traceLines } from "../ui/trace-lines.ts";

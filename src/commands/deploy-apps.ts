@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { pathsOf } from "../core/paths.ts";
 import { Trace } from "../core/trace.ts";
-import { deployRenderer } from "../ui/deploy-renderer.ts";
+import { deployRenderer } from "../ui/choose-renderer.ts";
 import type { Io } from "../ui/io.ts";
 import { besideProgress } from "../ui/progress.ts";
 import { traceLines } from "../ui/trace-lines.ts";

@@ -7,15 +7,7 @@ import type { Io } from "../ui/io.ts";
 import { type CommonFlags, commandLine } from "./shared/flags.ts";
 import { printResult } from "./shared/print.ts";
 import { tilde } from "./shared/session.ts";
-
-/** Flags of `platform start` and `platform run`. */
-export interface StartFlags extends CommonFlags {
-  host?: string;
-  baseDomain?: string;
-  url?: string;
-  runtime?: string;
-  foreground?: boolean;
-}
+import { runArguments, type StartFlags } from "./shared/start-flags.ts";
 
 /** `appctl platform start`: one that runs already is fine, unless it was to run otherwise. */
 export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
@@ -41,20 +33,6 @@ async function suggestContainers(io: Io): Promise<void> {
   const socket = presentSocket(io.env);
   if (socket === undefined) return;
   io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);
-}
-
-/** The arguments of `platform run`. */
-export function runArguments(
-  port: number,
-  flags: Pick<StartFlags, "host" | "baseDomain" | "url" | "runtime">,
-): string[] {
-  return [
-    ...["--port", String(port)],
-    ...(flags.host === undefined ? [] : ["--host", flags.host]),
-    ...(flags.baseDomain === undefined ? [] : ["--base-domain", flags.baseDomain]),
-    ...(flags.url === undefined ? [] : ["--url", flags.url]),
-    ...(flags.runtime === undefined ? [] : ["--runtime", flags.runtime]),
-  ];
 }
 
 function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): void {

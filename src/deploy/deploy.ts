@@ -5,7 +5,8 @@
 import { randomUUID } from "node:crypto";
 import { join, relative } from "node:path";
 import type { EarlyLoad } from "../app/early-load.ts";
-import { type LoadedFile, loadApps } from "../app/load.ts";
+import { loadApps } from "../app/load.ts";
+import type { LoadedFile } from "../app/loaded-file.ts";
 import { missingPackagesOf } from "../app/missing-packages.ts";
 import { deployOrder } from "../app/select.ts";
 import type { LoadedApp } from "../app/validate.ts";

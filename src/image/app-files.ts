@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { readDockerIgnore } from "../app/docker-ignore.ts";
 import { collectIncluded } from "../app/include.ts";
-import type { LoadedFile } from "../app/load.ts";
+import type { LoadedFile } from "../app/loaded-file.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import { BUNDLE_FILE } from "../bundle/esbuild.ts";
 import { builtFile } from "../core/assets.ts";

@@ -1,5 +1,5 @@
 /** What `appctl build` does: an app's image in the images of this machine, and in a registry when that is asked for. */
-import type { LoadedFile } from "../app/load.ts";
+import type { LoadedFile } from "../app/loaded-file.ts";
 import { selectApp } from "../app/select.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import { type AppctlError, usageError } from "../core/errors.ts";

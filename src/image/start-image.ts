@@ -1,6 +1,7 @@
 /** What can begin before the platform has been asked: an app's files are packed, and the packages of its image resolved. */
 import { dirname, join, resolve } from "node:path";
-import { type LoadedFile, packagesFor } from "../app/load.ts";
+import { packagesFor } from "../app/load.ts";
+import type { LoadedFile } from "../app/loaded-file.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Client } from "../client/client.ts";

@@ -1,7 +1,8 @@
 /** Reads the JSON documents of an image. The digest tells that the bytes are the right ones, not that they make sense. */
 import { AppctlError, ExitCode } from "../core/errors.ts";
 import type { OciLayout } from "./layout.ts";
-import type { Descriptor, ImageConfig, Manifest } from "./model.ts";
+import type { ImageConfig, Manifest } from "./model.ts";
+import { isDescriptor, isListOf, isRecord, isText } from "./shapes.ts";
 
 /** The manifest with that digest. Throws NOT_A_MANIFEST when the blob has another shape. */
 export async function readManifest(layout: OciLayout, digest: string): Promise<Manifest> {
@@ -35,31 +36,6 @@ export function configFrom(value: unknown): ImageConfig | undefined {
     config: { ...others, Env } as ImageConfig["config"],
     history: (history ?? []) as ImageConfig["history"],
   };
-}
-
-/** True for a descriptor: the shape, not what it names. */
-export function isDescriptor(value: unknown): value is Descriptor {
-  if (!isRecord(value)) return false;
-  const { mediaType, digest, size, annotations = {} } = value;
-  return (
-    isText(mediaType) &&
-    isText(digest) &&
-    Number.isSafeInteger(size) &&
-    isRecord(annotations) &&
-    Object.values(annotations).every(isText)
-  );
-}
-
-function isListOf<T>(value: unknown, is: (item: unknown) => item is T): value is T[] {
-  return Array.isArray(value) && value.every(is);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string";
 }
 
 function wrongShape(code: string, message: string): AppctlError {

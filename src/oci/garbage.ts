@@ -3,9 +3,9 @@ import { readdirSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isAppctlError } from "../core/errors.ts";
-import { isDescriptor } from "./documents.ts";
 import type { OciLayout, Reference } from "./layout.ts";
 import type { Descriptor } from "./model.ts";
+import { isDescriptor } from "./shapes.ts";
 
 /** What is needed, and from when on something counts as unused. */
 export interface GarbageOptions {

@@ -17,8 +17,8 @@ import { dirname, join } from "node:path";
 import { diskError } from "../core/disk-error.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import { syncDirectory } from "../core/write-durably.ts";
-import { isDescriptor } from "./documents.ts";
 import { type Descriptor, digestOf, hexOf, MediaType, parseReference, REF_NAME } from "./model.ts";
+import { isDescriptor } from "./shapes.ts";
 
 interface Index {
   schemaVersion: 2;

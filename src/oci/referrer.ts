@@ -1,8 +1,8 @@
 /** Documents about an image that stand beside it: artifacts whose manifest names the image as its subject (OCI 1.1). */
 import { Buffer } from "node:buffer";
-import { isDescriptor } from "./documents.ts";
 import type { OciLayout } from "./layout.ts";
 import { type Descriptor, digestOf, hexOf, jsonBytes, type Manifest, MediaType, parseReference } from "./model.ts";
+import { isDescriptor } from "./shapes.ts";
 
 /** An artifact about an image. */
 export interface Referrer {

@@ -3,7 +3,7 @@ import { draw } from "../../src/commands/shared/draw.ts";
 import { AppctlError, ExitCode } from "../../src/core/errors.ts";
 import type { DeployEvent } from "../../src/core/events.ts";
 import { pause } from "../../src/http/retry.ts";
-import { deployRenderer } from "../../src/ui/deploy-renderer.ts";
+import { deployRenderer } from "../../src/ui/choose-renderer.ts";
 import { fakeIo } from "../ui/fake-io.ts";
 
 const scope = { project: "shop", domain: "development" };

@@ -1,5 +1,5 @@
 import type { Client, Scope } from "../../client/client.ts";
-import { deployRenderer } from "../../ui/deploy-renderer.ts";
+import { deployRenderer } from "../../ui/choose-renderer.ts";
 import type { Io } from "../../ui/io.ts";
 import { besideProgress } from "../../ui/progress.ts";
 import { DEFAULT_WAIT_MS, draw } from "./draw.ts";

@@ -1,7 +1,8 @@
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
-import { isDescriptor, readConfig, readManifest } from "../documents.ts";
+import { readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, goPlatform, type ImageConfig, type Manifest, MediaType, type Platform } from "../model.ts";
+import { isDescriptor } from "../shapes.ts";
 import type { PlatformName } from "../target.ts";
 import { inParallel } from "./push-image.ts";
 import { damagedError, protocolError } from "./registry-error.ts";

@@ -1,6 +1,6 @@
-import { isDescriptor } from "../../../oci/documents.ts";
 import type { OciLayout } from "../../../oci/layout.ts";
 import { type Descriptor, hexOf, jsonBytes, MediaType } from "../../../oci/model.ts";
+import { isDescriptor } from "../../../oci/shapes.ts";
 
 /** The last change of a list of referrers in each store: the next one begins when it has ended, and so loses nothing. */
 const changes = new WeakMap<OciLayout, Promise<void>>();
