@@ -1,17 +1,10 @@
 import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import {
-  type Descriptor,
-  EPOCH,
-  goPlatform,
-  type ImageConfig,
-  MediaType,
-  type Platform,
-  platformName,
-} from "../oci/model.ts";
+import { type Descriptor, EPOCH, type ImageConfig, MediaType } from "../oci/model.ts";
 import { type ImageName, imageNameText, parseImageName } from "../oci/registry/image-name.ts";
 import { type FetchedImage, fetchImage } from "../oci/registry/pull-image.ts";
 import { Repository } from "../oci/registry/repository.ts";
+import { goPlatform, type Platform, platformName } from "../packages/npm-target.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
 
 /** A base that is made on this machine, with all of its layers in the layout. */
@@ -77,7 +70,7 @@ export class BaseImage {
 
   async #fetch(digest: string | undefined, tag: string, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
     const named = digest ?? (await this.repository.resolve(tag))?.digest;
-    return fetchImage(this.repository, named ?? tag, layout, platform);
+    return fetchImage(this.repository, named ?? tag, layout, goPlatform(platform));
   }
 
   /** Not everybody knows that there is a base, or can reach the registry that has it. */

@@ -8,7 +8,8 @@ import { isAppctlError } from "../core/errors.ts";
 import { type TarEntry, tar } from "../oci/archive/tar.ts";
 import { readConfig, readManifest } from "../oci/documents.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { digestOf, type ImageConfig, LAYER_ROLE } from "../oci/model.ts";
+import { digestOf, type ImageConfig } from "../oci/model.ts";
+import { LAYER_ROLE } from "./layer.ts";
 import { type UnpackedLayer, unpackAppLayer } from "./unpack.ts";
 
 /** What a container engine can load. */

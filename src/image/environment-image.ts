@@ -12,17 +12,14 @@ import {
   canonicalJson,
   type Descriptor,
   EPOCH,
-  goPlatform,
-  hostPlatform,
   type ImageConfig,
   jsonBytes,
-  LAYER_ROLE,
   type Manifest,
   MediaType,
-  type Platform,
   parseReference,
 } from "../oci/model.ts";
 import { cachedPackages } from "../packages/npm-cache/cached-packages.ts";
+import { goPlatform, hostPlatform, type Platform } from "../packages/npm-target.ts";
 import { lockIdentity, type ResolvedLock } from "../packages/package-lock.ts";
 import { type Requirements, readRequirements } from "../packages/requirements.ts";
 import {
@@ -34,7 +31,7 @@ import {
 } from "../packages/resolve-packages.ts";
 import type { Programs } from "./builder/dockerfile.ts";
 import { type CopiedFile, copiedEntries, copiedIdentity } from "./copied-files.ts";
-import { type Layer, treeEntries, writeLayer } from "./layer.ts";
+import { LAYER_ROLE, type Layer, treeEntries, writeLayer } from "./layer.ts";
 
 /** The fields of an ImageSpec that decide what the environment image holds, and its name. */
 export interface EnvironmentSpec {

@@ -1,9 +1,10 @@
 /** Brings images of the platform to this machine's layout, as from any registry. */
 import type { Client } from "../client/client.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { type Descriptor, type Platform, parseReference } from "../oci/model.ts";
+import { type Descriptor, parseReference } from "../oci/model.ts";
 import { fetchBlob, fetchImage } from "../oci/registry/pull-image.ts";
 import { inParallel } from "../oci/registry/push-image.ts";
+import { goPlatform, type Platform } from "../packages/npm-target.ts";
 import type { EnvironmentImage } from "./environment-image.ts";
 import { platformError, platformRepository } from "./platform-repository.ts";
 
@@ -23,7 +24,7 @@ export async function fetchFromPlatform(
 ): Promise<EnvironmentImage> {
   const { client, reference, layout } = image;
   try {
-    const { manifest, config } = await fetchImage(repositoryOf(image), digest, layout, platform);
+    const { manifest, config } = await fetchImage(repositoryOf(image), digest, layout, goPlatform(platform));
     return { reference, manifest, config };
   } catch (error) {
     throw platformError(error, client);

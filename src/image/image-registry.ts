@@ -2,12 +2,13 @@ import { usageError } from "../core/errors.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE, type RegistryAddress } from "../core/registry-address.ts";
 import { withoutCredentials } from "../core/without-credentials.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { type Descriptor, LAYER_ROLE, parseReference } from "../oci/model.ts";
+import { type Descriptor, parseReference } from "../oci/model.ts";
 import type { Referrer } from "../oci/referrer.ts";
 import { type FetchedImage, fetchBlob, fetchImage } from "../oci/registry/pull-image.ts";
 import { pushImage } from "../oci/registry/push-image.ts";
 import { findOrPushReferrer, type PushedReferrer, pushReferrer } from "../oci/registry/push-referrer.ts";
 import { Repository } from "../oci/registry/repository.ts";
+import { goPlatform } from "../packages/npm-target.ts";
 import { type BaseImage, onBase } from "./base-image.ts";
 import {
   type EnvironmentImage,
@@ -16,6 +17,7 @@ import {
   loadEnvironment,
   writeEnvironment,
 } from "./environment-image.ts";
+import { LAYER_ROLE } from "./layer.ts";
 
 /** What {@link ImageRegistry.find} finds. */
 export interface RegistryEnvironment {
@@ -71,7 +73,7 @@ export class ImageRegistry {
     if (!found) return here && (await isWhole(layout, here.manifest)) ? { image: here } : undefined;
     if (!this.#base && here?.descriptor.digest === found.digest) return { image: here, there: here };
     // Built on another machine, or on a base: manifest and configuration are all that an app image needs to stand on it.
-    const fetched = await fetchImage(repository, found.digest, layout, platform);
+    const fetched = await fetchImage(repository, found.digest, layout, goPlatform(platform));
     if (!this.#base) return { image: { reference, ...fetched }, there: { reference, ...fetched } };
     const own = here && (await isWhole(layout, here.manifest)) ? here : await withoutBase(plan, fetched, layout);
     return { image: own, there: { reference: pushedName(reference), ...fetched } };

@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { gzip } from "../oci/archive/gzip.ts";
 import { type TarEntry, tar } from "../oci/archive/tar.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { type Descriptor, LAYER_ROLE, MediaType } from "../oci/model.ts";
+import { type Descriptor, MediaType } from "../oci/model.ts";
 import { LayerMemo } from "./layer-memo.ts";
+
+/** Annotation of a layer descriptor that says what the layer is for: `packages`, `copy` or `app`. Base layers have none. */
+export const LAYER_ROLE = "appctl.layer";
 
 /** A layer that lies in a layout. `diffId` is the digest of the uncompressed archive. */
 export interface Layer {

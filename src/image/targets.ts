@@ -1,8 +1,9 @@
 /** Which platforms an app's image is made for. */
 import type { LoadedApp } from "../app/validate.ts";
 import { usageError } from "../core/errors.ts";
-import { hostPlatform, npmPlatform, type Platform, platformName } from "../oci/model.ts";
 import { parsePlatformName } from "../oci/target.ts";
+import type { Platform } from "../packages/npm-target.ts";
+import { hostPlatform, npmPlatform, platformName } from "../packages/npm-target.ts";
 
 /** `ImageSpec.platform` in npm's words. OCI's have no libc: bases of Alpine have musl, and all others are taken for glibc. */
 export function writtenPlatforms(names: readonly string[] | undefined, baseImage = ""): Platform[] | undefined {

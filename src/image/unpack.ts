@@ -8,8 +8,8 @@ import { type ExtractedKinds, type ExtractLimits, extractTar } from "../oci/arch
 import type { TarEntry } from "../oci/archive/tar.ts";
 import { readConfig, readManifest } from "../oci/documents.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "../oci/model.ts";
-import { treeEntries } from "./layer.ts";
+import { type Descriptor, hexOf, type ImageConfig, type Manifest, MediaType } from "../oci/model.ts";
+import { LAYER_ROLE, treeEntries } from "./layer.ts";
 
 /** An app on disk. Paths are absolute when `contentDir` is. */
 export interface UnpackedApp {

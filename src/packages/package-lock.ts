@@ -2,8 +2,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { noteUse } from "../core/last-use.ts";
-import { canonicalJson, type Platform } from "../oci/model.ts";
+import { canonicalJson } from "../oci/model.ts";
 import type { Unsaid } from "./lockfiles/lock-graph.ts";
+import type { Platform } from "./npm-target.ts";
 import type { PackageSpec } from "./package-spec.ts";
 
 /** One package of a package-lock.json, version 3. Only what appctl itself looks at is named. */

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { type AppctlError, type Fault, usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
 import { makeWorkDir } from "../core/work-dir.ts";
-import { hostPlatform, type Platform, platformName } from "../oci/model.ts";
 import { type NpmResult, runNpm } from "./npm.ts";
 import { type NpmConfig, npmConfig } from "./npm-config.ts";
 import { isNotFound, npmFailure, packagesNotFound } from "./npm-failure.ts";
 import { findNpmProject, type NpmProject } from "./npm-project.ts";
+import type { Platform } from "./npm-target.ts";
+import { hostPlatform, platformName } from "./npm-target.ts";
 import {
   emptyLock,
   entriesFor,

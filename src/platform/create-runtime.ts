@@ -8,7 +8,7 @@ import type { Runtime } from "../engine/local/runtime.ts";
 import { loadableImage, outlinedImage } from "../image/docker-archive.ts";
 import { unpackApp } from "../image/unpack.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { hostPlatform, platformName } from "../oci/model.ts";
+import { hostPlatform, platformName } from "../packages/npm-target.ts";
 import { mountedDir } from "./leftovers.ts";
 
 /** What a runtime is made from. */

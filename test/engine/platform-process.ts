@@ -5,7 +5,7 @@ import type { Lease } from "../../src/core/lease.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
 import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
-import { hostPlatform, platformName } from "../../src/oci/model.ts";
+import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import type { ProcessEngineOptions } from "./process-engine.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */

@@ -5,8 +5,9 @@ import { buildAppImage } from "../../src/image/app-image.ts";
 import { BOM_TYPE, billOfMaterials } from "../../src/image/bill-of-materials.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { digestOf, jsonBytes, type Manifest, type Platform } from "../../src/oci/model.ts";
+import { digestOf, jsonBytes, type Manifest } from "../../src/oci/model.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
+import type { Platform } from "../../src/packages/npm-target.ts";
 import { emptyLock, type PackageLock } from "../../src/packages/package-lock.ts";
 import { contextIn, folder, installed, npmEnv, run } from "./support.ts";
 

@@ -11,7 +11,8 @@ import { isWhole, loadEnvironment, writeEnvironment } from "../../src/image/envi
 import { ImageCache } from "../../src/image/image-cache.ts";
 import { writeLayer } from "../../src/image/layer.ts";
 import { unpackPackages } from "../../src/image/unpack.ts";
-import { digestOf, hostPlatform } from "../../src/oci/model.ts";
+import { digestOf } from "../../src/oci/model.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { emptyLock, LockCache } from "../../src/packages/package-lock.ts";
 import { folder } from "./support.ts";
 

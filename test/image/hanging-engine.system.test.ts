@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { builtBase } from "../../src/image/builder/docker-builder.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { hostPlatform } from "../../src/oci/model.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { folder } from "./support.ts";
 
 /** Where the engine of a test listens. */

@@ -2,7 +2,8 @@ import { Buffer } from "node:buffer";
 import { expect, it } from "vitest";
 import { writeIndex } from "../../src/image/image-index.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { type ImageIndex, MediaType, npmPlatform } from "../../src/oci/model.ts";
+import { type ImageIndex, MediaType } from "../../src/oci/model.ts";
+import { npmPlatform } from "../../src/packages/npm-target.ts";
 import { folder } from "./support.ts";
 
 it("an index names its images by their platforms, whatever the order in which they were made", async () => {

@@ -11,8 +11,8 @@ import { treeEntries } from "../../src/image/layer.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { type TarEntry, tar } from "../../src/oci/archive/tar.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { hostPlatform } from "../../src/oci/model.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { installPackages } from "../../src/packages/resolve-packages.ts";
 import { contextIn, folder } from "./support.ts";
 

@@ -19,10 +19,11 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment, writeImage } from "../../src/image/environment-image.ts";
+import { LAYER_ROLE } from "../../src/image/layer.ts";
 import { unpackApp, unpackAppLayer, unpackPackages } from "../../src/image/unpack.ts";
 import { gzip } from "../../src/oci/archive/gzip.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { digestOf, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "../../src/oci/model.ts";
+import { digestOf, hexOf, type ImageConfig, type Manifest, MediaType } from "../../src/oci/model.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "./support.ts";
 

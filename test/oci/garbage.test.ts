@@ -7,8 +7,8 @@ import { writeIndex } from "../../src/image/image-index.ts";
 import { writeLayer } from "../../src/image/layer.ts";
 import { collectGarbage } from "../../src/oci/garbage.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { hostPlatform } from "../../src/oci/model.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { folder } from "../image/support.ts";
 
 const LATER = Date.now() + 1000 * 3600;

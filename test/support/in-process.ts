@@ -9,7 +9,7 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
-import { hostPlatform, platformName } from "../../src/oci/model.ts";
+import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/create-platform.ts";
 import { contentDirs } from "../../src/platform/leftovers.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";

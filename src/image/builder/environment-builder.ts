@@ -1,6 +1,7 @@
 /** Who gives an image's packages their versions and builds its environment image: this machine. The platform is the other one. */
 import type { OciLayout } from "../../oci/layout.ts";
-import type { Descriptor, Platform } from "../../oci/model.ts";
+import type { Descriptor } from "../../oci/model.ts";
+import type { Platform } from "../../packages/npm-target.ts";
 import {
   buildEnvironment,
   type EnvironmentContext,

@@ -1,7 +1,7 @@
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
 import { readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
-import { type Descriptor, goPlatform, type ImageConfig, type Manifest, MediaType, type Platform } from "../model.ts";
+import { type Descriptor, type ImageConfig, type Manifest, MediaType } from "../model.ts";
 import { isDescriptor } from "../shapes.ts";
 import type { PlatformName } from "../target.ts";
 import { inParallel } from "./push-image.ts";
@@ -23,7 +23,7 @@ export async function fetchImage(
   repository: Repository,
   reference: string,
   layout: OciLayout,
-  platform: Platform,
+  platform: PlatformName,
 ): Promise<FetchedImage> {
   const about = repository.purpose("fetched", reference);
   let found = await manifestOf(repository, reference, layout);
@@ -49,7 +49,7 @@ export async function pullImage(
   repository: Repository,
   reference: string,
   layout: OciLayout,
-  platform: Platform,
+  platform: PlatformName,
 ): Promise<FetchedImage> {
   const image = await fetchImage(repository, reference, layout, platform);
   await inParallel(image.manifest.layers, (layer) => fetchBlob(repository, layer, layout));
@@ -77,20 +77,19 @@ async function manifestOf(repository: Repository, reference: string, layout: Oci
 }
 
 /** The entry of an index for a platform. The variant counts where the platform has one. */
-function chooseManifest(entries: unknown[], platform: Platform, subject: string): Descriptor {
-  const wanted = goPlatform(platform);
+function chooseManifest(entries: unknown[], platform: PlatformName, subject: string): Descriptor {
   const offered = entries.filter(isDescriptor).map((entry) => {
     const own: Partial<PlatformName> = entry.platform ?? {};
     return { entry, own };
   });
-  const fitting = offered.filter(({ own }) => own.os === wanted.os && own.architecture === wanted.architecture);
-  const chosen = fitting.find(({ own }) => own.variant === wanted.variant) ?? fitting[0];
+  const fitting = offered.filter(({ own }) => own.os === platform.os && own.architecture === platform.architecture);
+  const chosen = fitting.find(({ own }) => own.variant === platform.variant) ?? fitting[0];
   if (chosen) return chosen.entry;
   const names = offered.map(({ own }) => [own.os, own.architecture, own.variant].filter(Boolean).join("/"));
   throw new AppctlError({
     code: "NO_SUCH_PLATFORM",
     exit: ExitCode.usage,
-    message: `${subject} has no image for ${wanted.os}/${wanted.architecture}`,
+    message: `${subject} has no image for ${platform.os}/${platform.architecture}`,
     hint: `it has ${[...new Set(names)].join(", ") || "none at all"}`,
   });
 }

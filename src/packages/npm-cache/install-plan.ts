@@ -1,5 +1,5 @@
 /** Which packages of a lock `npm ci` would install, and where: all that fit the platform, and what these alone need. */
-import type { Platform } from "../../oci/model.ts";
+import type { Platform } from "../npm-target.ts";
 import { fits, type LockEntry, locatePackage, type PackageLock } from "../package-lock.ts";
 import { sure } from "./leave-to-npm.ts";
 import { satisfies } from "./satisfies.ts";

@@ -1,8 +1,8 @@
 /** The tree of packages that npm makes of their tarballs, as entries of a layer. */
 import { posix } from "node:path";
 import type { TarEntry } from "../../oci/archive/tar.ts";
-import type { Platform } from "../../oci/model.ts";
 import type { Unsaid } from "../lockfiles/lock-graph.ts";
+import type { Platform } from "../npm-target.ts";
 import { fits, type LockEntry, packageName } from "../package-lock.ts";
 import type { Archive } from "./archives.ts";
 import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";

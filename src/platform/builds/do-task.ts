@@ -11,8 +11,9 @@ import {
   type ResolvedEnvironment,
   resolveEnvironment,
 } from "../../image/environment-image.ts";
-import { hostPlatform, type Platform } from "../../oci/model.ts";
 import { foreignPackages } from "../../packages/foreign-packages.ts";
+import type { Platform } from "../../packages/npm-target.ts";
+import { hostPlatform } from "../../packages/npm-target.ts";
 import { knownPackages } from "../../packages/resolve-packages.ts";
 import { ImageStore } from "../images/image-store.ts";
 import type { BuildTask, Failure, FinalEvent, TaskEvent } from "./task.ts";

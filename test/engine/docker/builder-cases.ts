@@ -9,8 +9,8 @@ import { builtBase, type DockerBuild } from "../../../src/image/builder/docker-b
 import { loadableImage } from "../../../src/image/docker-archive.ts";
 import { readTar } from "../../../src/oci/archive/tar-reader.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { hostPlatform } from "../../../src/oci/model.ts";
 import type { FetchedImage } from "../../../src/oci/registry/pull-image.ts";
+import { hostPlatform } from "../../../src/packages/npm-target.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { temporaryDirectory } from "../helpers.ts";
 import { SHELL_ALONE, writeBaseLayer } from "./base-layer.ts";

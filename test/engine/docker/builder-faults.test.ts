@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { builtBase } from "../../../src/image/builder/docker-builder.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { hostPlatform } from "../../../src/oci/model.ts";
+import { hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf } from "../../image/support.ts";
 import { temporaryDirectory } from "../helpers.ts";
 import { type Fault, refuse, startFaultyEngine } from "./faulty-engine.ts";

@@ -2,9 +2,10 @@ import { Buffer } from "node:buffer";
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { digestOf, hostPlatform } from "../../../src/oci/model.ts";
+import { digestOf } from "../../../src/oci/model.ts";
 import { pullImage } from "../../../src/oci/registry/pull-image.ts";
 import { pushImage } from "../../../src/oci/registry/push-image.ts";
+import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder } from "../../image/support.ts";
 import { cuttingProxy } from "../../support/cutting-proxy.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
@@ -56,7 +57,9 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
   async function isThere({ image }: Awaited<ReturnType<typeof pushed>>) {
     const repository = repositoryAt(registry.host, { access: "pull" });
     const back = await emptyLayout();
-    expect((await pullImage(repository, image.tag, back, hostPlatform())).descriptor.digest).toBe(image.digest);
+    expect((await pullImage(repository, image.tag, back, goPlatform(hostPlatform()))).descriptor.digest).toBe(
+      image.digest,
+    );
     await repository.close();
     expect(await nothingDamaged()).toBeGreaterThan(0);
   }
@@ -233,7 +236,7 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
       const layout = await emptyLayout();
       const repository = repositoryAt(proxy.host, { access: "pull", ...pauses() });
       try {
-        await pullImage(repository, image.tag, layout, hostPlatform());
+        await pullImage(repository, image.tag, layout, goPlatform(hostPlatform()));
       } finally {
         await repository.close();
       }
@@ -268,7 +271,7 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
       proxy.fault = fault;
       const layout = await emptyLayout();
       const repository = repositoryAt(proxy.host, { access: "pull", ...pauses() });
-      const error = await failureOf(pullImage(repository, image.tag, layout, hostPlatform()));
+      const error = await failureOf(pullImage(repository, image.tag, layout, goPlatform(hostPlatform())));
       expect(error).toMatchObject({ code: "REGISTRY_CONTENT_DAMAGED", exit: 6 });
       expect(await layout.missing(image.layers.map(({ digest }) => digest))).toHaveLength(2);
       await repository.close();

@@ -2,9 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../../src/core/redacted.ts";
-import { digestOf, hostPlatform, MediaType } from "../../../src/oci/model.ts";
+import { digestOf, MediaType } from "../../../src/oci/model.ts";
 import { fetchImage, pullImage } from "../../../src/oci/registry/pull-image.ts";
 import { pushImage } from "../../../src/oci/registry/push-image.ts";
+import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder, installed, run } from "../../image/support.ts";
 import {
   type DockerRegistry,
@@ -64,7 +65,12 @@ describe.skipIf(!hasDockerRegistry())("a registry of CNCF distribution", () => {
     expect(progress.map(([done]) => done)).toEqual(progress.map(([done]) => done).sort((a, b) => a - b));
 
     const back = await emptyLayout();
-    const pulled = await pullImage(repositoryAt(registry.host, { access: "pull" }), image.tag, back, hostPlatform());
+    const pulled = await pullImage(
+      repositoryAt(registry.host, { access: "pull" }),
+      image.tag,
+      back,
+      goPlatform(hostPlatform()),
+    );
     expect(pulled.descriptor).toEqual({ ...image.descriptor, mediaType: MediaType.manifest });
     for (const { digest } of image.blobs) expect(await back.readBlob(digest)).toEqual(await layout.readBlob(digest));
     await repository.close();
@@ -123,7 +129,7 @@ describe.skipIf(!hasDockerRegistry())("a registry of CNCF distribution", () => {
     await pushImage({ repository, layout, image: image.descriptor, tag: "1" });
     expect(await repository.resolve("1")).toEqual(image.descriptor);
     expect(await repository.resolve(image.digest)).toEqual(image.descriptor);
-    const error = await failureOf(fetchImage(repository, "none", layout, hostPlatform()));
+    const error = await failureOf(fetchImage(repository, "none", layout, goPlatform(hostPlatform())));
     expect(error).toMatchObject({ code: "NOT_IN_REGISTRY", exit: 4 });
     expect(error.message).toContain(`${registry.host}/a/b:none`);
     await repository.close();
@@ -158,13 +164,13 @@ describe.skipIf(!hasDockerRegistry())("a registry of CNCF distribution", () => {
     }));
     const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.index, manifests }));
     await repository.putManifest("1", index, MediaType.index);
-    for (const [at, cpu] of ["x64", "arm64"].entries()) {
+    for (const [at, architecture] of ["amd64", "arm64"].entries()) {
       for (const reference of ["1", digestOf(index)]) {
-        const found = await fetchImage(repository, reference, await emptyLayout(), { os: "linux", cpu });
+        const found = await fetchImage(repository, reference, await emptyLayout(), { os: "linux", architecture });
         expect(found.descriptor.digest).toBe(images[at]?.digest);
       }
     }
-    const error = await failureOf(fetchImage(repository, "1", layout, { os: "linux", cpu: "s390x" }));
+    const error = await failureOf(fetchImage(repository, "1", layout, { os: "linux", architecture: "s390x" }));
     expect(error).toMatchObject({ code: "NO_SUCH_PLATFORM", hint: "it has linux/amd64, linux/arm64" });
     await repository.close();
   });

@@ -5,10 +5,11 @@ import { buildAppImage } from "../../../src/image/app-image.ts";
 import { type EnvironmentImage, writeImage } from "../../../src/image/environment-image.ts";
 import { writeLayer } from "../../../src/image/layer.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { EPOCH, goPlatform, hostPlatform } from "../../../src/oci/model.ts";
+import { EPOCH } from "../../../src/oci/model.ts";
 import { attachReferrer } from "../../../src/oci/referrer.ts";
 import type { Credentials } from "../../../src/oci/registry/credentials.ts";
 import { Repository } from "../../../src/oci/registry/repository.ts";
+import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { folder } from "../../image/support.ts";
 import type { FaultProxy } from "../../support/fault-proxy.ts";
 

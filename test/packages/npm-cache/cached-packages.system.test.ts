@@ -7,9 +7,10 @@ import { buildEnvironment, planEnvironment } from "../../../src/image/environmen
 import { treeEntries } from "../../../src/image/layer.ts";
 import { type TarEntry, tar } from "../../../src/oci/archive/tar.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { digestOf, hostPlatform } from "../../../src/oci/model.ts";
+import { digestOf } from "../../../src/oci/model.ts";
 import type { Unsaid } from "../../../src/packages/lockfiles/lock-graph.ts";
 import { cachedPackages } from "../../../src/packages/npm-cache/cached-packages.ts";
+import { hostPlatform } from "../../../src/packages/npm-target.ts";
 import type { ResolvedLock } from "../../../src/packages/package-lock.ts";
 import { installPackages, resolvePackages } from "../../../src/packages/resolve-packages.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../../image/support.ts";
