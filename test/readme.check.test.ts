@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ExitCode } from "../src/core/errors.ts";
@@ -69,22 +69,8 @@ describe("the README", () => {
     const variables = [...source("src/platform/apps/rollout.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
     expect(variables.length).toBeGreaterThan(6);
     for (const [, name] of variables) expect(readme).toContain(`\`${name}\``);
-    for (const folder of [
-      "app",
-      "bundle",
-      "client",
-      "commands",
-      "contract",
-      "core",
-      "engine",
-      "image",
-      "platform",
-      "sdk",
-      "serve",
-      "ui",
-    ]) {
-      expect(readme).toContain(`\`${folder}/\``);
-    }
+    const entries = readdirSync(join(root, "src"), { withFileTypes: true });
+    for (const { name } of entries.filter((entry) => entry.isDirectory())) expect(readme).toContain(`\`${name}/\``);
   });
 
   it("shows phases of a deploy that the code times", () => {
