@@ -4,19 +4,10 @@ import { usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
 import { BaseImage, type BuildBase } from "./base-image.ts";
 import type { DockerBuild } from "./builder/docker-builder.ts";
+import { DEFAULT_BASE_IMAGE, DEFAULT_NODE_VERSION, NODE_VERSION_PLACE } from "./default-base.ts";
 
-/**
- * The base of images that name none. Debian with Node, a shell and apt: everything that an App and an ImageSpec can say works
- * on it, and every version of Node has a tag of it. Smaller ones (distroless) have no shell, which `command` needs.
- */
-export const DEFAULT_BASE_IMAGE = "node:{nodeVersion}-slim";
-/** The version of Node that apps get in containers unless they say another: the newest line with long-term support. */
-export const DEFAULT_NODE_VERSION = "24";
 /** Stands for no base at all, as in a Dockerfile. */
 const NO_BASE = "scratch";
-/** Where the version of Node goes in the name of a configured base. */
-const PLACE = "{nodeVersion}";
-
 /**
  * The name of an app's base: its own `baseImage`, else the one that is configured, else Node's. A configured one may have
  * `{nodeVersion}` in it. Undefined when it is to have none. Throws NODE_VERSION_UNUSED when `nodeVersion` cannot be honoured.
@@ -25,16 +16,16 @@ export function baseOf({ image, spec }: LoadedApp, configured: string | undefine
   const { baseImage, nodeVersion } = image;
   if (baseImage !== undefined) return baseImage === NO_BASE ? undefined : baseImage;
   const base = configured ?? DEFAULT_BASE_IMAGE;
-  if (nodeVersion !== undefined && !base.includes(PLACE)) {
+  if (nodeVersion !== undefined && !base.includes(NODE_VERSION_PLACE)) {
     throw usageError(
       `${spec.name} asks for Node ${nodeVersion}, and the configured base image ${base} has no place for it`,
       {
         code: "NODE_VERSION_UNUSED",
-        hint: `write the base image with ${PLACE}, as in APPCTL_BASE_IMAGE="mirror.example.com/${DEFAULT_BASE_IMAGE}", or name one: new ImageSpec({ baseImage: … })`,
+        hint: `write the base image with ${NODE_VERSION_PLACE}, as in APPCTL_BASE_IMAGE="mirror.example.com/${DEFAULT_BASE_IMAGE}", or name one: new ImageSpec({ baseImage: … })`,
       },
     );
   }
-  return base === NO_BASE ? undefined : base.replaceAll(PLACE, nodeVersion ?? DEFAULT_NODE_VERSION);
+  return base === NO_BASE ? undefined : base.replaceAll(NODE_VERSION_PLACE, nodeVersion ?? DEFAULT_NODE_VERSION);
 }
 
 /** Throws NO_BASE_IMAGE when an app has no base, for platforms that need one. */
