@@ -66,7 +66,7 @@ describe("the README", () => {
       ([, name]) => name as string,
     );
     for (const name of settings) expect(readme).toContain(name);
-    const variables = [...source("src/platform/apps/rollout.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
+    const variables = [...source("src/platform/apps/app-env.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
     expect(variables.length).toBeGreaterThan(6);
     for (const [, name] of variables) expect(readme).toContain(`\`${name}\``);
     const entries = readdirSync(join(root, "src"), { withFileTypes: true });

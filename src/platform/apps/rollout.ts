@@ -6,6 +6,7 @@ import type { Addresses } from "../addresses.ts";
 import type { WholeImage } from "../images/whole-image.ts";
 import type { AppRecord, AppStore, DeploymentRecord, NewEvent, RevisionRecord } from "../store/app-store.ts";
 import { isUnwritable } from "../store/database-error.ts";
+import { appEnv } from "./app-env.ts";
 import type { EventLog } from "./event-log.ts";
 import type { ProofOfLive } from "./proof-of-live.ts";
 
@@ -259,15 +260,7 @@ export class Rollout {
       env: {
         ...imageEnv,
         ...revision.spec.env,
-        K_SERVICE: app.name,
-        K_CONFIGURATION: app.name,
-        K_REVISION: revision.name,
-        APPCTL_APP: app.name,
-        APPCTL_REVISION: revision.name,
-        APPCTL_PROJECT: app.project,
-        APPCTL_DOMAIN: app.domain,
-        APPCTL_ENDPOINT: this.#o.insideAddress,
-        APPCTL_ENDPOINT_PATTERN: addresses.endpointPattern,
+        ...appEnv(app, revision.name, { endpoint: this.#o.insideAddress, endpointPattern: addresses.endpointPattern }),
       },
     };
   }
