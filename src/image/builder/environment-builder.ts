@@ -1,16 +1,8 @@
-/** Who gives an image's packages their versions and builds its environment image: this machine. The platform is the other one. */
+/** The seam between what makes an environment image and who does it: this machine (`local-builder.ts`) or the platform (`remote-builder.ts`). */
 import type { OciLayout } from "../../oci/layout.ts";
 import type { Descriptor } from "../../oci/model.ts";
 import type { Platform } from "../../packages/npm-target.ts";
-import {
-  buildEnvironment,
-  type EnvironmentContext,
-  type EnvironmentImage,
-  type EnvironmentPlan,
-  type EnvironmentSpec,
-  type ResolvedEnvironment,
-  resolveEnvironment,
-} from "../environment-image.ts";
+import type { EnvironmentImage, EnvironmentPlan, EnvironmentSpec, ResolvedEnvironment } from "../environment-image.ts";
 
 /** What {@link EnvironmentBuilder.resolve} gives. */
 export interface Resolved extends ResolvedEnvironment {
@@ -39,15 +31,4 @@ export interface BuildTarget {
 export interface EnvironmentBuilder {
   resolve(spec: EnvironmentSpec): Promise<Resolved>;
   build(plan: EnvironmentPlan, target: BuildTarget): Promise<FoundEnvironment>;
-}
-
-/** The one that does it here. `force`: ask the registry again, and build what is there already. */
-export function localBuilder(context: EnvironmentContext, force: boolean | undefined): EnvironmentBuilder {
-  return {
-    resolve: (spec) => resolveEnvironment(spec, { ...context, refresh: force }),
-    build: async (plan, { layout }) => {
-      const image = await buildEnvironment(plan, layout, { ...context, force });
-      return { image, unnamed: image.descriptor };
-    },
-  };
 }
