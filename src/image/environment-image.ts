@@ -18,17 +18,14 @@ import {
   MediaType,
   parseReference,
 } from "../oci/model.ts";
+import { installPackages } from "../packages/install-packages.ts";
+import { packagesWithScripts, scriptWarnings } from "../packages/install-scripts.ts";
 import { cachedPackages } from "../packages/npm-cache/cached-packages.ts";
 import { goPlatform, hostPlatform, type Platform } from "../packages/npm-target.ts";
+import type { PackageContext } from "../packages/package-context.ts";
 import { lockIdentity, type ResolvedLock } from "../packages/package-lock.ts";
 import { type Requirements, readRequirements } from "../packages/requirements.ts";
-import {
-  installPackages,
-  type PackageContext,
-  packagesWithScripts,
-  resolvePackages,
-  scriptWarnings,
-} from "../packages/resolve-packages.ts";
+import { resolvePackages } from "../packages/resolve-packages.ts";
 import type { Programs } from "./builder/dockerfile.ts";
 import { type CopiedFile, copiedEntries, copiedIdentity } from "./copied-files.ts";
 import { LAYER_ROLE, type Layer, treeEntries, writeLayer } from "./layer.ts";

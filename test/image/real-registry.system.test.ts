@@ -11,9 +11,9 @@ import { treeEntries } from "../../src/image/layer.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { type TarEntry, tar } from "../../src/oci/archive/tar.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
+import { installPackages } from "../../src/packages/install-packages.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
-import { installPackages } from "../../src/packages/resolve-packages.ts";
 import { contextIn, folder } from "./support.ts";
 
 const app = `

@@ -4,8 +4,9 @@ import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { ExitCode } from "../../src/core/errors.ts";
+import { installPackages } from "../../src/packages/install-packages.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
-import { installPackages, resolvePackages } from "../../src/packages/resolve-packages.ts";
+import { resolvePackages } from "../../src/packages/resolve-packages.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../image/support.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 
