@@ -54,10 +54,10 @@ const builtins = {
  */
 const parts = {
   program: "src/program.ts",
-  deploy: "src/deploy.ts",
+  deploy: "src/deploy/deploy.ts",
   platform: "src/platform/run.ts",
   "app-spec": "src/contract/app-spec.ts",
-  undici: "src/core/undici.ts",
+  undici: "src/http/undici.ts",
   "cache-garbage": "src/image/cache-garbage.ts",
   ora: "ora",
   yaml: "src/core/yaml.ts",
@@ -110,7 +110,7 @@ await Promise.all([
   single("src/serve/serve.ts", "serve.js"),
   single("src/app/describe-worker.ts", "describe-worker.js"),
   single("src/platform/builds/build-worker.ts", "build-worker.js"),
-  single("src/image/deflate-worker.ts", "deflate-worker.js"),
+  single("src/oci/archive/deflate-worker.ts", "deflate-worker.js"),
 ]);
 
 // The type declarations of what a user's file imports.

@@ -1,7 +1,7 @@
 /** The commander tree: names, flags, help. Every action loads its one file of `commands/` when it runs. */
 import { type Argument, Command, CommanderError, Option } from "commander";
-import { type CommonFlags, nameOf, optionalNameOf, outputError, wholeNumber } from "./commands/flags.ts";
-import { pathOf, throwUsage, withoutHelpOfUnknown } from "./commands/wrong-usage.ts";
+import { type CommonFlags, nameOf, optionalNameOf, outputError, wholeNumber } from "./commands/shared/flags.ts";
+import { pathOf, throwUsage, withoutHelpOfUnknown } from "./commands/shared/wrong-usage.ts";
 import { version } from "./core/assets.ts";
 import { usageError } from "./core/errors.ts";
 import type { Io, OutputMode } from "./ui/io.ts";
@@ -327,7 +327,7 @@ function addDelete(remove: Command, io: Io): void {
 
 /** What is done with an app that is deployed. */
 function addLifecycle(program: Command, io: Io): void {
-  const follow = <F extends import("./commands/follow-deployment.ts").FollowFlags>(
+  const follow = <F extends import("./commands/shared/follow-deployment.ts").FollowFlags>(
     run: (flags: F, name: string, more: string | undefined) => Promise<void>,
   ) => act<F & Detach>(DEPLOY, (flags, name, more) => run(waiting(flags), nameOf("app", name, undefined), more));
 
@@ -376,8 +376,8 @@ function addLifecycle(program: Command, io: Io): void {
       .argument("<name>", "name of the app")
       .option("--deployment <number>", "number of the deploy (default: the latest)"),
   ).action(
-    follow<import("./commands/follow-deployment.ts").FollowFlags & { deployment?: string }>(async (flags, name) =>
-      (await import("./commands/attach.ts")).attach(io, name, flags),
+    follow<import("./commands/shared/follow-deployment.ts").FollowFlags & { deployment?: string }>(
+      async (flags, name) => (await import("./commands/attach.ts")).attach(io, name, flags),
     ),
   );
 
@@ -409,7 +409,7 @@ function addLifecycle(program: Command, io: Io): void {
 }
 
 function addPlatform(platform: Command, io: Io): void {
-  type StartFlags = import("./commands/platform-start.ts").StartFlags;
+  type StartFlags = import("./commands/shared/start-flags.ts").StartFlags;
   const serverFlags = (command: Command) =>
     command
       .option("--host <address>", "address to listen on (default: as before, at first 127.0.0.1)")

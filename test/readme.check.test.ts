@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ExitCode } from "../src/core/errors.ts";
@@ -45,7 +45,7 @@ describe("the README", () => {
   });
 
   it("lists every cause of a failed deploy", () => {
-    const code = ["engine/causes", "platform/deployer", "platform/rollout"]
+    const code = ["engine/causes", "platform/apps/deployer", "platform/apps/rollout"]
       .map((name) => source(`src/${name}.ts`))
       .join("");
     const used = new Set([...code.matchAll(/(?:code: |\| )"([A-Z][A-Z_]+)"/g)].map(([, name]) => name as string));
@@ -66,33 +66,19 @@ describe("the README", () => {
       ([, name]) => name as string,
     );
     for (const name of settings) expect(readme).toContain(name);
-    const variables = [...source("src/platform/rollout.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
+    const variables = [...source("src/platform/apps/app-env.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
     expect(variables.length).toBeGreaterThan(6);
     for (const [, name] of variables) expect(readme).toContain(`\`${name}\``);
-    for (const folder of [
-      "app",
-      "bundle",
-      "client",
-      "commands",
-      "contract",
-      "core",
-      "engine",
-      "image",
-      "platform",
-      "sdk",
-      "serve",
-      "ui",
-    ]) {
-      expect(readme).toContain(`\`${folder}/\``);
-    }
+    const entries = readdirSync(join(root, "src"), { withFileTypes: true });
+    for (const { name } of entries.filter((entry) => entry.isDirectory())) expect(readme).toContain(`\`${name}/\``);
   });
 
   it("shows phases of a deploy that the code times", () => {
     const shown = [...readme.matchAll(/^ {1,6}\d+ {1,6}\d+ {2}(.+)$/gm)].map(([, name]) => name as string);
     expect(shown.length).toBeGreaterThan(8);
     const files = [
-      "src/deploy.ts",
-      ...["make", "started", "compose"].map((part) => `src/make-image/${part}-image.ts`),
+      "src/deploy/deploy.ts",
+      ...["make", "start", "compose"].map((part) => `src/image/${part}-image.ts`),
       "src/app/load.ts",
       "src/commands/deploy-apps.ts",
     ];

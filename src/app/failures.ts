@@ -1,7 +1,7 @@
 /** What went wrong while a file was described → the error that its author can act on. */
 import type { Bundle } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
-import { type MappedStack, mapStack } from "../bundle/stack.ts";
+import { type MappedStack, mapStack } from "../bundle/mapped-stack.ts";
 import { type AppctlError, type SourceLocation, usageError } from "../core/errors.ts";
 import type { Outcome } from "./describe.ts";
 import type { RawError, RawFile } from "./description.ts";

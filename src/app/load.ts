@@ -5,8 +5,8 @@ import { dirname, join, resolve } from "node:path";
 import { type Bundle, bundle as bundleFile, type ExternalPackage } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
 import { BUNDLE_FILE } from "../bundle/esbuild.ts";
-import { PackageIndex } from "../bundle/packages.ts";
-import { requiredNames } from "../bundle/requirements.ts";
+import { requiredNames } from "../bundle/lockfile-names.ts";
+import { PackageIndex } from "../bundle/package-index.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import { makeScratch } from "../core/scratch.ts";
 import { Trace } from "../core/trace.ts";
@@ -15,9 +15,10 @@ import { isRawSdk, type RawFile } from "./description.ts";
 import type { EarlyLoad } from "./early-load.ts";
 import { entryFile } from "./entry-file.ts";
 import { describeError, noAppError } from "./failures.ts";
+import type { LoadedFile } from "./loaded-file.ts";
 import { type MissingPackage, packagesNotInstalled } from "./missing-packages.ts";
 import { checkUniqueNames } from "./select.ts";
-import { type Checked, validateApp } from "./validate.ts";
+import { validateApp } from "./validate.ts";
 
 /** What {@link loadApps} needs. */
 export interface LoadOptions {
@@ -37,18 +38,6 @@ export interface LoadOptions {
   early?: EarlyLoad | undefined;
   signal: AbortSignal;
   trace?: Trace | undefined;
-}
-
-/** A loaded file. `selectApp` takes an App out of it. */
-export interface LoadedFile {
-  /** The file as the user would type it. */
-  file: string;
-  cwd: string;
-  bundle: Bundle;
-  /** The exported Apps, each with its faults or ready to be deployed. At least one; names are unique. */
-  apps: Checked[];
-  /** Settles when the thread that described the file has ended and its folder is gone. Never rejects. */
-  tidied: Promise<void>;
 }
 
 /**

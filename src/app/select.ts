@@ -1,5 +1,5 @@
 import { AppctlError, ExitCode, type Fault, usageError } from "../core/errors.ts";
-import type { LoadedFile } from "./load.ts";
+import type { LoadedFile } from "./loaded-file.ts";
 import { type Declaration, declarations, locateOption, readSources } from "./locate.ts";
 import { nearest } from "./nearest.ts";
 import type { Checked, LoadedApp } from "./validate.ts";

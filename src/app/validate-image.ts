@@ -1,12 +1,12 @@
 import { isAbsolute, posix } from "node:path";
-import { LOCK_NAMES } from "../bundle/requirements.ts";
+import { LOCK_NAMES } from "../bundle/lockfile-names.ts";
 import { parseSpec } from "../bundle/specs.ts";
 import type { AppSpec } from "../contract/types.ts";
 import { type Fault, isAppctlError } from "../core/errors.ts";
-import { PLATFORM_NAMES, parsePlatformName, platformText } from "../core/platform-name.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
 import { credentialsHint } from "../core/without-credentials.ts";
-import { parseImageName } from "../image/registry/image-name.ts";
+import { parseImageName } from "../oci/registry/image-name.ts";
+import { PLATFORM_NAMES, parsePlatformName, platformText } from "../oci/target.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
 import { nearest } from "./nearest.ts";

@@ -9,7 +9,7 @@ import { hasEscapes, outputOf, sdkOfSame } from "./early-check.ts";
 import { BUNDLE_FILE, BUNDLE_OPTIONS, requireEsbuild } from "./esbuild.ts";
 import { bundleError, warningText } from "./faults.ts";
 import { neededPermissions } from "./needs.ts";
-import { owningPackage, PackageIndex } from "./packages.ts";
+import { owningPackage, PackageIndex } from "./package-index.ts";
 import { packagesPlugin, type ResolveNotes } from "./plugin.ts";
 import { portableMap } from "./source-map.ts";
 import { type Mentions, packageNameOf, parseSpec, scanMentions } from "./specs.ts";

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
-import { type InstalledPackage, owningPackage, type PackageIndex } from "./packages.ts";
+import { type InstalledPackage, owningPackage, type PackageIndex } from "./package-index.ts";
 import { packageNameOf } from "./specs.ts";
 
 /** What the plugin is told, and where it notes what it did. */

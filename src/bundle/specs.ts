@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { LOCK_NAMES, requiredNames } from "./requirements.ts";
+import { LOCK_NAMES, requiredNames } from "./lockfile-names.ts";
 
 /** A package and, when there is one, the version or range that was asked for. */
 export interface PackageSpec {

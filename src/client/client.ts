@@ -29,7 +29,7 @@ import type {
 } from "../contract/types.ts";
 import { ExitCode, isAppctlError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
-import { BUILD_SILENCE_MS, lastOf } from "./builds.ts";
+import { BUILD_SILENCE_MS, lastOf } from "./build-answer.ts";
 import {
   Http,
   type HttpOptions,
@@ -38,7 +38,7 @@ import {
   isBroken,
   isUnreachable,
   unreachableError,
-} from "./http.ts";
+} from "./platform-http.ts";
 
 /** Where a request is about: project and domain. */
 export interface Scope {

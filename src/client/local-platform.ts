@@ -10,7 +10,8 @@ import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.
 import { pathsOf } from "../core/paths.ts";
 import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
-import { Http, pause } from "./http.ts";
+import { pause } from "../http/retry.ts";
+import { Http } from "./platform-http.ts";
 
 /** Longest wait for a platform to end, in milliseconds: its apps may take their grace period. */
 const STOP_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { Io } from "../ui/io.ts";
-import { wholeNumber } from "./flags.ts";
-import { type FollowFlags, followDeployment } from "./follow-deployment.ts";
+import { wholeNumber } from "./shared/flags.ts";
+import { type FollowFlags, followDeployment } from "./shared/follow-deployment.ts";
 
 /** `appctl attach NAME`: joins a deployment again, the latest unless `--deployment` says another. */
 export function attach(io: Io, name: string, flags: FollowFlags & { deployment?: string }): Promise<void> {

@@ -2,13 +2,13 @@ import type { Client } from "../client/client.ts";
 import { resolveConfig } from "../core/config.ts";
 import { pathsOf } from "../core/paths.ts";
 import { Trace } from "../core/trace.ts";
-import { deployRenderer } from "../ui/deploy-renderer.ts";
+import { deployRenderer } from "../ui/choose-renderer.ts";
 import type { Io } from "../ui/io.ts";
 import { besideProgress } from "../ui/progress.ts";
 import { traceLines } from "../ui/trace-lines.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { tidyCache } from "./tidy-cache.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { tidyCache } from "./shared/tidy-cache.ts";
 
 /** Flags of `build`. */
 export interface BuildFlags extends CommonFlags {
@@ -22,7 +22,7 @@ export async function build(io: Io, file: string, name: string | undefined, flag
   const { cwd, env, signal } = io;
   const trace = new Trace();
   const config = await resolveConfig(flags, env, cwd);
-  const { buildImage, isBuiltByPlatform, loadFile, syncCache } = await import("../deploy.ts");
+  const { buildImage, isBuiltByPlatform, loadFile, syncCache } = await import("../deploy/deploy.ts");
   const { cache: cacheDir } = pathsOf(env);
   const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: io.loading, signal, trace };
   const renderer = await deployRenderer(io, flags.output, flags.color);
@@ -39,7 +39,7 @@ export async function build(io: Io, file: string, name: string | undefined, flag
       return step.value;
     };
     const onPlatform = async () => {
-      const { withSession } = await import("./session.ts");
+      const { withSession } = await import("./shared/session.ts");
       return withSession(besideProgress(io, renderer.progress), flags, ({ client }) => draw(client));
     };
     const built = await (isBuiltByPlatform(loaded, name) ? onPlatform() : draw()).finally(() => loaded.tidied);

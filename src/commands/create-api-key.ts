@@ -1,8 +1,8 @@
 import { ExitCode, isAppctlError } from "../core/errors.ts";
 import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
-import { placeText, printJson, printResult } from "./print.ts";
-import { withSession } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { placeText, printJson, printResult } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** Flags of `create admin-api-key`. */
 export interface ApiKeyFlags extends CommonFlags {

@@ -1,7 +1,7 @@
 import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { withSession } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl delete api-key NAME`: revokes it at once. */
 export function deleteApiKey(io: Io, name: string, flags: CommonFlags): Promise<void> {

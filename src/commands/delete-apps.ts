@@ -1,8 +1,8 @@
 import { AppctlError, ExitCode, usageError } from "../core/errors.ts";
 import { canAsk, type Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { placeText, printResult } from "./print.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { placeText, printResult } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl delete apps NAME`: asks first, unless `--yes`. */
 export async function deleteApps(io: Io, name: string, flags: CommonFlags & { yes?: boolean }): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { withSession } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 import { secretScope } from "./write-secret.ts";
 
 /** `appctl delete secret NAME`: with all its versions; one that a running app uses is a conflict. */

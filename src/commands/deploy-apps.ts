@@ -1,15 +1,15 @@
 import { setImmediate } from "node:timers/promises";
 import { pathsOf } from "../core/paths.ts";
 import { Trace } from "../core/trace.ts";
-import { deployRenderer } from "../ui/deploy-renderer.ts";
+import { deployRenderer } from "../ui/choose-renderer.ts";
 import type { Io } from "../ui/io.ts";
 import { besideProgress } from "../ui/progress.ts";
 import { traceLines } from "../ui/trace-lines.ts";
-import { offeredSecrets, secretProvider } from "./deploy-secrets.ts";
-import { type CommonFlags, milliseconds } from "./flags.ts";
-import { withSession } from "./session.ts";
-import { tidyCache } from "./tidy-cache.ts";
-import { DEFAULT_WAIT_MS, draw } from "./wait.ts";
+import { offeredSecrets, secretProvider } from "./shared/deploy-secrets.ts";
+import { DEFAULT_WAIT_MS, draw } from "./shared/draw.ts";
+import { type CommonFlags, milliseconds } from "./shared/flags.ts";
+import { withSession } from "./shared/session.ts";
+import { tidyCache } from "./shared/tidy-cache.ts";
 
 /** Flags of `deploy apps`. */
 export interface DeployFlags extends CommonFlags {
@@ -28,7 +28,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   const { cwd, env } = outer;
   const early = new AbortController();
   let tidied: Promise<void> | undefined;
-  const { deploy, loadFile } = await import("../deploy.ts");
+  const { deploy, loadFile } = await import("../deploy/deploy.ts");
   const { cache: cacheDir } = pathsOf(env);
   const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: outer.loading, trace };
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.

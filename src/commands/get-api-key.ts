@@ -3,9 +3,9 @@ import { age } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { styleOf } from "../ui/style.ts";
 import { fieldLines } from "../ui/table.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printJson, printList } from "./print.ts";
-import { withSession } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printJson, printList } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl get api-key [NAME]`: never the key itself. */
 export function getApiKey(io: Io, name: string | undefined, flags: CommonFlags): Promise<void> {

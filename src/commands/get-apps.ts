@@ -4,9 +4,9 @@ import { age } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { PLAIN, type Style, styleOf } from "../ui/style.ts";
 import { type Column, fieldLines, tableLines } from "../ui/table.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { placeText, printJson, printList } from "./print.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { placeText, printJson, printList } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl get apps [NAME]`: a table of all, or everything about one. */
 export function getApps(io: Io, name: string | undefined, flags: CommonFlags): Promise<void> {

@@ -3,9 +3,9 @@ import { age, bytesText } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { styleOf } from "../ui/style.ts";
 import { fieldLines } from "../ui/table.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { placeText, printJson, printList } from "./print.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { placeText, printJson, printList } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 import { secretScope } from "./write-secret.ts";
 
 /** `appctl get secret [NAME]`: never a value. */

@@ -2,9 +2,9 @@ import type { ImageInfo } from "../contract/types.ts";
 import { age, bytesText } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import type { Column } from "../ui/table.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { printJson, printList } from "./print.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { printJson, printList } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl images`: what the platform stores, and which revisions run it. */
 export function listImages(io: Io, flags: CommonFlags): Promise<void> {

@@ -2,9 +2,9 @@ import type { LogLine } from "../contract/types.ts";
 import { usageError } from "../core/errors.ts";
 import type { Io } from "../ui/io.ts";
 import { plainLine } from "../ui/plain-text.ts";
-import { type CommonFlags, milliseconds, wholeNumber } from "./flags.ts";
-import { printJson } from "./print.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, milliseconds, wholeNumber } from "./shared/flags.ts";
+import { printJson } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** Flags of `logs apps`. */
 export interface LogFlags extends CommonFlags {

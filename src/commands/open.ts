@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printJson } from "./print.ts";
-import { withSession } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printJson } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl open [APP]`: a link that signs a browser in to the console, once. With `--browser` it is opened, too. */
 export async function open(

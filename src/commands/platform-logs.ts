@@ -1,11 +1,11 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { pause } from "../client/http.ts";
 import { pathsOf } from "../core/paths.ts";
+import { pause } from "../http/retry.ts";
 import type { Io } from "../ui/io.ts";
 import { plainLine } from "../ui/plain-text.ts";
-import { type CommonFlags, wholeNumber } from "./flags.ts";
-import { tilde } from "./session.ts";
+import { type CommonFlags, wholeNumber } from "./shared/flags.ts";
+import { tilde } from "./shared/session.ts";
 
 /** Lines that are shown when `--tail` is not given. */
 const DEFAULT_TAIL = 200;

@@ -2,7 +2,7 @@ import { resolveConfig } from "../core/config.ts";
 import { pathsOf } from "../core/paths.ts";
 import { lastPlace } from "../core/platform-file.ts";
 import type { Io } from "../ui/io.ts";
-import type { StartFlags } from "./platform-start.ts";
+import type { StartFlags } from "./shared/start-flags.ts";
 
 /**
  * `appctl platform run` (hidden) and `platform start --foreground`: the platform in this process, until it is asked to stop.

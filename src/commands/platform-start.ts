@@ -4,18 +4,10 @@ import { AppctlError, ExitCode as Exit, type ExitCode } from "../core/errors.ts"
 import { pathsOf } from "../core/paths.ts";
 import { runtimeOf } from "../core/platform-file.ts";
 import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { tilde } from "./session.ts";
-
-/** Flags of `platform start` and `platform run`. */
-export interface StartFlags extends CommonFlags {
-  host?: string;
-  baseDomain?: string;
-  url?: string;
-  runtime?: string;
-  foreground?: boolean;
-}
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { tilde } from "./shared/session.ts";
+import { runArguments, type StartFlags } from "./shared/start-flags.ts";
 
 /** `appctl platform start`: one that runs already is fine, unless it was to run otherwise. */
 export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
@@ -37,24 +29,10 @@ export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
 
 /** Nothing chooses containers by itself: apps would run otherwise on the day on which somebody installs an engine. */
 async function suggestContainers(io: Io): Promise<void> {
-  const { presentSocket } = await import("../core/engine-socket.ts");
+  const { presentSocket } = await import("../container-engine/socket.ts");
   const socket = presentSocket(io.env);
   if (socket === undefined) return;
   io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);
-}
-
-/** The arguments of `platform run`. */
-export function runArguments(
-  port: number,
-  flags: Pick<StartFlags, "host" | "baseDomain" | "url" | "runtime">,
-): string[] {
-  return [
-    ...["--port", String(port)],
-    ...(flags.host === undefined ? [] : ["--host", flags.host]),
-    ...(flags.baseDomain === undefined ? [] : ["--base-domain", flags.baseDomain]),
-    ...(flags.url === undefined ? [] : ["--url", flags.url]),
-    ...(flags.runtime === undefined ? [] : ["--runtime", flags.runtime]),
-  ];
 }
 
 function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): void {

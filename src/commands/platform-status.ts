@@ -8,9 +8,9 @@ import { age } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { styleOf } from "../ui/style.ts";
 import { fieldLines } from "../ui/table.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printJson } from "./print.ts";
-import { tilde } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printJson } from "./shared/print.ts";
+import { tilde } from "./shared/session.ts";
 
 /** `appctl platform status`: of the platform that commands go to. Starts nothing; exit 6 when none runs. */
 export async function platformStatus(io: Io, flags: CommonFlags): Promise<void> {

@@ -1,7 +1,7 @@
 import { findLocalPlatform, stopLocalPlatform } from "../client/local-platform.ts";
 import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printResult } from "./print.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
 
 /** `appctl platform stop`: ends this user's local platform in good order. One that does not run is fine. */
 export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {

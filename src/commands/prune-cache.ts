@@ -2,8 +2,8 @@ import { pathsOf } from "../core/paths.ts";
 import { bytesText } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { plainLine } from "../ui/plain-text.ts";
-import { printResult } from "./print.ts";
 import type { PruneFlags } from "./prune-images.ts";
+import { printResult } from "./shared/print.ts";
 
 /** `appctl prune cache`: this machine's own; no platform is asked. */
 export async function pruneCache(io: Io, flags: PruneFlags): Promise<void> {

@@ -1,9 +1,9 @@
 import { bytesText } from "../ui/age.ts";
 import type { Io } from "../ui/io.ts";
 import { plainLine } from "../ui/plain-text.ts";
-import type { CommonFlags } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { withSession } from "./session.ts";
+import type { CommonFlags } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** Flags of `prune images`. */
 export interface PruneFlags extends CommonFlags {

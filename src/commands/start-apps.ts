@@ -1,5 +1,5 @@
 import type { Io } from "../ui/io.ts";
-import { type FollowFlags, followDeployment } from "./follow-deployment.ts";
+import { type FollowFlags, followDeployment } from "./shared/follow-deployment.ts";
 
 /** `appctl start apps NAME`: starts a stopped app and waits until it serves. */
 export function startApps(io: Io, name: string, flags: FollowFlags): Promise<void> {

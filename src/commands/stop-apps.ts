@@ -1,7 +1,7 @@
 import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { withSession } from "./shared/session.ts";
 
 /** `appctl stop apps NAME`: ends the app's replicas; its address, secrets and revisions stay. */
 export function stopApps(io: Io, name: string, flags: CommonFlags): Promise<void> {

@@ -3,10 +3,10 @@ import type { Client, Scope } from "../client/client.ts";
 import type { SecretInfo, SecretScope } from "../contract/types.ts";
 import { AppctlError, ExitCode, isAppctlError, usageError } from "../core/errors.ts";
 import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./flags.ts";
-import { printResult } from "./print.ts";
-import { secretValue, type ValueFlags } from "./secret-input.ts";
-import { withSession } from "./session.ts";
+import { type CommonFlags, commandLine } from "./shared/flags.ts";
+import { printResult } from "./shared/print.ts";
+import { secretValue, type ValueFlags } from "./shared/secret-input.ts";
+import { withSession } from "./shared/session.ts";
 
 /** Flags of `create secret` and `update secret`. */
 export interface SecretFlags extends CommonFlags, ValueFlags {

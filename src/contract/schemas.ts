@@ -8,7 +8,7 @@ import * as z from "zod";
 import { AppSpec, Names } from "./app-spec.ts";
 
 export { AppSpec, Names, Permission, ResourceAmounts, SecretRequest } from "./app-spec.ts";
-export { BuildEvent, BuildRequest, ResolvedPackages, ResolveEvent, ResolveRequest } from "./build.ts";
+export { BuildEvent, BuildRequest, ResolvedPackages, ResolveEvent, ResolveRequest } from "./remote-build.ts";
 
 const { digest, scopeSegment, secretName } = Names;
 const time = z.iso.datetime();

@@ -12,6 +12,18 @@ export function writeDurably(file: string, text: string): void {
   syncDirectory(dirname(file));
 }
 
+/** Gives a file that is written another name, with its bytes and the name on disk when this returns. */
+export function moveDurably(from: string, to: string): void {
+  const file = openSync(from, "r+");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(from, to);
+  syncDirectory(dirname(to));
+}
+
 /** Brings to disk which names a directory has: a rename or a new file is durable only then. */
 export function syncDirectory(path: string): void {
   const directory = openSync(path, "r");

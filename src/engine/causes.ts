@@ -6,7 +6,7 @@ import type { AppSpec, FailureCause, LogLine } from "../contract/types.ts";
 import { messageOf } from "../core/errors.ts";
 import { SHIM_PREFIX, ShimExit } from "../serve/exits.ts";
 import { type Denial, denialIn } from "./denial.ts";
-import { findPrintedError, type PrintedError } from "./stack.ts";
+import { findPrintedError, type PrintedError } from "./printed-error.ts";
 
 /** What was seen of a replica that failed. */
 export interface FailureFacts {

@@ -12,6 +12,7 @@
 
 import type { AppRef, AppSpec, FailureCause, LogLine, ReplicaStatus } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
+import type { Lease } from "../core/lease.ts";
 
 /**
  * One secret of a revision, pinned to a version. The engine asks its secret reader for the bytes at each start of a
@@ -67,20 +68,6 @@ export interface Condition {
   reason: string;
   message: string;
   cause?: FailureCause;
-}
-
-/**
- * Where a request for an app goes. `release` is called once, when the exchange is over. Until then the replica is not
- * ended, wherever traffic has gone meanwhile, unless the drain time is over or the app is deleted. A lease is no promise
- * that the replica answers: it may end at any moment, and the engine learns of that a moment later.
- */
-export interface Lease {
-  revision: string;
-  replica: string;
-  address: { socketPath: string } | { host: string; port: number };
-  /** Token that the replica's server shim demands in `appctl-replica-token`. */
-  token?: string;
-  release(): void;
 }
 
 /** Which lines of an app's output to read. Of `tail` and `since` the one that gives fewer lines counts. */

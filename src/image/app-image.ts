@@ -1,9 +1,9 @@
+import type { TarEntry } from "../oci/archive/tar.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "../oci/model.ts";
 import { checkAppPath } from "./copied-files.ts";
-import { type EnvironmentImage, envList, writeImage } from "./environment.ts";
+import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
 import { type Layer, writeKnownLayer } from "./layer.ts";
-import type { OciLayout } from "./layout.ts";
-import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "./oci.ts";
-import type { TarEntry } from "./tar.ts";
 
 /** A file of an app. `path` is relative to the app's folder, with `/`. */
 export interface AppFile {

@@ -1,8 +1,9 @@
 /** What ships in an app image, as a CycloneDX 1.6 document (ECMA-424, JSON form). Equal content gives equal bytes. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { entriesFor, type LockEntry, locatePackage, type PackageLock, packageName } from "./lock.ts";
-import { canonicalJson, type Platform } from "./oci.ts";
+import { canonicalJson } from "../oci/model.ts";
+import type { Platform } from "../packages/npm-target.ts";
+import { entriesFor, type LockEntry, locatePackage, type PackageLock, packageName } from "../packages/package-lock.ts";
 
 /** Media type of a bill of materials in JSON, and the type of the artifact that carries it. */
 export const BOM_TYPE = "application/vnd.cyclonedx+json";

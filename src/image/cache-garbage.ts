@@ -2,9 +2,10 @@
 import { renameSync, statSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { collectGarbage } from "./garbage.ts";
-import { ImageCache, lastUseOf } from "./image-cache.ts";
-import { removeLeftWork } from "./work-dir.ts";
+import { lastUseOf } from "../core/last-use.ts";
+import { removeLeftWork } from "../core/work-dir.ts";
+import { collectGarbage } from "../oci/garbage.ts";
+import { ImageCache } from "./image-cache.ts";
 
 /** What stays although nobody needs it now, since a command may be about to, in milliseconds. */
 export const CACHE_RECENT_MS = 3600_000;

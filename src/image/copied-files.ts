@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { usageError } from "../core/errors.ts";
-import type { TarEntry } from "./tar.ts";
+import type { TarEntry } from "../oci/archive/tar.ts";
 
 /** A file that an ImageSpec copies, and what is in it. `path` is relative to the app's folder, with `/`. */
 export interface CopiedFile {

@@ -5,10 +5,11 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { isAppctlError } from "../core/errors.ts";
-import { readConfig, readManifest } from "./documents.ts";
-import type { OciLayout } from "./layout.ts";
-import { digestOf, type ImageConfig, LAYER_ROLE } from "./oci.ts";
-import { type TarEntry, tar } from "./tar.ts";
+import { type TarEntry, tar } from "../oci/archive/tar.ts";
+import { readConfig, readManifest } from "../oci/documents.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { digestOf, type ImageConfig } from "../oci/model.ts";
+import { LAYER_ROLE } from "./layer.ts";
 import { type UnpackedLayer, unpackAppLayer } from "./unpack.ts";
 
 /** What a container engine can load. */

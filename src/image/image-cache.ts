@@ -1,10 +1,8 @@
-import { existsSync, type Stats, statSync, utimesSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { OciLayout } from "./layout.ts";
-
-/** What was used within this time is not marked again, in milliseconds: far less than what is left of all that was used. */
-export const FINE_MS = 600_000;
+import { FINE_MS, lastUseOf, noteUse } from "../core/last-use.ts";
+import { OciLayout } from "../oci/layout.ts";
 
 /**
  * The images of this machine, which commands of several processes make and use. Whoever is told that something is there may
@@ -58,19 +56,4 @@ export async function syncCache(): Promise<void> {
   };
   await Promise.allSettled(paths.map(sync));
   await Promise.allSettled([...new Set(paths.map(dirname))].map(sync));
-}
-
-/** When a file or a folder was used last, in milliseconds since 1970. */
-export function lastUseOf(found: Stats): number {
-  return found.isDirectory() ? found.mtimeMs : Math.max(found.atimeMs, found.mtimeMs);
-}
-
-/** Notes that a file or a folder is used; false when it is not there. Does not wait. */
-export function noteUse(path: string, now: number): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) return false;
-  const used = new Date(now);
-  // To look into a folder, were it for its size, changes its access time.
-  if (lastUseOf(found) < now - FINE_MS) utimesSync(path, used, found.isDirectory() ? used : found.mtime);
-  return true;
 }

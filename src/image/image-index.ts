@@ -1,18 +1,9 @@
 /** One name for the images of several platforms: an OCI image index (image-spec, image-index.md). */
+import type { OciLayout } from "../oci/layout.ts";
+import { canonicalJson, type Descriptor, type ImageIndex, jsonBytes, MediaType, parseReference } from "../oci/model.ts";
+import { goPlatform, type Platform, platformName } from "../packages/npm-target.ts";
 import type { AppImage } from "./app-image.ts";
-import { tagOf } from "./environment.ts";
-import type { OciLayout } from "./layout.ts";
-import {
-  canonicalJson,
-  type Descriptor,
-  goPlatform,
-  type ImageIndex,
-  jsonBytes,
-  MediaType,
-  type Platform,
-  parseReference,
-  platformName,
-} from "./oci.ts";
+import { tagOf } from "./environment-image.ts";
 
 /** An app image for a platform. */
 export interface PlatformImage {

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { OciLayout } from "./layout.ts";
-import { hexOf } from "./oci.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { hexOf } from "../oci/model.ts";
 
 /** Changes with every change of how layers are compressed: what was noted before is then of no use. */
 const VERSION = 1;

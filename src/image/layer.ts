@@ -2,11 +2,14 @@ import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { gzip } from "./gzip.ts";
+import { gzip } from "../oci/archive/gzip.ts";
+import { type TarEntry, tar } from "../oci/archive/tar.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { type Descriptor, MediaType } from "../oci/model.ts";
 import { LayerMemo } from "./layer-memo.ts";
-import type { OciLayout } from "./layout.ts";
-import { type Descriptor, LAYER_ROLE, MediaType } from "./oci.ts";
-import { type TarEntry, tar } from "./tar.ts";
+
+/** Annotation of a layer descriptor that says what the layer is for: `packages`, `copy` or `app`. Base layers have none. */
+export const LAYER_ROLE = "appctl.layer";
 
 /** A layer that lies in a layout. `diffId` is the digest of the uncompressed archive. */
 export interface Layer {

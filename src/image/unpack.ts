@@ -4,12 +4,12 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:
 import { dirname, join, relative } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
-import { readConfig, readManifest } from "./documents.ts";
-import { type ExtractedKinds, type ExtractLimits, extractTar } from "./extract.ts";
-import { treeEntries } from "./layer.ts";
-import type { OciLayout } from "./layout.ts";
-import { type Descriptor, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "./oci.ts";
-import type { TarEntry } from "./tar.ts";
+import { type ExtractedKinds, type ExtractLimits, extractTar } from "../oci/archive/extract.ts";
+import type { TarEntry } from "../oci/archive/tar.ts";
+import { readConfig, readManifest } from "../oci/documents.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { type Descriptor, hexOf, type ImageConfig, type Manifest, MediaType } from "../oci/model.ts";
+import { LAYER_ROLE, treeEntries } from "./layer.ts";
 
 /** An app on disk. Paths are absolute when `contentDir` is. */
 export interface UnpackedApp {

@@ -7,11 +7,11 @@ import type { RuntimeName } from "../core/config.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
-import { createLocalEngine } from "../engine/local/engine.ts";
+import { createLocalEngine } from "../engine/local/local-engine.ts";
+import { createPlatform } from "./create-platform.ts";
+import { createRuntime } from "./create-runtime.ts";
 import { contentDirs, removeLeftovers } from "./leftovers.ts";
-import { tryLock } from "./lock.ts";
-import { createPlatform } from "./platform.ts";
-import { createRuntime } from "./runtime.ts";
+import { tryLock } from "./process-lock.ts";
 
 /** How `appctl platform run` was called. */
 export interface RunOptions {

@@ -5,9 +5,9 @@ import { getRequestListener } from "@hono/node-server";
 import { endpoints } from "../contract/endpoints.ts";
 import { Health } from "../contract/schemas.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { type Gateway, opensTunnel } from "../gateway/gateway.ts";
+import { badRequest, isAnswering, refuseUnreadable, writeRefusal } from "../gateway/refusal.ts";
 import type { Addresses } from "./addresses.ts";
-import { type Gateway, opensTunnel } from "./gateway/gateway.ts";
-import { badRequest, isAnswering, refuseUnreadable, writeRefusal } from "./gateway/refusal.ts";
 import { ProblemError } from "./problem.ts";
 
 /** What stands behind the one listener. */

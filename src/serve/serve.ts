@@ -12,7 +12,7 @@ import { exportedApps } from "../sdk/framework.ts";
 import { takeChannel } from "./channel.ts";
 import { SHIM_PREFIX, ShimExit } from "./exits.ts";
 import { type Handler, handlerOf } from "./handler.ts";
-import { createReplicaServer } from "./server.ts";
+import { createReplicaServer } from "./replica-server.ts";
 
 /** Content of `app.json`. */
 interface Declarations {

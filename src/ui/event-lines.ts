@@ -1,4 +1,4 @@
-import type { Output } from "./io.ts";
+import type { Output } from "./streams.ts";
 
 /**
  * The lines of `-o ndjson`: one JSON object a line with `v` (1), `seq` (from 1, without gaps), `time` (ISO 8601, UTC) and

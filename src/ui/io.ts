@@ -1,20 +1,7 @@
 /** What a command may touch of its process. Everything is passed in, so that tests need no process. */
 import type { EarlyLoad } from "../app/early-load.ts";
 import type { EventLines } from "./event-lines.ts";
-
-/** A stream that text is written to. `columns` is its width where it is a terminal. */
-export interface Output {
-  write(text: string): unknown;
-  isTTY?: boolean;
-  columns?: number;
-}
-
-/** A stream that bytes are read from; a terminal when it has `setRawMode`. */
-export interface Input extends NodeJS.ReadableStream {
-  isTTY?: boolean;
-  setRawMode?(mode: boolean): unknown;
-  unshift(chunk: Uint8Array): void;
-}
+import type { Input, Output } from "./streams.ts";
 
 /** How results are printed. `url` is only the endpoint. */
 export type OutputMode = "text" | "json" | "ndjson" | "url";

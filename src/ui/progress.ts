@@ -1,5 +1,6 @@
-import { type ColorMode, canAnimate, type Io, type Output } from "./io.ts";
+import { type ColorMode, canAnimate, type Io } from "./io.ts";
 import { cutToWidth, plainLine } from "./plain-text.ts";
+import type { Output } from "./streams.ts";
 import { usesColor } from "./style.ts";
 
 /** How {@link Progress.say} says it. */

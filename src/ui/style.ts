@@ -1,4 +1,5 @@
-import { type ColorMode, isCi, type Output } from "./io.ts";
+import { type ColorMode, isCi } from "./io.ts";
+import type { Output } from "./streams.ts";
 
 /** Text with colour or without. */
 export interface Style {

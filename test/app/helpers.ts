@@ -4,7 +4,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type LoadedFile, type LoadOptions, loadApps } from "../../src/app/load.ts";
+import { type LoadOptions, loadApps } from "../../src/app/load.ts";
+import type { LoadedFile } from "../../src/app/loaded-file.ts";
 import { type AppctlError, isAppctlError } from "../../src/core/errors.ts";
 
 /** The repository's root. */

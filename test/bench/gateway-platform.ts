@@ -3,7 +3,7 @@
  * an engine whose one replica is the upstream server that the other proxies have, too: `node gateway-platform.ts SOCKET`.
  */
 import type { AppRef } from "../../src/contract/types.ts";
-import type { Lease } from "../../src/engine/engine.ts";
+import type { Lease } from "../../src/core/lease.ts";
 import { Leases } from "../../src/engine/local/leases.ts";
 import { FakeEngine } from "../engine/fake-engine.ts";
 import { programImage, programSpec, refOf, startPlatform } from "../support/in-process.ts";

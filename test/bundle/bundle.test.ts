@@ -5,7 +5,7 @@ import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Bundle, type BundleOptions, bundle } from "../../src/bundle/bundle.ts";
-import { mapStack } from "../../src/bundle/stack.ts";
+import { mapStack } from "../../src/bundle/mapped-stack.ts";
 import { buildParts, failureOf, project, repository, temporaryDirectory } from "../app/helpers.ts";
 
 let base: string;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../src/client/client.ts";
-import { offeredSecrets, secretProvider } from "../../src/commands/deploy-secrets.ts";
+import { offeredSecrets, secretProvider } from "../../src/commands/shared/deploy-secrets.ts";
 import { type FakeOptions, fakeIo } from "../ui/fake-io.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "appctl-offers-"));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { secretValue, type ValueFlags } from "../../src/commands/secret-input.ts";
+import { secretValue, type ValueFlags } from "../../src/commands/shared/secret-input.ts";
 import { type FakeOptions, fakeIo } from "../ui/fake-io.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "appctl-input-"));

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
-import { tidyCache } from "../../src/commands/tidy-cache.ts";
+import { tidyCache } from "../../src/commands/shared/tidy-cache.ts";
 import { temporaryDirectory } from "../engine/helpers.ts";
 
 it("clears up the cache though the folder for temporary files cannot be read, and once a day alone", async () => {

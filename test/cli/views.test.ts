@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { commandLine, milliseconds } from "../../src/commands/flags.ts";
 import { appLines } from "../../src/commands/get-apps.ts";
 import { imageColumns } from "../../src/commands/images.ts";
 import { sinceTime } from "../../src/commands/logs-apps.ts";
-import { runArguments } from "../../src/commands/platform-start.ts";
-import { isLoopback } from "../../src/commands/session.ts";
+import { commandLine, milliseconds } from "../../src/commands/shared/flags.ts";
+import { isLoopback } from "../../src/commands/shared/session.ts";
+import { runArguments } from "../../src/commands/shared/start-flags.ts";
 import { tableLines } from "../../src/ui/table.ts";
 import { NOW } from "../ui/fake-io.ts";
 import { sampleApp } from "./samples.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Http } from "../../src/client/http.ts";
+import { Http } from "../../src/client/platform-http.ts";
 import { failureOf } from "../image/support.ts";
 
 /** What the client makes of a server that sends `bytes` to whoever connects. */

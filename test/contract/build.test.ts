@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { BuildRequest } from "../../src/contract/build.ts";
+import { BuildRequest } from "../../src/contract/remote-build.ts";
 
 const request = (paths: string[]) => ({
   name: "x",

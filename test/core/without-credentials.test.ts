@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { engineSockets } from "../../src/core/engine-socket.ts";
+import { engineSockets } from "../../src/container-engine/socket.ts";
 import { credentialsHint, withoutCredentials } from "../../src/core/without-credentials.ts";
 
 const PASSWORD = "pa5sw0rd";

@@ -3,16 +3,17 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUNDLE_FILE } from "../../src/bundle/esbuild.ts";
-import { writeImage } from "../../src/image/environment.ts";
+import { writeImage } from "../../src/image/environment-image.ts";
 import { writeLayer } from "../../src/image/layer.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { type Descriptor, digestOf, EPOCH, goPlatform, hostPlatform, MediaType } from "../../src/image/oci.ts";
-import { pushImage } from "../../src/image/registry/push-image.ts";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { type Descriptor, digestOf, EPOCH, MediaType } from "../../src/oci/model.ts";
+import { pushImage } from "../../src/oci/registry/push-image.ts";
+import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
 import { installed, run } from "../image/support.ts";
-import { repositoryAt } from "../registry/support.ts";
+import { repositoryAt } from "../oci/registry/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { get, World } from "./harness.ts";
 
 interface Built {

@@ -3,8 +3,8 @@ import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BillOfMaterials } from "../../src/image/bill-of-materials.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import type { Descriptor, Manifest } from "../../src/image/oci.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import type { Descriptor, Manifest } from "../../src/oci/model.ts";
 import { withNpmsNode } from "../support/npm-node.ts";
 import { get, repository, World } from "./harness.ts";
 

@@ -1,6 +1,6 @@
 /** What is wrong with an image is told in one answer, at the place where it is. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { World } from "./harness.ts";
 
 let world: World;

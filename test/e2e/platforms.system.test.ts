@@ -3,15 +3,16 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUNDLE_FILE } from "../../src/bundle/esbuild.ts";
-import { writeImage } from "../../src/image/environment.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { EPOCH, goPlatform, hostPlatform, platformName } from "../../src/image/oci.ts";
-import { pushImage } from "../../src/image/registry/push-image.ts";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { writeImage } from "../../src/image/environment-image.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { EPOCH } from "../../src/oci/model.ts";
+import { pushImage } from "../../src/oci/registry/push-image.ts";
+import { goPlatform, hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import { installed, run } from "../image/support.ts";
-import { repositoryAt } from "../registry/support.ts";
+import { repositoryAt } from "../oci/registry/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { get, World } from "./harness.ts";
 
 interface Image {

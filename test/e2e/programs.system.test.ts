@@ -2,13 +2,14 @@
 import { Buffer } from "node:buffer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
-import { writeImage } from "../../src/image/environment.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { EPOCH, goPlatform, hostPlatform } from "../../src/image/oci.ts";
-import { pushImage } from "../../src/image/registry/push-image.ts";
+import { writeImage } from "../../src/image/environment-image.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { EPOCH } from "../../src/oci/model.ts";
+import { pushImage } from "../../src/oci/registry/push-image.ts";
+import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
 import { noDebian, writeDebianLayer } from "../engine/docker/debian-base.ts";
 import { type Dockerd, noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
-import { repositoryAt } from "../registry/support.ts";
+import { repositoryAt } from "../oci/registry/support.ts";
 import { type DockerRegistry, HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { get, World } from "./harness.ts";
 

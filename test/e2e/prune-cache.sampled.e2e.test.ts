@@ -1,8 +1,8 @@
 import { readdirSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
 import { itLong } from "../support/amount.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { get, World } from "./harness.ts";
 
 /** What `prune cache -o json` gives. */

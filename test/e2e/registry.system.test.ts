@@ -2,11 +2,11 @@ import { Buffer } from "node:buffer";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
 import { run } from "../image/support.ts";
 import { type DockerRegistry, HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
 import { forwardProxy } from "../support/forward-proxy.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { get, World } from "./harness.ts";
 
 /** What `-o json` of a deploy has of its image. */

@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readPlatformFile } from "../../src/core/platform-file.ts";
 import type { BillOfMaterials } from "../../src/image/bill-of-materials.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import type { Manifest } from "../../src/image/oci.ts";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import type { Manifest } from "../../src/oci/model.ts";
 import { run } from "../image/support.ts";
 import { expectWholeImages } from "../kill/invariants.ts";
 import { isRunning, until } from "../kill/world.ts";
 import { describeLong, isLong, itLong } from "../support/amount.ts";
 import { register } from "../support/canary.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { get, type Running, World } from "./harness.ts";
 
 interface Built {

@@ -1,13 +1,13 @@
 /** An engine that starts no process: programs of its replicas are functions of the test. For tests above the seam. */
-
 import { isDeepStrictEqual } from "node:util";
 import type { AppRef, AppSpec, FailureCause, LogLine, ReplicaStatus } from "../../src/contract/types.ts";
 import type { Fault } from "../../src/core/errors.ts";
+import type { Lease } from "../../src/core/lease.ts";
 import type { Redacted } from "../../src/core/redacted.ts";
 import { superseded } from "../../src/engine/causes.ts";
-import type { Condition, Engine, EngineFacts, Lease, LogQuery, WantedApp } from "../../src/engine/engine.ts";
+import type { Condition, Engine, EngineFacts, LogQuery, WantedApp } from "../../src/engine/engine.ts";
 import { ConditionBoard } from "../../src/engine/local/condition-board.ts";
-import { hostPlatform, platformName } from "../../src/image/oci.ts";
+import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import { FakeLog } from "./fake-log.ts";
 import { type FakeAddress, type Script, succeeds } from "./fake-program.ts";
 import { FakeRun } from "./fake-run.ts";

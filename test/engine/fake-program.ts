@@ -1,9 +1,10 @@
 /** What a replica of the fake does: a function that lives inside the test's own process. */
 
 import type { FailureCause, LogLine } from "../../src/contract/types.ts";
+import type { Lease } from "../../src/core/lease.ts";
 import type { Redacted } from "../../src/core/redacted.ts";
 import { explainFailure, secretNotText, secretUnreadable } from "../../src/engine/causes.ts";
-import type { Lease, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
+import type { PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
 import { LineSplitter } from "../../src/engine/local/process/lines.ts";
 
 /** Where a replica answers. */

@@ -2,8 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FailureCause, LogLine, ReplicaStatus } from "../../src/contract/types.ts";
+import type { Lease } from "../../src/core/lease.ts";
 import type { Redacted } from "../../src/core/redacted.ts";
-import type { Lease, RunnableRevision } from "../../src/engine/engine.ts";
+import type { RunnableRevision } from "../../src/engine/engine.ts";
 import { type FakeAddress, FakeLife, type FakeProgram, giveFakeSecrets } from "./fake-program.ts";
 
 /** What a run needs from the engine. Times are in milliseconds. */

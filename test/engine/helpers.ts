@@ -1,5 +1,4 @@
 /** What the engine's tests share: images made by hand, an engine on temporary directories, a client for leases. */
-
 import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
@@ -9,9 +8,10 @@ import { build } from "esbuild";
 import { onTestFinished } from "vitest";
 import { REPLICA_TOKEN_HEADER } from "../../src/contract/headers.ts";
 import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
+import type { Lease } from "../../src/core/lease.ts";
 import { Redacted } from "../../src/core/redacted.ts";
-import type { Condition, Engine, Lease, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
-import { hostPlatform, platformName } from "../../src/image/oci.ts";
+import type { Condition, Engine, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
+import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import { register } from "../support/canary.ts";
 import { atFileEnd } from "../support/file-end.ts";
 import { expectNoSecrets } from "../support/secret-search.ts";

@@ -1,12 +1,11 @@
 /** For a platform that runs in a process of its own, outside the test runner. */
-
 import { request } from "node:http";
 import { join } from "node:path";
+import type { Lease } from "../../src/core/lease.ts";
 import { Redacted } from "../../src/core/redacted.ts";
-import type { Lease } from "../../src/engine/engine.ts";
 import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
 import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
-import { hostPlatform, platformName } from "../../src/image/oci.ts";
+import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import type { ProcessEngineOptions } from "./process-engine.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */

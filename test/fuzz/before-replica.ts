@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Lease } from "../../src/engine/engine.ts";
+import type { Lease } from "../../src/core/lease.ts";
 import { FakeEngine } from "../engine/fake-engine.ts";
 import { programImage, programSpec, refOf, startPlatform, type TestPlatform } from "../support/in-process.ts";
 

@@ -5,11 +5,12 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { isAppctlError } from "../../src/core/errors.ts";
-import { extractTar } from "../../src/image/extract.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { digestOf, LAYER_ROLE, MediaType, REF_NAME } from "../../src/image/oci.ts";
-import { readTar } from "../../src/image/tar-reader.ts";
+import { LAYER_ROLE } from "../../src/image/layer.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
+import { extractTar } from "../../src/oci/archive/extract.ts";
+import { readTar } from "../../src/oci/archive/tar-reader.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { digestOf, MediaType, REF_NAME } from "../../src/oci/model.ts";
 import { expectShare, mutated, mutation, piecesOf, runs, Tally } from "./support.ts";
 
 const tally = new Tally();

@@ -6,9 +6,9 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import type { ResponseHandler } from "../../src/platform/gateway/upstream/connection.ts";
-import { UpstreamPool } from "../../src/platform/gateway/upstream/pool.ts";
-import type { ResponseHead } from "../../src/platform/gateway/upstream/response-head.ts";
+import type { ResponseHandler } from "../../src/gateway/upstream/connection.ts";
+import { UpstreamPool } from "../../src/gateway/upstream/pool.ts";
+import type { ResponseHead } from "../../src/gateway/upstream/response-head.ts";
 
 /** What is asked for; `upgrade` asks for a change of protocols. */
 export type Asked = "get" | "head" | "upgrade";

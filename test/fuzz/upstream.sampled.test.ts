@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ResponseParser } from "../../src/platform/gateway/upstream/response-parser.ts";
+import { ResponseParser } from "../../src/gateway/upstream/response-parser.ts";
 import { expectShare, piecesOf, runs, Tally } from "./support.ts";
 import { type Asked, Oracle, type Outcome, type Play } from "./upstream-oracle.ts";
 

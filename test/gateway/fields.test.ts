@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Gateway, type GatewayOptions } from "../../src/platform/gateway/gateway.ts";
+import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
 import { type Bench, HOST, implementations, parts, REVISION, withBench } from "./harness.ts";
 
 const make = (options: GatewayOptions) => new Gateway(options);

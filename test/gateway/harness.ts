@@ -13,15 +13,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { expect } from "vitest";
-import type { Lease } from "../../src/engine/engine.ts";
-import {
-  Gateway,
-  type GatewayOptions,
-  opensTunnel,
-  type Route,
-  type Verdict,
-} from "../../src/platform/gateway/gateway.ts";
-import { refuseUnreadable } from "../../src/platform/gateway/refusal.ts";
+import type { Lease } from "../../src/core/lease.ts";
+import { Gateway, type GatewayOptions, opensTunnel, type Verdict } from "../../src/gateway/gateway.ts";
+import { refuseUnreadable } from "../../src/gateway/refusal.ts";
+import type { Route } from "../../src/gateway/route.ts";
 import { UndiciGateway } from "./undici-gateway.ts";
 
 /** What the platform's server needs of a gateway; the oracle has it too. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "../../src/contract/schemas.ts";
-import { Gateway, type GatewayOptions } from "../../src/platform/gateway/gateway.ts";
+import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
 import { type Bench, HOST, parts, withBench } from "./harness.ts";
 
 const make = (options: GatewayOptions) => new Gateway(options);

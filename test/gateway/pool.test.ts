@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { Gateway, type GatewayOptions } from "../../src/platform/gateway/gateway.ts";
-import type { UpstreamConnection } from "../../src/platform/gateway/upstream/connection.ts";
-import { UpstreamPool } from "../../src/platform/gateway/upstream/pool.ts";
+import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
+import type { UpstreamConnection } from "../../src/gateway/upstream/connection.ts";
+import { UpstreamPool } from "../../src/gateway/upstream/pool.ts";
 import { Bench, HOST, parts, signal, withBench } from "./harness.ts";
 
 const make = (options: GatewayOptions) => new Gateway(options);

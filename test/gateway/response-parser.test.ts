@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_CHUNK_EXTENSION_BYTES } from "../../src/platform/gateway/upstream/chunked-decoder.ts";
-import { MalformedResponse } from "../../src/platform/gateway/upstream/response-head.ts";
-import { MAX_HEAD_BYTES, ResponseParser } from "../../src/platform/gateway/upstream/response-parser.ts";
+import { MAX_CHUNK_EXTENSION_BYTES } from "../../src/gateway/upstream/chunked-decoder.ts";
+import { MalformedResponse } from "../../src/gateway/upstream/response-head.ts";
+import { MAX_HEAD_BYTES, ResponseParser } from "../../src/gateway/upstream/response-parser.ts";
 
 interface Seen {
   interim: number[];

@@ -7,8 +7,9 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Duplex, PassThrough } from "node:stream";
 import { type Dispatcher, Pool } from "undici";
-import type { Lease } from "../../src/engine/engine.ts";
-import type { GatewayOptions, Route } from "../../src/platform/gateway/gateway.ts";
+import type { Lease } from "../../src/core/lease.ts";
+import type { GatewayOptions } from "../../src/gateway/gateway.ts";
+import type { Route } from "../../src/gateway/route.ts";
 import type { Forwarder } from "./harness.ts";
 
 const HOP_BY_HOP = new Set([

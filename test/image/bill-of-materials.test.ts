@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { BOM_TYPE, billOfMaterials } from "../../src/image/bill-of-materials.ts";
-import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { emptyLock, type PackageLock } from "../../src/image/lock.ts";
-import { digestOf, jsonBytes, type Manifest, type Platform } from "../../src/image/oci.ts";
-import { attachReferrer } from "../../src/image/referrer.ts";
+import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { digestOf, jsonBytes, type Manifest } from "../../src/oci/model.ts";
+import { attachReferrer } from "../../src/oci/referrer.ts";
+import type { Platform } from "../../src/packages/npm-target.ts";
+import { emptyLock, type PackageLock } from "../../src/packages/package-lock.ts";
 import { contextIn, folder, installed, npmEnv, run } from "./support.ts";
 
 const linux: Platform = { os: "linux", cpu: "x64", libc: "glibc" };

@@ -7,12 +7,13 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildAppImage } from "../../src/image/app-image.ts";
 import { CACHE_RECENT_MS, collectCache } from "../../src/image/cache-garbage.ts";
-import { isWhole, loadEnvironment, writeEnvironment } from "../../src/image/environment.ts";
+import { isWhole, loadEnvironment, writeEnvironment } from "../../src/image/environment-image.ts";
 import { ImageCache } from "../../src/image/image-cache.ts";
 import { writeLayer } from "../../src/image/layer.ts";
-import { emptyLock, LockCache } from "../../src/image/lock.ts";
-import { digestOf, hostPlatform } from "../../src/image/oci.ts";
 import { unpackPackages } from "../../src/image/unpack.ts";
+import { digestOf } from "../../src/oci/model.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { emptyLock, LockCache } from "../../src/packages/package-lock.ts";
 import { folder } from "./support.ts";
 
 const HOUR = 3600_000;

@@ -3,8 +3,8 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { builtBase } from "../../src/image/builder/docker-builder.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { hostPlatform } from "../../src/image/oci.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { folder } from "./support.ts";
 
 /** Where the engine of a test listens. */

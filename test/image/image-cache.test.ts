@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
 import { ImageCache, syncCache } from "../../src/image/image-cache.ts";
-import { OciLayout } from "../../src/image/layout.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
 import { folder } from "./support.ts";
 
 afterEach(() => vi.restoreAllMocks());

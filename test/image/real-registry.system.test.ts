@@ -6,14 +6,14 @@ import { createInterface } from "node:readline";
 import { expect, it } from "vitest";
 import { isAppctlError } from "../../src/core/errors.ts";
 import { buildAppImage } from "../../src/image/app-image.ts";
-import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
+import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { treeEntries } from "../../src/image/layer.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { cachedPackages } from "../../src/image/npm-cache/cached-packages.ts";
-import { hostPlatform } from "../../src/image/oci.ts";
-import { installPackages } from "../../src/image/packages.ts";
-import { type TarEntry, tar } from "../../src/image/tar.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
+import { type TarEntry, tar } from "../../src/oci/archive/tar.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { installPackages } from "../../src/packages/install-packages.ts";
+import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
+import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { contextIn, folder } from "./support.ts";
 
 const app = `

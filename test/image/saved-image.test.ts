@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
 import { readSavedImage } from "../../src/image/builder/saved-image.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { type TarEntry, tar } from "../../src/image/tar.ts";
+import { type TarEntry, tar } from "../../src/oci/archive/tar.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
 import { folder } from "./support.ts";
 
 const hex = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");

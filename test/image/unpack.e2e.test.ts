@@ -18,12 +18,13 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildAppImage } from "../../src/image/app-image.ts";
-import { buildEnvironment, planEnvironment, writeImage } from "../../src/image/environment.ts";
-import { gzip } from "../../src/image/gzip.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { digestOf, hexOf, type ImageConfig, LAYER_ROLE, type Manifest, MediaType } from "../../src/image/oci.ts";
+import { buildEnvironment, planEnvironment, writeImage } from "../../src/image/environment-image.ts";
+import { LAYER_ROLE } from "../../src/image/layer.ts";
 import { unpackApp, unpackAppLayer, unpackPackages } from "../../src/image/unpack.ts";
-import { startRegistry, type TestRegistry } from "./registry.ts";
+import { gzip } from "../../src/oci/archive/gzip.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { digestOf, hexOf, type ImageConfig, type Manifest, MediaType } from "../../src/oci/model.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "./support.ts";
 
 let registry: TestRegistry;
@@ -107,8 +108,8 @@ describe("unpackApp", () => {
     const { layout, app, content, dir } = await image(program);
     const script = `
       process.umask(0o077);
-      const { OciLayout } = await import(${JSON.stringify(moduleUrl("layout.ts"))});
-      const { unpackApp } = await import(${JSON.stringify(moduleUrl("unpack.ts"))});
+      const { OciLayout } = await import(${JSON.stringify(moduleUrl("oci/layout.ts"))});
+      const { unpackApp } = await import(${JSON.stringify(moduleUrl("image/unpack.ts"))});
       await unpackApp(new OciLayout(${JSON.stringify(layout.dir)}), ${JSON.stringify(app.digest)}, ${JSON.stringify(content)});`;
     expect((await once(node(script), "exit"))[0]).toBe(0);
     const home = join(content, app.digest.slice(7));
@@ -201,8 +202,8 @@ describe("unpackApp", () => {
     const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f/${i}`, `${i}`]));
     const { layout, app, content } = await image({ ...program, ...many });
     const script = `
-      const { OciLayout } = await import(${JSON.stringify(moduleUrl("layout.ts"))});
-      const { unpackApp } = await import(${JSON.stringify(moduleUrl("unpack.ts"))});
+      const { OciLayout } = await import(${JSON.stringify(moduleUrl("oci/layout.ts"))});
+      const { unpackApp } = await import(${JSON.stringify(moduleUrl("image/unpack.ts"))});
       const { watch, mkdirSync } = await import("node:fs");
       mkdirSync(${JSON.stringify(join(content, ".tmp"))}, { recursive: true });
       // The first thing that appears in there is the folder that is being filled.
@@ -328,7 +329,7 @@ async function archiveOf(
 }
 
 function moduleUrl(name: string): string {
-  return pathToFileURL(join(import.meta.dirname, "../../src/image", name)).href;
+  return pathToFileURL(join(import.meta.dirname, "../../src", name)).href;
 }
 
 function node(script: string) {

@@ -7,8 +7,8 @@ import { expect } from "vitest";
 import type { Client } from "../../src/client/client.ts";
 import type { DeploymentEvent } from "../../src/contract/types.ts";
 import { pathsOf } from "../../src/core/paths.ts";
-import { OciLayout } from "../../src/image/layout.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
 
 const scope = { project: "default", domain: "development" };
 

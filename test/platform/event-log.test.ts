@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { EventLog } from "../../src/platform/event-log.ts";
+import { EventLog } from "../../src/platform/apps/event-log.ts";
 import { AppStore } from "../../src/platform/store/app-store.ts";
 import { Database } from "../../src/platform/store/database.ts";
 

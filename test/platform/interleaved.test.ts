@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ImageReference } from "../../src/contract/types.ts";
-import { readManifest } from "../../src/image/documents.ts";
-import { jsonBytes, MediaType } from "../../src/image/oci.ts";
-import { RECENT_MS } from "../../src/platform/garbage.ts";
+import { readManifest } from "../../src/oci/documents.ts";
+import { jsonBytes, MediaType } from "../../src/oci/model.ts";
+import { RECENT_MS } from "../../src/platform/images/image-garbage.ts";
 import { FakeEngine, hangs } from "../engine/fake-engine.ts";
 import { programImage, programSpec, refOf, startPlatform, type TestPlatform } from "../support/in-process.ts";
 

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { BuildRequest, ResolveRequest } from "../../src/contract/types.ts";
 import { readCopied } from "../../src/image/copied-files.ts";
-import { buildEnvironment, type EnvironmentSpec, planEnvironment } from "../../src/image/environment.ts";
-import { OciLayout } from "../../src/image/layout.ts";
-import { digestOf } from "../../src/image/oci.ts";
-import { requirementParts } from "../../src/image/requirements.ts";
-import { startRegistry, type TestRegistry } from "../image/registry.ts";
+import { buildEnvironment, type EnvironmentSpec, planEnvironment } from "../../src/image/environment-image.ts";
+import { OciLayout } from "../../src/oci/layout.ts";
+import { digestOf } from "../../src/oci/model.ts";
+import { requirementParts } from "../../src/packages/requirements.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../image/support.ts";
 import { startPlatform, type TestPlatform } from "../support/in-process.ts";
+import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 
 let registry: TestRegistry;
 let test: TestPlatform;

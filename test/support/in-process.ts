@@ -7,11 +7,11 @@ import type { AppRef, AppSpec, ImageReference } from "../../src/contract/types.t
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { buildAppImage } from "../../src/image/app-image.ts";
-import { buildEnvironment, planEnvironment } from "../../src/image/environment.ts";
-import { hostPlatform, platformName } from "../../src/image/oci.ts";
+import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
+import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
+import { createPlatform, type EngineContext, type Platform } from "../../src/platform/create-platform.ts";
 import { contentDirs } from "../../src/platform/leftovers.ts";
-import { createPlatform, type EngineContext, type Platform } from "../../src/platform/platform.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
 import { register } from "./canary.ts";
 import { expectNoSecrets } from "./secret-search.ts";

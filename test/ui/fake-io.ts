@@ -1,7 +1,8 @@
 /** A command's surroundings in memory. */
 import { PassThrough } from "node:stream";
 import { EventLines } from "../../src/ui/event-lines.ts";
-import type { Io, Output } from "../../src/ui/io.ts";
+import type { Io } from "../../src/ui/io.ts";
+import type { Output } from "../../src/ui/streams.ts";
 
 /** What {@link fakeIo} may be told. */
 export interface FakeOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DeployEvent } from "../../src/core/events.ts";
-import { deployRenderer } from "../../src/ui/deploy-renderer.ts";
+import { deployRenderer } from "../../src/ui/choose-renderer.ts";
 import type { OutputMode } from "../../src/ui/io.ts";
 import { fakeIo } from "./fake-io.ts";
 

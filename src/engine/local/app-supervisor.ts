@@ -2,8 +2,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AppRef, ReplicaStatus } from "../../contract/types.ts";
 import { messageOf } from "../../core/errors.ts";
+import type { Lease } from "../../core/lease.ts";
 import { superseded } from "../causes.ts";
-import type { Condition, Lease, WantedApp } from "../engine.ts";
+import type { Condition, WantedApp } from "../engine.ts";
 import { ConditionBoard } from "./condition-board.ts";
 import type { EstablishedRevisions } from "./established.ts";
 import type { AppLog } from "./logs/app-log.ts";

@@ -1,8 +1,9 @@
 /** Keeps the replica of one revision running: prepares, starts, waits until it is ready, restarts, drains, stops. */
 import { randomBytes } from "node:crypto";
 import type { AppRef, FailureCause, LogLine, ReplicaStatus } from "../../contract/types.ts";
+import type { Lease } from "../../core/lease.ts";
 import { engineError, explainFailure } from "../causes.ts";
-import type { Lease, RunnableRevision } from "../engine.ts";
+import type { RunnableRevision } from "../engine.ts";
 import { BackOff } from "./back-off.ts";
 import type { Clock } from "./clock.ts";
 import { withEntrypoint } from "./entrypoint.ts";

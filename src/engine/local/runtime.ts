@@ -4,7 +4,8 @@
  */
 import type { AppRef, AppSpec, FailureCause } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
-import type { EngineFacts, Lease, RunnableRevision } from "../engine.ts";
+import type { Lease } from "../../core/lease.ts";
+import type { EngineFacts, RunnableRevision } from "../engine.ts";
 
 /** Where a replica answers: what a {@link Lease} carries. */
 export type ReplicaAddress = Lease["address"];

@@ -7,17 +7,18 @@ import {
   type EngineApi,
   EngineApiError,
   isConnectionLost,
-} from "../../core/engine-api.ts";
-import { engineHint, engineSockets, type TriedSocket } from "../../core/engine-socket.ts";
+} from "../../container-engine/docker-api.ts";
+import { engineHint, engineSockets, type TriedSocket } from "../../container-engine/socket.ts";
 import { AppctlError, ExitCode, messageOf, usageError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
-import { isWhole, loadEnvironment } from "../environment.ts";
-import type { OciLayout } from "../layout.ts";
-import { canonicalJson, goPlatform, type Platform } from "../oci.ts";
-import type { FetchedImage } from "../registry/pull-image.ts";
-import { tar } from "../tar.ts";
-import { buildsOnHost, proxyArguments, signIn } from "./build-world.ts";
+import { tar } from "../../oci/archive/tar.ts";
+import type { OciLayout } from "../../oci/layout.ts";
+import { canonicalJson } from "../../oci/model.ts";
+import type { FetchedImage } from "../../oci/registry/pull-image.ts";
+import { goPlatform, type Platform } from "../../packages/npm-target.ts";
+import { isWhole, loadEnvironment } from "../environment-image.ts";
 import { dockerfileOf, type Programs } from "./dockerfile.ts";
+import { buildsOnHost, proxyArguments, signIn } from "./outside-access.ts";
 import { readSavedImage } from "./saved-image.ts";
 
 /** Lines of a failed build that are shown. */

@@ -3,14 +3,14 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { configFrom } from "../documents.ts";
-import { writeImage } from "../environment.ts";
-import { gzip } from "../gzip.ts";
+import { gzip } from "../../oci/archive/gzip.ts";
+import { readTar } from "../../oci/archive/tar-reader.ts";
+import { configFrom } from "../../oci/documents.ts";
+import type { OciLayout } from "../../oci/layout.ts";
+import { MediaType } from "../../oci/model.ts";
+import type { FetchedImage } from "../../oci/registry/pull-image.ts";
+import { writeImage } from "../environment-image.ts";
 import type { Layer } from "../layer.ts";
-import type { OciLayout } from "../layout.ts";
-import { MediaType } from "../oci.ts";
-import type { FetchedImage } from "../registry/pull-image.ts";
-import { readTar } from "../tar-reader.ts";
 
 /** Puts the archive's one image into the layout, its layers compressed anew: the same content has the same digests. */
 export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout: OciLayout): Promise<FetchedImage> {

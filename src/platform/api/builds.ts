@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import * as schemas from "../../contract/schemas.ts";
 import { type Fault, isAppctlError, messageOf } from "../../core/errors.ts";
-import { parsePackages } from "../../image/package-spec.ts";
+import { parsePackages } from "../../packages/package-spec.ts";
 import { type BuildTask, brokenOff, type TaskEvent } from "../builds/task.ts";
-import { wholeImage } from "../whole-image.ts";
+import { wholeImage } from "../images/whole-image.ts";
 import { type ApiRequest, faultsOf, invalidInput, readJson } from "./context.ts";
 
 /** Largest request, in bytes: the lock file of a large project is in it. */

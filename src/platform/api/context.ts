@@ -4,16 +4,16 @@ import { Names } from "../../contract/schemas.ts";
 import type { AppRef, PlatformStatus } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
-import type { OciLayout } from "../../image/layout.ts";
+import type { OciLayout } from "../../oci/layout.ts";
 import type { Addresses } from "../addresses.ts";
-import type { Builds } from "../builds/builds.ts";
+import type { Deployer } from "../apps/deployer.ts";
+import type { EventLog } from "../apps/event-log.ts";
+import type { Builds } from "../builds/build-queue.ts";
 import type { ConsoleSessions } from "../console/sessions.ts";
-import type { Deployer } from "../deployer.ts";
-import type { EventLog } from "../event-log.ts";
-import type { Garbage } from "../garbage.ts";
-import type { KeyStore, Principal } from "../keys.ts";
+import type { Garbage } from "../images/image-garbage.ts";
+import type { KeyStore, Principal } from "../keys/key-store.ts";
 import { ProblemError } from "../problem.ts";
-import type { Place, SecretStore } from "../secrets.ts";
+import type { Place, SecretStore } from "../secrets/secret-store.ts";
 import type { AppStore } from "../store/app-store.ts";
 
 /** What the handlers work with. */

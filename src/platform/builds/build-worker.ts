@@ -3,7 +3,7 @@
  * have to wait for. When the platform ends, in whatever way, or wants no more of it, the channel closes, and so do npm and this.
  */
 import { ExitCode } from "../../core/errors.ts";
-import { type BuildPlace, doTask } from "./make.ts";
+import { type BuildPlace, doTask } from "./do-task.ts";
 import { type BuildTask, brokenOff, type TaskEvent } from "./task.ts";
 
 /** What the platform sends, once. */

@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { appStatus } from "../api/apps.ts";
 import type { Services } from "../api/context.ts";
-import { CONTENT_SECURITY_POLICY, type Html } from "./layout.ts";
+import { CONTENT_SECURITY_POLICY, type Html } from "./page-layout.ts";
 import { appPage, appsPage, notFoundPage, signInPage } from "./pages.ts";
 
 /**

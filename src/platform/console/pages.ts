@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import type { AppStatus, DeploymentEvent } from "../../contract/types.ts";
-import { type Html, page } from "./layout.ts";
+import { type Html, page } from "./page-layout.ts";
 
 /** The page that asks for an API key. `next` is where it leads. */
 export function signInPage(next: string, error?: string): Html {

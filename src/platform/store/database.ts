@@ -1,80 +1,9 @@
+import { writeFileSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
+import { moveDurably } from "../../core/write-durably.ts";
 import { databaseError } from "./database-error.ts";
-
-/** Each entry brings the schema one version up. They are never changed once released, only added to. */
-const MIGRATIONS = [
-  `
-  CREATE TABLE apps (
-    id INTEGER PRIMARY KEY,
-    project TEXT NOT NULL, domain TEXT NOT NULL, name TEXT NOT NULL,
-    subdomain TEXT NOT NULL UNIQUE,
-    current_revision TEXT,
-    stopped INTEGER NOT NULL DEFAULT 0,
-    deleting INTEGER NOT NULL DEFAULT 0,
-    next_revision INTEGER NOT NULL DEFAULT 1,
-    next_deployment INTEGER NOT NULL DEFAULT 1,
-    created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-    UNIQUE (project, domain, name)
-  ) STRICT;
-
-  CREATE TABLE revisions (
-    app_id INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    spec TEXT NOT NULL,
-    image TEXT NOT NULL, digest TEXT NOT NULL,
-    secrets TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('Pending', 'Ready', 'Failed')),
-    created_at TEXT NOT NULL,
-    PRIMARY KEY (app_id, name)
-  ) STRICT;
-
-  CREATE TABLE deployments (
-    app_id INTEGER NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
-    id INTEGER NOT NULL,
-    revision TEXT NOT NULL,
-    unchanged INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('open', 'succeeded', 'failed')),
-    idempotency_key TEXT,
-    created_at TEXT NOT NULL,
-    PRIMARY KEY (app_id, id)
-  ) STRICT;
-  CREATE INDEX open_deployments ON deployments (app_id, id) WHERE state = 'open';
-
-  CREATE TABLE events (
-    app_id INTEGER NOT NULL, deployment INTEGER NOT NULL, seq INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (app_id, deployment, seq),
-    FOREIGN KEY (app_id, deployment) REFERENCES deployments (app_id, id) ON DELETE CASCADE
-  ) STRICT, WITHOUT ROWID;
-
-  CREATE TABLE secrets (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL, scope TEXT NOT NULL, project TEXT NOT NULL, domain TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-    UNIQUE (name, scope, project, domain)
-  ) STRICT;
-
-  CREATE TABLE secret_versions (
-    secret_id TEXT NOT NULL REFERENCES secrets (id) ON DELETE CASCADE,
-    version INTEGER NOT NULL,
-    nonce BLOB NOT NULL, ciphertext BLOB NOT NULL, tag BLOB NOT NULL,
-    bytes INTEGER NOT NULL, binary INTEGER NOT NULL, fingerprint TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    PRIMARY KEY (secret_id, version)
-  ) STRICT;
-
-  CREATE TABLE api_keys (
-    name TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    hash TEXT NOT NULL UNIQUE,
-    hint TEXT NOT NULL,
-    created_at TEXT NOT NULL, last_used_at TEXT
-  ) STRICT;
-  `,
-];
+import { MIGRATIONS } from "./migrations.ts";
 
 /**
  * The platform's SQLite database: WAL, every commit on disk before it is acknowledged, prepared statements kept. One
@@ -85,13 +14,16 @@ export class Database {
   readonly #file: string;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** Opens `file`, makes it when there is none, and brings its schema up to date. */
-  constructor(file: string) {
+  /**
+   * Opens `file`, makes it when there is none, and brings its schema up to date. Before that a file of an older schema is copied
+   * to `<file>.v<version>`, which is kept.
+   */
+  constructor(file: string, migrations: readonly string[] = MIGRATIONS) {
     this.#file = file;
     this.#db = this.#naming(() => new DatabaseSync(file));
     this.#naming(() => {
       this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-      this.#migrate(file);
+      this.#migrate(file, migrations);
     });
   }
 
@@ -118,22 +50,31 @@ export class Database {
     }
   }
 
-  #migrate(file: string): void {
-    const row = this.#db.prepare("PRAGMA user_version").get() as { user_version: number };
-    if (row.user_version > MIGRATIONS.length) {
+  #migrate(file: string, migrations: readonly string[]): void {
+    const { user_version: existing } = this.#db.prepare("PRAGMA user_version").get() as { user_version: number };
+    if (existing > migrations.length) {
       throw new AppctlError({
         code: "DATABASE_NEWER",
         exit: ExitCode.unavailable,
-        message: `${file} was written by a newer appctl (schema ${row.user_version}, this one knows ${MIGRATIONS.length})`,
+        message: `${file} was written by a newer appctl (schema ${existing}, this one knows ${migrations.length})`,
         hint: "use that version, or a newer one",
       });
     }
-    for (let version = row.user_version; version < MIGRATIONS.length; version++) {
-      this.transaction(() => {
-        this.#db.exec(MIGRATIONS[version] as string);
-        this.#db.exec(`PRAGMA user_version = ${version + 1}`);
-      });
-    }
+    if (existing === migrations.length) return;
+    if (existing > 0) this.#copyTo(`${file}.v${existing}`);
+    this.transaction(() => {
+      for (const migration of migrations.slice(existing)) this.#db.exec(migration);
+      this.#db.exec(`PRAGMA user_version = ${migrations.length}`);
+    });
+  }
+
+  /** Writes the whole database to another file (0600), which replaces an older copy when it is whole and on disk. */
+  #copyTo(file: string): void {
+    const temporary = `${file}.new`;
+    // SQLite writes into an empty file that exists, and does not flush what it has written.
+    writeFileSync(temporary, "", { mode: 0o600 });
+    this.#db.prepare("VACUUM INTO ?").run(temporary);
+    moveDurably(temporary, file);
   }
 
   /** Every row of a query. */

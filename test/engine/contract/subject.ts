@@ -1,6 +1,7 @@
 /** What an engine brings along to be held to the contract. */
 import type { AppSpec } from "../../../src/contract/types.ts";
-import type { Engine, Lease, PinnedSecret, RunnableRevision, WantedApp } from "../../../src/engine/engine.ts";
+import type { Lease } from "../../../src/core/lease.ts";
+import type { Engine, PinnedSecret, RunnableRevision, WantedApp } from "../../../src/engine/engine.ts";
 import type { Behaviour } from "./program.ts";
 
 /** One engine. */

@@ -2,10 +2,10 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { type EngineApi, EngineApiError } from "../../../src/core/engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../src/container-engine/docker-api.ts";
 import { AppImages, type ImageToMount } from "../../../src/engine/local/docker/app-images.ts";
 import type { ImageLoader } from "../../../src/engine/local/docker/image-loader.ts";
-import { type TarEntry, tar } from "../../../src/image/tar.ts";
+import { type TarEntry, tar } from "../../../src/oci/archive/tar.ts";
 import { ref, temporaryDirectory } from "../helpers.ts";
 
 const never = new AbortController().signal;

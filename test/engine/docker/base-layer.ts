@@ -2,10 +2,10 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { realpathSync, statSync } from "node:fs";
-import { gzip } from "../../../src/image/gzip.ts";
-import type { OciLayout } from "../../../src/image/layout.ts";
-import { type Descriptor, MediaType } from "../../../src/image/oci.ts";
-import { type TarEntry, tar } from "../../../src/image/tar.ts";
+import { gzip } from "../../../src/oci/archive/gzip.ts";
+import { type TarEntry, tar } from "../../../src/oci/archive/tar.ts";
+import type { OciLayout } from "../../../src/oci/layout.ts";
+import { type Descriptor, MediaType } from "../../../src/oci/model.ts";
 
 /** A layer in a layout. */
 export interface BaseLayer {

@@ -1,8 +1,8 @@
 /** What the builder docker makes of an engine that fails in ways that no real one does on demand. */
 import { describe, expect, it } from "vitest";
 import { builtBase } from "../../../src/image/builder/docker-builder.ts";
-import { OciLayout } from "../../../src/image/layout.ts";
-import { hostPlatform } from "../../../src/image/oci.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
+import { hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf } from "../../image/support.ts";
 import { temporaryDirectory } from "../helpers.ts";
 import { type Fault, refuse, startFaultyEngine } from "./faulty-engine.ts";

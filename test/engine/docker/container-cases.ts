@@ -3,7 +3,7 @@
  * Podman; where Podman does something else, the case says so, and asserts that.
  */
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { EngineApi } from "../../../src/core/engine-api.ts";
+import { EngineApi } from "../../../src/container-engine/docker-api.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { appFiles } from "./cases/app-files.ts";
 import { confinement } from "./cases/confinement.ts";

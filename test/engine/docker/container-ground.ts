@@ -1,11 +1,11 @@
 /** What a case of a container stands on: an engine of its own on a real container engine, and the moves that cases are made of. */
 import { request } from "node:http";
 import { expect, onTestFinished } from "vitest";
-import type { EngineApi } from "../../../src/core/engine-api.ts";
+import type { EngineApi } from "../../../src/container-engine/docker-api.ts";
 import { Redacted } from "../../../src/core/redacted.ts";
 import type { Condition, Engine, PinnedSecret, RunnableRevision } from "../../../src/engine/engine.ts";
 import { imageTags } from "../../../src/engine/local/docker/image-loader.ts";
-import { OciLayout } from "../../../src/image/layout.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { call, collect, ref, revisionOf, temporaryDirectory, until } from "../helpers.ts";
 import { createDockerEngine, type DockerEngineOptions, dockerOptions } from "./docker-engine.ts";

@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzip } from "../../../src/image/gzip.ts";
-import type { OciLayout } from "../../../src/image/layout.ts";
-import { MediaType } from "../../../src/image/oci.ts";
+import { gzip } from "../../../src/oci/archive/gzip.ts";
+import type { OciLayout } from "../../../src/oci/layout.ts";
+import { MediaType } from "../../../src/oci/model.ts";
 import type { BaseLayer } from "./base-layer.ts";
 
 /** What Debian's packages are signed with: a Debian has it. */

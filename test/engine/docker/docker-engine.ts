@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { Redacted } from "../../../src/core/redacted.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { createDockerRuntime, type DockerRuntimeOptions } from "../../../src/engine/local/docker/docker-runtime.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../../../src/engine/local/engine.ts";
+import { createLocalEngine, type LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
 import { loadableImage, outlinedImage } from "../../../src/image/docker-archive.ts";
-import { OciLayout } from "../../../src/image/layout.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
 
 /** What both need. */
 export type DockerEngineOptions = LocalEngineOptions & DockerRuntimeOptions;

@@ -8,7 +8,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
 import { loadableImage, outlinedImage } from "../../../src/image/docker-archive.ts";
-import { OciLayout } from "../../../src/image/layout.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
 import { get } from "../../e2e/harness.ts";
 import { programSpec, refOf, server, startPlatform } from "../../support/in-process.ts";
 import { type DockerGround, dockerSubject } from "../contract/subjects/docker.ts";

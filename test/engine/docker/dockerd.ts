@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EngineApi } from "../../../src/core/engine-api.ts";
+import { EngineApi } from "../../../src/container-engine/docker-api.ts";
 import { missingForUsers } from "./rootless.ts";
 
 /** A running engine. */

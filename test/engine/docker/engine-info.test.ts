@@ -1,6 +1,6 @@
 /** What an engine says of itself, and what the platform then says of it and to whoever deploys. */
 import { expect, it, onTestFinished } from "vitest";
-import { EngineApi } from "../../../src/core/engine-api.ts";
+import { EngineApi } from "../../../src/container-engine/docker-api.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { infoOf } from "../../../src/engine/local/docker/engine-info.ts";
 import { specOf, temporaryDirectory } from "../helpers.ts";

@@ -2,11 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { EngineApiError, versionFor } from "../../../src/core/engine-api.ts";
-import { engineSockets } from "../../../src/core/engine-socket.ts";
+import { EngineApiError, versionFor } from "../../../src/container-engine/docker-api.ts";
+import { framesOf } from "../../../src/container-engine/frames.ts";
+import { engineSockets } from "../../../src/container-engine/socket.ts";
 import { endOf } from "../../../src/engine/local/docker/container-exit.ts";
 import { noEngine, notStarted } from "../../../src/engine/local/docker/docker-failures.ts";
-import { framesOf } from "../../../src/engine/local/docker/frames.ts";
 import { commonLayers, faultIn } from "../../../src/engine/local/docker/image-loader.ts";
 import { specOf, temporaryDirectory } from "../helpers.ts";
 

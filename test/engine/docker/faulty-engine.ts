@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { onTestFinished } from "vitest";
-import { EngineApi } from "../../../src/core/engine-api.ts";
+import { EngineApi } from "../../../src/container-engine/docker-api.ts";
 import { temporaryDirectory } from "../helpers.ts";
 
 /** What a test makes of a call: true when it has answered itself. */

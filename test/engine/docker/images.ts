@@ -1,8 +1,9 @@
 /** Images of programs for a container engine: a base, and an app layer on top. */
-import { writeImage } from "../../../src/image/environment.ts";
+import { writeImage } from "../../../src/image/environment-image.ts";
 import { writeLayer } from "../../../src/image/layer.ts";
-import type { OciLayout } from "../../../src/image/layout.ts";
-import { EPOCH, goPlatform, hostPlatform } from "../../../src/image/oci.ts";
+import type { OciLayout } from "../../../src/oci/layout.ts";
+import { EPOCH } from "../../../src/oci/model.ts";
+import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import type { BaseLayer } from "./base-layer.ts";
 
 /** Writes an image with these files in its app folder, or where an absolute name says; gives its digest. Without a base nothing in it can run. */

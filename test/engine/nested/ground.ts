@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import { OciLayout } from "../../../src/image/layout.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { writeBaseLayer } from "../docker/base-layer.ts";
 import type { Dockerd } from "../docker/dockerd.ts";

@@ -1,6 +1,6 @@
 /** What a container is held to where the engine and the platform are a user's who is not root. */
 import { expect, it } from "vitest";
-import { EngineApi } from "../../../src/core/engine-api.ts";
+import { EngineApi } from "../../../src/container-engine/docker-api.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { holdBuilder } from "../docker/builder-cases.ts";
 import { AREAS_OF_USERS, holdContainers } from "../docker/container-cases.ts";

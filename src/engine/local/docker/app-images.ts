@@ -4,8 +4,8 @@
  * files of the layer are mounted over it, each where the image has it. An engine that cannot do that loads the image whole.
  */
 import { statSync } from "node:fs";
+import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import type { AppRef } from "../../../contract/types.ts";
-import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 import { imageUnreadable } from "../../causes.ts";
 import { StartFailure } from "../runtime.ts";
 import { noBaseImage } from "./docker-failures.ts";

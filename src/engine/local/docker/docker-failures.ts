@@ -1,7 +1,7 @@
 /** What can keep a container from starting, in words. */
+import { EngineApiError, isConnectionLost } from "../../../container-engine/docker-api.ts";
+import { closedSocket, engineHint, type TriedSocket } from "../../../container-engine/socket.ts";
 import type { AppSpec, FailureCause } from "../../../contract/types.ts";
-import { EngineApiError, isConnectionLost } from "../../../core/engine-api.ts";
-import { closedSocket, engineHint, type TriedSocket } from "../../../core/engine-socket.ts";
 import { AppctlError, ExitCode, messageOf } from "../../../core/errors.ts";
 import { engineError, explainFailure } from "../../causes.ts";
 

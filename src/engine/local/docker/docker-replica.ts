@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
+import { framesOf } from "../../../container-engine/frames.ts";
 import { messageOf } from "../../../core/errors.ts";
 import { LineSplitter } from "../process/lines.ts";
 import { listeningPortsOf, processTree, residentBytes } from "../process/proc.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import { type ContainerState, endOf } from "./container-exit.ts";
-import { framesOf } from "./frames.ts";
 
 /** A container that runs, and what its replica needs. */
 export interface StartedContainer {

@@ -1,6 +1,6 @@
 /** What an engine says of itself that changes how containers are run on it. */
+import type { EngineApi } from "../../../container-engine/docker-api.ts";
 import type { AppSpec } from "../../../contract/types.ts";
-import type { EngineApi } from "../../../core/engine-api.ts";
 import { messageOf } from "../../../core/errors.ts";
 
 /** Whether a limit of a container is kept; undefined when the engine does not say. */

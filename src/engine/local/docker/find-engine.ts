@@ -1,6 +1,6 @@
 /** Which of the sockets has a container engine behind it. */
-import { EngineApi } from "../../../core/engine-api.ts";
-import type { TriedSocket } from "../../../core/engine-socket.ts";
+import { EngineApi } from "../../../container-engine/docker-api.ts";
+import type { TriedSocket } from "../../../container-engine/socket.ts";
 import { noEngine } from "./docker-failures.ts";
 
 /** An engine that answers. */

@@ -1,6 +1,6 @@
 /** Brings the images of revisions into the engine, from the platform's own store: no registry is asked. */
+import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import type { AppRef } from "../../../contract/types.ts";
-import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
 
 /** Layers and a configuration to load. See `image/docker-archive.ts`, which makes it. */
 export interface StackToLoad {

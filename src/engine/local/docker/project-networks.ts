@@ -2,8 +2,7 @@
  * Networks of the engine: one for each project. Docker's containers do not reach each other in it; Podman has no way to keep
  * the containers of one network apart.
  */
-
-import { type EngineApi, EngineApiError } from "../../../core/engine-api.ts";
+import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import { Label } from "./container-body.ts";
 
 /** A project's network. `gateway` is this machine's address in it, when the engine says one. */

@@ -1,7 +1,6 @@
 /** The engine as a whole: what it says of itself, and its end. */
-
 import { expect } from "vitest";
-import { hostPlatform, platformName } from "../../../../src/image/oci.ts";
+import { hostPlatform, platformName } from "../../../../src/packages/npm-target.ts";
 import { collect, ref, specOf } from "../../helpers.ts";
 import { lifeAt, never } from "../ground.ts";
 import type { Cases } from "../suite.ts";

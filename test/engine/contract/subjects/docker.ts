@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { Redacted } from "../../../../src/core/redacted.ts";
-import { OciLayout } from "../../../../src/image/layout.ts";
+import { OciLayout } from "../../../../src/oci/layout.ts";
 import type { BaseLayer } from "../../docker/base-layer.ts";
 import { createDockerEngine, dockerOptions } from "../../docker/docker-engine.ts";
 import { writeProgramImage } from "../../docker/images.ts";

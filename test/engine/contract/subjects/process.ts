@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { expect, onTestFinished } from "vitest";
-import type { Lease } from "../../../../src/engine/engine.ts";
+import type { Lease } from "../../../../src/core/lease.ts";
 import { atFileEnd } from "../../../support/file-end.ts";
 import { engineOptions, revisionOf, temporaryDirectory, until, writeContent } from "../../helpers.ts";
 import { usersOfTheirOwn } from "../../platform-process.ts";

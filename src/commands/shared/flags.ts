@@ -1,0 +1,73 @@
+import { parseDuration } from "../../app/duration.ts";
+import type { Scope } from "../../client/client.ts";
+import { type AppctlError, usageError } from "../../core/errors.ts";
+import type { ColorMode, OutputMode } from "../../ui/io.ts";
+
+/** Flags that every command has. */
+export interface CommonFlags {
+  project?: string;
+  domain?: string;
+  config?: string;
+  endpoint?: string;
+  port?: number;
+  output: OutputMode;
+  color: ColorMode;
+  verbose: boolean;
+}
+
+/** Reads a duration flag as milliseconds: `10m`, `90s`, `500ms`; a bare number is seconds. */
+export function milliseconds(flag: string, text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === undefined || seconds <= 0) {
+    throw usageError(`${flag} "${text}" is not a duration`, {
+      hint: "a number with a unit, such as 500ms, 90s, 10m or 1h; a bare number is seconds",
+    });
+  }
+  return seconds * 1000;
+}
+
+/** Reads a flag that is a whole number from `min` to `max`. */
+export function wholeNumber(flag: string, text: string, min: number, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && value <= max)) {
+    throw usageError(`${flag} "${text}" is not a whole number from ${min} to ${max}`);
+  }
+  return value;
+}
+
+/** The one name that a command is about: its argument or `--name`. */
+export function nameOf(what: string, argument: string | undefined, flag: string | undefined): string {
+  const name = optionalNameOf(argument, flag);
+  if (name === undefined) throw usageError(`the name of the ${what} is missing`, { hint: `give it as --name NAME` });
+  return name;
+}
+
+/** {@link nameOf} where the name may be left out. */
+export function optionalNameOf(argument: string | undefined, flag: string | undefined): string | undefined {
+  if (argument !== undefined && flag !== undefined && argument !== flag) {
+    throw usageError(`two names are given: ${argument} and --name ${flag}`);
+  }
+  const name = argument ?? flag;
+  if (name === "") throw usageError("the name is empty");
+  return name;
+}
+
+/** A command line that can be pasted, with the project and the domain where they are not the default ones. */
+export function commandLine(words: string[], scope?: Scope, flags?: Pick<CommonFlags, "endpoint">): string {
+  const more = [
+    ...(scope && scope.project !== "default" ? ["--project", scope.project] : []),
+    ...(scope && scope.domain !== "development" ? ["--domain", scope.domain] : []),
+    ...(flags?.endpoint ? ["--endpoint", flags.endpoint] : []),
+  ];
+  return ["appctl", ...words, ...more].map(quoted).join(" ");
+}
+
+/** Quotes a word for a POSIX shell where that is needed. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** The error for an output mode that a command does not have. */
+export function outputError(output: string, modes: readonly string[]): AppctlError {
+  return usageError(`-o ${output} is not an output of this command`, { hint: `it has ${modes.join(", ")}` });
+}

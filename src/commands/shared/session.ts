@@ -1,0 +1,116 @@
+import { Client, type Scope } from "../../client/client.ts";
+import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../../client/local-platform.ts";
+import { version } from "../../core/assets.ts";
+import { type Config, noKeyError, resolveConfig } from "../../core/config.ts";
+import { isLoopbackHost } from "../../core/loopback.ts";
+import { pathsOf } from "../../core/paths.ts";
+import { readPlatformFile } from "../../core/platform-file.ts";
+import type { Redacted } from "../../core/redacted.ts";
+import { compareVersions } from "../../core/version-order.ts";
+import type { Io } from "../../ui/io.ts";
+import type { CommonFlags } from "./flags.ts";
+
+/** A command's connection to its platform. */
+export interface Session {
+  config: Config;
+  client: Client;
+  scope: Scope;
+}
+
+/**
+ * Runs `use` with a client of the platform that flags, environment and files name: with an API key the key's platform, else
+ * the local one, which is started when it does not run. A local platform that dies meanwhile is started again.
+ */
+export async function withSession<T>(io: Io, flags: CommonFlags, use: (session: Session) => Promise<T>): Promise<T> {
+  const config = await resolveConfig(flags, io.env, io.cwd);
+  const client = config.apiKey ? keyClient(io, config, config.apiKey) : await localClient(io, config);
+  try {
+    return await use({ config, client, scope: { project: config.project, domain: config.domain } });
+  } finally {
+    await client.close();
+  }
+}
+
+/** A client with a key. When the key is of this user's own local platform, that one is brought back when it is away. */
+function keyClient(io: Io, config: Config, apiKey: Redacted<string>): Client {
+  const endpoint = config.endpoint as string; // a key carries one
+  const isOwn = readPlatformFile(pathsOf(io.env).state)?.url === endpoint;
+  return new Client({
+    endpoint,
+    apiKey,
+    onUnreachable: isOwn
+      ? async () => {
+          const platform = await ensureLocalPlatform(io.env, portOf(endpoint));
+          saySo(io, platform);
+          return { endpoint: platform.endpoint, apiKey };
+        }
+      : undefined,
+  });
+}
+
+async function localClient(io: Io, config: Config): Promise<Client> {
+  const { endpoint } = config;
+  if (endpoint !== undefined && !isLoopback(endpoint)) throw noKeyError(endpoint);
+  const port = endpoint === undefined ? config.port : portOf(endpoint);
+  const found = await ensureLocalPlatform(io.env, port);
+  saySo(io, found);
+  const platform = await ofThisVersion(io, found);
+  const running = portOf(platform.endpoint);
+  if (running !== port) {
+    // Another program, or a platform of other state: this user's admin key is not for it.
+    if (endpoint !== undefined) throw noKeyError(endpoint);
+    if (config.port !== running) {
+      io.stderr.write(`The local platform runs on port ${running}; port ${port} is left alone.\n`);
+    }
+  }
+  return new Client({
+    endpoint: platform.endpoint,
+    apiKey: platform.apiKey,
+    onUnreachable: async () => {
+      const again = await ensureLocalPlatform(io.env, running);
+      saySo(io, again, "again ");
+      return { endpoint: again.endpoint, apiKey: again.apiKey };
+    },
+  });
+}
+
+/** The local platform, restarted when it is of an older appctl than this and that can be done; else a word about it. */
+async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlatform> {
+  const [theirs, ours] = [platform.file.version, version()];
+  const order = compareVersions(theirs, ours);
+  if (order > 0) {
+    io.stderr.write(
+      `The local platform is appctl ${theirs}, newer than this one (${ours}). To update: npm install appctl@${theirs}\n`,
+    );
+  }
+  if (order >= 0) return platform;
+  const renewed = await renewLocalPlatform(io.env, platform, io.signal);
+  io.stderr.write(
+    renewed
+      ? `Restarted the local platform: it was appctl ${theirs}, this is ${ours}. Its apps come back.\n`
+      : `The local platform is appctl ${theirs}, this is ${ours}. To renew it: appctl platform stop, then start it again\n`,
+  );
+  return renewed ?? platform;
+}
+
+function saySo(io: Io, platform: LocalPlatform, again = ""): void {
+  if (!platform.started) return;
+  const { state } = pathsOf(io.env);
+  io.stderr.write(`Started the local platform ${again}at ${platform.file.url} (state in ${tilde(state, io.env)})\n`);
+}
+
+/** `path` with `~` for the home directory. */
+export function tilde(path: string, env: NodeJS.ProcessEnv): string {
+  const home = env["HOME"];
+  return home && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+}
+
+/** True for an address of this machine. */
+export function isLoopback(endpoint: string): boolean {
+  return isLoopbackHost(new URL(endpoint).hostname);
+}
+
+function portOf(endpoint: string): number {
+  const { port, protocol } = new URL(endpoint);
+  return port ? Number(port) : protocol === "https:" ? 443 : 80;
+}

@@ -1,0 +1,24 @@
+import type { CommonFlags } from "./flags.ts";
+
+/** Flags of `platform start` and `platform run`. */
+export interface StartFlags extends CommonFlags {
+  host?: string;
+  baseDomain?: string;
+  url?: string;
+  runtime?: string;
+  foreground?: boolean;
+}
+
+/** The arguments of `platform run`. */
+export function runArguments(
+  port: number,
+  flags: Pick<StartFlags, "host" | "baseDomain" | "url" | "runtime">,
+): string[] {
+  return [
+    ...["--port", String(port)],
+    ...(flags.host === undefined ? [] : ["--host", flags.host]),
+    ...(flags.baseDomain === undefined ? [] : ["--base-domain", flags.baseDomain]),
+    ...(flags.url === undefined ? [] : ["--url", flags.url]),
+    ...(flags.runtime === undefined ? [] : ["--runtime", flags.runtime]),
+  ];
+}

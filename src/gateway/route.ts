@@ -1,0 +1,15 @@
+import type { Lease } from "../core/lease.ts";
+
+/** Where the requests for one host go. */
+export interface Route {
+  /** The app's name, for messages. */
+  app: string;
+  /** Only callers with a platform key get through. */
+  requiresAuth: boolean;
+  /** Longest time from the request's head to the first byte of the response's, in milliseconds; then 504. */
+  requestTimeoutMs: number;
+  /** The app was stopped by its owner: 503 APP_STOPPED. */
+  stopped: boolean;
+  /** A replica for one exchange, or null when none is ready: 503 NO_REPLICA. */
+  lease(): Lease | null;
+}

@@ -1,0 +1,159 @@
+import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { type Descriptor, EPOCH, type ImageConfig, MediaType } from "../oci/model.ts";
+import { type ImageName, imageNameText, parseImageName } from "../oci/registry/image-name.ts";
+import { type FetchedImage, fetchImage } from "../oci/registry/pull-image.ts";
+import { Repository } from "../oci/registry/repository.ts";
+import { goPlatform, type Platform, platformName } from "../packages/npm-target.ts";
+import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
+
+/** A base that is made on this machine, with all of its layers in the layout. */
+export interface BuildBase {
+  /** True when it has been made before. */
+  isMade(layout: OciLayout, platform: Platform): Promise<boolean>;
+  /** Makes it, unless it has been made before. */
+  make(layout: OciLayout, platform: Platform): Promise<FetchedImage>;
+}
+
+/** The image that others stand on, in its own registry. Its layers are never unpacked. */
+export class BaseImage {
+  readonly name: ImageName;
+  readonly repository: Repository;
+
+  readonly #build: BuildBase | undefined;
+  /** What was made, by platform: it is made once, also when that is forced. */
+  readonly #made = new Map<string, Promise<FetchedImage>>();
+
+  /** `text` as `parseImageName` takes it. With `build`, what that makes of the image stands for it. */
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, build?: BuildBase) {
+    this.#build = build;
+    this.name = parseImageName(text);
+    this.repository = new Repository({ name: this.name, access: "pull", env, signal });
+  }
+
+  /**
+   * Manifest and configuration of the image for `platform`, by the digest when one is written. What a tag names is asked for
+   * without its content first: what is known already is not fetched again, which registries count and limit.
+   */
+  async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    if (this.#build) return this.#make(this.#build, layout, platform);
+    const { digest, tag = "latest" } = this.name;
+    const image = await this.#fetch(digest, tag, layout, platform).catch((error: unknown) => {
+      throw isAppctlError(error) ? this.#advised(error) : error;
+    });
+    const { os, architecture } = goPlatform(platform);
+    if (image.config.os === os && image.config.architecture === architecture) return image;
+    throw new AppctlError({
+      code: "NO_SUCH_PLATFORM",
+      exit: ExitCode.usage,
+      message: `the base image ${imageNameText(this.name)} is for ${image.config.os}/${image.config.architecture}, not for ${os}/${architecture}`,
+      hint: "name another base image, or one that has several platforms",
+    });
+  }
+
+  /** Whether something has to be run yet to have it. What has nothing to run is fetched when it is needed. */
+  async isToBeMade(layout: OciLayout, platform: Platform): Promise<boolean> {
+    return this.#build !== undefined && !(await this.#build.isMade(layout, platform));
+  }
+
+  /** Runs what has to be run to have it. */
+  async make(layout: OciLayout, platform: Platform): Promise<void> {
+    if (this.#build) await this.#make(this.#build, layout, platform);
+  }
+
+  #make(build: BuildBase, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    const name = platformName(platform);
+    const made = this.#made.get(name) ?? build.make(layout, platform);
+    this.#made.set(name, made);
+    return made;
+  }
+
+  async #fetch(digest: string | undefined, tag: string, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    const named = digest ?? (await this.repository.resolve(tag))?.digest;
+    return fetchImage(this.repository, named ?? tag, layout, goPlatform(platform));
+  }
+
+  /** Not everybody knows that there is a base, or can reach the registry that has it. */
+  #advised(error: AppctlError): AppctlError {
+    const advice = `${imageNameText(this.name)} is the base of the image; ImageSpec.baseImage or APPCTL_BASE_IMAGE names another one, such as a mirror's`;
+    const { code, exit, message, hint, next, faults, cause } = error;
+    return new AppctlError({
+      code,
+      exit,
+      message,
+      hint: hint === undefined ? advice : `${hint}; ${advice}`,
+      next,
+      faults,
+      cause,
+    });
+  }
+
+  /** The repository that its layers can be mounted from by another one of the registry `at`, if they can. */
+  mountableAt(at: Pick<ImageName, "host" | "plain">): string | undefined {
+    if (this.#build) return undefined; // its layers are nowhere yet
+    return at.host === this.name.host && at.plain === this.name.plain ? this.name.repository : undefined;
+  }
+
+  close(): Promise<void> {
+    return this.repository.close();
+  }
+}
+
+/**
+ * An environment image put on top of a base image: its layers above the base's, its configuration merged with the base's as
+ * `FROM` does it, under `reference` in the layout. The same two give the same digest.
+ */
+export async function onBase(
+  environment: EnvironmentImage,
+  base: Pick<FetchedImage, "manifest" | "config">,
+  reference: string,
+  layout: OciLayout,
+): Promise<EnvironmentImage & { descriptor: Descriptor }> {
+  const config = mergedConfig(base.config, environment.config);
+  const layers = [...base.manifest.layers.map(ociLayer), ...environment.manifest.layers];
+  const { manifest, descriptor } = await writeImage(layout, config, layers);
+  return { reference, manifest, config, descriptor };
+}
+
+/** The configuration of an image that stands on a base. Variables of both have the upper one's value. */
+export function mergedConfig(base: ImageConfig, upper: ImageConfig): ImageConfig {
+  // How the base is started is none of the app's: each says that itself. Its volumes are for what the base's own program keeps;
+  // an engine would make a folder of them that the app can write, on a disk that nobody limits.
+  const { Entrypoint: entrypoint, Cmd: _, Volumes: __, ...kept } = base.config;
+  const labels = { ...base.config.Labels, ...upper.config.Labels };
+  return {
+    ...base,
+    created: EPOCH,
+    config: {
+      ...kept,
+      ...upper.config,
+      Env: envList({ ...withNode(variables(base.config.Env), entrypoint), ...variables(upper.config.Env) }),
+      ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
+    },
+    rootfs: { type: "layers", diff_ids: [...base.rootfs.diff_ids, ...upper.rootfs.diff_ids] },
+    history: [...base.history, ...upper.history],
+  };
+}
+
+/** A base whose entry point is a Node by its path may have it nowhere on its PATH; an app is started with `node`. */
+function withNode(env: Record<string, string>, entrypoint: string[] | undefined): Record<string, string> {
+  const folder = /^(\/.*)\/node$/.exec(entrypoint?.[0] ?? "")?.[1];
+  const path = env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  if (folder === undefined || path.split(":").includes(folder)) return env;
+  return { ...env, PATH: `${folder}:${path}` };
+}
+
+function variables(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const at = entry.indexOf("=");
+      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
+
+/** A base layer as a descriptor of OCI; Docker's own name for the same archive is another. */
+function ociLayer({ mediaType, digest, size }: Descriptor): Descriptor {
+  const same = mediaType === "application/vnd.docker.image.rootfs.diff.tar.gzip";
+  return { mediaType: same ? MediaType.layer : mediaType, digest, size };
+}

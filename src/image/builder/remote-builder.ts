@@ -1,0 +1,166 @@
+/** `builder: "remote"`: the platform resolves an image's packages and builds its environment image. */
+import { relative } from "node:path";
+import type { Client } from "../../client/client.ts";
+import type { BuildRequest, ResolvedPackages, ResolveRequest } from "../../contract/types.ts";
+import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
+import type { BuildProgress } from "../../core/events.ts";
+import { type Descriptor, MediaType, parseReference } from "../../oci/model.ts";
+import { inParallel } from "../../oci/registry/push-image.ts";
+import { npmConfig } from "../../packages/npm-config.ts";
+import { findNpmProject, type NpmProject } from "../../packages/npm-project.ts";
+import type { Platform } from "../../packages/npm-target.ts";
+import type { ResolvedLock } from "../../packages/package-lock.ts";
+import { parsePackages } from "../../packages/package-spec.ts";
+import { requirementParts } from "../../packages/requirements.ts";
+import type { CopiedFile } from "../copied-files.ts";
+import type { EnvironmentPlan, EnvironmentSpec } from "../environment-image.ts";
+import { fetchFromPlatform, fetchLayers } from "../fetch-from-platform.ts";
+import type { BuildTarget, EnvironmentBuilder, FoundEnvironment, Resolved } from "./environment-builder.ts";
+
+/** What {@link platformBuilder} needs. */
+export interface PlatformBuilderOptions {
+  client: Client;
+  /** Folder of the user's app file. */
+  appDir: string;
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  /** Ask the registry again, and build what is there already. */
+  force: boolean | undefined;
+  signal: AbortSignal;
+  onProgress(step: BuildProgress): void;
+}
+
+/** Digests that one question may have. */
+const MOST_DIGESTS = 1000;
+
+/** The one that has the platform do it. */
+export function platformBuilder(options: PlatformBuilderOptions): EnvironmentBuilder {
+  return new PlatformBuilder(options);
+}
+
+class PlatformBuilder implements EnvironmentBuilder {
+  readonly #o: PlatformBuilderOptions;
+  /** What was asked for when the packages were resolved. */
+  #asked: Pick<ResolveRequest, "packages" | "pins" | "requirements"> = { packages: [] };
+
+  constructor(options: PlatformBuilderOptions) {
+    this.#o = options;
+  }
+
+  async resolve(spec: EnvironmentSpec): Promise<Resolved> {
+    const { client, appDir, force, signal, onProgress } = this.#o;
+    const project = await findNpmProject(appDir);
+    this.#asked = await asked(spec, project, appDir);
+    const request = { ...this.#asked, ...(force ? { refresh: true } : {}) };
+    const { resolved, warnings, platform } = await client.resolvePackages(request, onProgress, signal);
+    return {
+      spec,
+      lock: lockOf(resolved),
+      scripts: [],
+      warnings: [...project.warnings, ...(await this.#registryWarnings(project)), ...warnings],
+      host: platform as Platform,
+    };
+  }
+
+  async build(plan: EnvironmentPlan, { layout, whole }: BuildTarget): Promise<FoundEnvironment> {
+    const { client, force, signal, onProgress } = this.#o;
+    await this.#upload(plan.copy);
+    const { name, env, baseImage, entrypoint, copy, platform } = plan;
+    const request: BuildRequest = {
+      ...this.#asked,
+      ...{ name, env, platform: platform as NonNullable<BuildRequest["platform"]> },
+      copy: copy.map(({ path, digest, size, executable }) => ({ path, digest, size, executable })),
+      ...(baseImage === undefined ? {} : { baseImage }),
+      ...(entrypoint === undefined ? {} : { entrypoint }),
+      ...(force ? { force } : {}),
+    };
+    const built = await client.buildImage(request, onProgress, signal);
+    const there = { client, reference: built.reference, layout, signal };
+    const image = await fetchFromPlatform(there, built.digest, platform);
+    const found = { image, plan: planOf(plan, built) };
+    if (!whole) return found;
+    const message = "fetching the image";
+    const onBytes = (done: number, total: number) => onProgress({ step: "layer", message, done, total, unit: "bytes" });
+    await fetchLayers(there, image.manifest.layers, onBytes);
+    const size = (await layout.readBlob(built.digest)).length;
+    const unnamed: Descriptor = { mediaType: MediaType.manifest, digest: built.digest, size };
+    await layout.tag(built.reference, unnamed);
+    return { ...found, unnamed };
+  }
+
+  /** The files that the image copies, as content that the platform can take for its layer. */
+  async #upload(files: readonly CopiedFile[]): Promise<void> {
+    const { client, signal, onProgress } = this.#o;
+    const byDigest = new Map(files.map((file) => [file.digest, file]));
+    const digests = [...byDigest.keys()];
+    const missing: string[] = [];
+    for (let at = 0; at < digests.length; at += MOST_DIGESTS)
+      missing.push(...(await client.missingBlobs(digests.slice(at, at + MOST_DIGESTS), signal)));
+    let done = 0;
+    await inParallel(missing, async (digest) => {
+      const message = "uploading the files that the image copies";
+      onProgress({ step: "upload", message, done, total: missing.length });
+      const { file, size, path } = byDigest.get(digest) as CopiedFile;
+      await client.putBlob(digest, file, size, signal).catch((error: unknown) => {
+        throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? changedMeanwhile(path, error) : error;
+      });
+      done++;
+    });
+  }
+
+  /** Where packages come from is the platform's to say: somebody who has said it here is told. */
+  async #registryWarnings({ npmrc }: NpmProject): Promise<string[]> {
+    if (npmrc === undefined) return [];
+    const { env, cwd } = this.#o;
+    const [own, others] = await Promise.all([npmConfig(env, cwd, npmrc), npmConfig(env, cwd, undefined)]);
+    if (JSON.stringify(own.registries) === JSON.stringify(others.registries)) return [];
+    const file = relative(cwd, npmrc);
+    return [`builder "remote" does not look into ${file}: the platform's own npm configuration names the registries`];
+  }
+}
+
+/** What the platform has to know to give the packages the versions that they would get here. */
+async function asked(
+  { packages = [], requirements }: EnvironmentSpec,
+  project: NpmProject,
+  appDir: string,
+): Promise<Pick<ResolveRequest, "packages" | "pins" | "requirements">> {
+  if (requirements) {
+    const { lock: text, project } = await requirementParts(requirements);
+    const file = requirements.written;
+    return { packages: [...packages], requirements: { file, text, project: project as Record<string, never> } };
+  }
+  const { lock } = project;
+  const versions = parsePackages(packages).flatMap(({ name }): [string, string][] => {
+    const version = lock?.versions.get(name);
+    return version === undefined ? [] : [[name, version]];
+  });
+  if (!lock || versions.length === 0) return { packages: [...packages] };
+  // Its place on this machine is nobody else's business.
+  return {
+    packages: [...packages],
+    pins: { file: relative(appDir, lock.file), versions: Object.fromEntries(versions) },
+  };
+}
+
+/** The plan after what the platform has made; another one when it gave the packages other versions meanwhile. */
+function planOf(
+  plan: EnvironmentPlan,
+  { reference, resolved }: { reference: string; resolved: ResolvedPackages },
+): EnvironmentPlan {
+  if (reference === plan.reference) return plan;
+  const lock = lockOf(resolved);
+  return { ...plan, ...parseReference(reference), reference, lock, packages: lock.packages };
+}
+
+const lockOf = (resolved: ResolvedPackages) => resolved as ResolvedLock;
+
+function changedMeanwhile(path: string, cause: unknown): AppctlError {
+  return new AppctlError({
+    code: "FILE_CHANGED",
+    exit: ExitCode.build,
+    message: `${path} changed while the image was built`,
+    hint: "try again when nothing writes to it: an image has each file whole",
+    cause,
+  });
+}

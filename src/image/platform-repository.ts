@@ -1,0 +1,102 @@
+/** The platform as the registry that it is: `/v2/` at the address that a client speaks to, with the client's key. */
+import type { Client } from "../client/client.ts";
+import { exitOf, unreachableError } from "../client/platform-http.ts";
+import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
+import { isPassing } from "../http/retry.ts";
+import { answerError, faultsIn, type Purpose, type Refusal } from "../oci/registry/registry-error.ts";
+import { Repository, type RepositoryOptions } from "../oci/registry/repository.ts";
+
+/** The longest silence of a platform, in milliseconds: it may check a whole blob before it answers. */
+const SILENCE_MS = 120_000;
+
+/**
+ * A repository of the platform. Requests go the way of all others of the client: through its connections, to where the
+ * platform is now, and one that is away is brought back. Nobody has to close it.
+ */
+export function platformRepository(
+  client: Client,
+  name: string,
+  { signal, wait }: Pick<RepositoryOptions, "signal" | "wait">,
+): Repository {
+  const { host, protocol, origin } = new URL(client.endpoint);
+  return new Repository({
+    name: { host, plain: protocol === "http:", repository: name },
+    access: "push",
+    env: {},
+    signal,
+    wait,
+    credentials: async () => undefined, // the client has the key
+    refuse: (refusal, about) => refusalError(refusal, about, client.endpoint),
+    transport: ({ method, url, headers, body, length }) => {
+      // Only ever the platform itself: the key goes along.
+      if (url.origin !== origin) throw elsewhereError(url, client.endpoint);
+      return client.distribution({
+        method,
+        path: url.pathname + url.search,
+        ...(headers ? { headers } : {}),
+        ...(body ? { body } : {}),
+        ...(length === undefined ? {} : { contentLength: length }),
+        timeout: SILENCE_MS,
+        signal,
+      });
+    },
+  });
+}
+
+/** `error` in words about the platform. */
+export function platformError(error: unknown, client: Client): unknown {
+  const away = isAppctlError(error) && error.code === "REGISTRY_UNREACHABLE";
+  return away ? unreachableError(client.endpoint, error.cause) : error;
+}
+
+/** The platform's own code, message and hint where it gave them, else what the status means. */
+function refusalError(refusal: Refusal, about: Purpose, endpoint: string): AppctlError {
+  const { status, body } = refusal;
+  const exit = exitOf(status);
+  const own = faultsIn(body).flatMap(({ detail }) => (isProblem(detail) ? [detail] : []))[0];
+  if (own) return new AppctlError({ exit, ...own });
+  const { message, hint } = answerError(refusal, about, true);
+  if (status === 401 || status === 403) {
+    return new AppctlError({
+      code: "UNAUTHENTICATED",
+      exit,
+      message,
+      hint: "the API key may have been revoked since the deploy began",
+      next: ["appctl create api-key admin --name NAME   # on the platform's machine"],
+    });
+  }
+  if (status === 404) {
+    return new AppctlError({
+      code: "PLATFORM_TOO_OLD",
+      exit: ExitCode.unavailable,
+      message: `the platform at ${endpoint} does not take images as this appctl sends them: it knows no /v2/`,
+      hint: "it runs an older appctl, or a proxy before it passes only a part of its paths on; update it, then deploy again",
+    });
+  }
+  if (status === 413) {
+    return new AppctlError({
+      code: "BLOB_TOO_LARGE",
+      exit,
+      message,
+      hint: "where a proxy stands before the platform, it has to let requests of 8 MiB through",
+    });
+  }
+  const more = hint === undefined ? {} : { hint };
+  if (!isPassing(status)) return new AppctlError({ code: "UNEXPECTED_ANSWER", exit, message, ...more });
+  return new AppctlError({ code: "PLATFORM_UNAVAILABLE", exit: ExitCode.unavailable, message, ...more });
+}
+
+/** What the platform says in `detail` of a failure of its own. */
+function isProblem(detail: unknown): detail is { code: string; message: string; hint?: string } {
+  const { code, message, hint } = (detail ?? {}) as Record<string, unknown>;
+  return typeof code === "string" && typeof message === "string" && (hint === undefined || typeof hint === "string");
+}
+
+function elsewhereError(url: URL, endpoint: string): AppctlError {
+  return new AppctlError({
+    code: "UNEXPECTED_ANSWER",
+    exit: ExitCode.failed,
+    message: `the platform at ${endpoint} asked for the image to be sent to ${url.origin}, which is not the platform`,
+    hint: "a proxy before it may write its addresses anew; what it says in Location has to stay as it is",
+  });
+}

@@ -1,0 +1,222 @@
+import { Buffer } from "node:buffer";
+import { RETRIES } from "../../http/retry.ts";
+import { type Descriptor, digestOf, MediaType } from "../model.ts";
+import { Authorizer } from "./authorizer.ts";
+import { type Credentials, findCredentials } from "./credentials.ts";
+import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
+import {
+  asConnectionError,
+  damagedError,
+  isBrokenConnection,
+  type Purpose,
+  protocolError,
+  triesOf,
+} from "./registry-error.ts";
+import { type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
+
+/** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
+const MANIFEST_TYPES = [
+  MediaType.index,
+  MediaType.manifest,
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/** Largest manifest that is read, in bytes (the specification's own advice). */
+const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
+
+/** What a {@link Repository} works with. */
+export interface RepositoryOptions extends Pick<RegistryHttpOptions, "transport" | "refuse" | "silenceMs"> {
+  name: Pick<ImageName, "host" | "plain" | "repository">;
+  access: "pull" | "push";
+  /** Repositories of the same registry that blobs are mounted from. */
+  mountFrom?: readonly string[];
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  /** Waits before another try. Default: as long as it is told. */
+  wait?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Default: {@link findCredentials}. */
+  credentials?: (() => Promise<Credentials | undefined>) | undefined;
+}
+
+/** One repository of a registry, by the OCI distribution protocol. Every method throws an AppctlError with the reason. */
+export class Repository {
+  readonly http: RegistryHttp;
+  readonly name: RepositoryOptions["name"];
+  readonly signal: AbortSignal;
+
+  constructor(options: RepositoryOptions) {
+    const { name, env, signal, wait, transport, refuse, silenceMs } = options;
+    this.name = name;
+    this.signal = signal;
+    const own = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
+    const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
+    const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
+    const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
+    this.http = new RegistryHttp({
+      origin: apiOrigin(name),
+      authorizer,
+      env,
+      signal,
+      wait,
+      transport,
+      refuse,
+      silenceMs,
+    });
+  }
+
+  /** The address of a part of the API: `manifests/latest`. */
+  url(path: string): URL {
+    return new URL(`/v2/${this.name.repository}/${path}`, apiOrigin(this.name));
+  }
+
+  /** For messages: what is being done with which image or content. */
+  purpose(action: string, reference: string): Purpose {
+    const { host } = this.name;
+    const subject = reference.startsWith("sha256:")
+      ? `${reference.slice(0, 19)}… of ${imageNameText(this.name)}`
+      : imageNameText({ ...this.name, tag: reference });
+    return { host, subject, action };
+  }
+
+  /** The manifest that a tag or digest names, without its content; undefined when the registry has none. */
+  async resolve(reference: string): Promise<Descriptor | undefined> {
+    const about = this.purpose("asked for", reference);
+    const answer = await this.http.send(
+      {
+        method: "HEAD",
+        url: this.url(`manifests/${reference}`),
+        headers: { accept: MANIFEST_TYPES.join(", ") },
+        about,
+      },
+      [200, 404],
+    );
+    await answer.body.dump();
+    if (answer.status === 404) return undefined;
+    const digest = answer.headers["docker-content-digest"];
+    const [type, length] = [answer.headers["content-type"], answer.headers["content-length"]];
+    // Not every registry says so much; then the manifest itself has to tell.
+    if (!isDigest(digest) || typeof type !== "string" || !/^\d+$/.test(String(length))) {
+      return (await this.manifest(reference)).descriptor;
+    }
+    return { mediaType: plainType(type), digest, size: Number(length) };
+  }
+
+  /** A manifest or index, its bytes checked against the digest. Throws NOT_IN_REGISTRY when there is none. */
+  async manifest(reference: string): Promise<{ descriptor: Descriptor; bytes: Buffer }> {
+    const about = this.purpose("asked for", reference);
+    const { bytes, headers } = await this.#whole(`manifests/${reference}`, MANIFEST_TYPES.join(", "), about);
+    const digest = digestOf(bytes);
+    const said = headers["docker-content-digest"];
+    const expected = isDigest(reference) ? reference : isDigest(said) ? said : digest;
+    if (digest !== expected) throw damagedError(`its manifest has the digest ${digest}, not ${expected}`, about);
+    const type = headers["content-type"];
+    return { descriptor: { mediaType: plainType(String(type ?? "")), digest, size: bytes.length }, bytes };
+  }
+
+  /** True when the repository has the blob, with that many bytes. */
+  async hasBlob({ digest, size }: Pick<Descriptor, "digest" | "size">): Promise<boolean> {
+    const about = this.purpose("looked for", digest);
+    const answer = await this.http.send({ method: "HEAD", url: this.url(`blobs/${digest}`), about }, [200, 404]);
+    await answer.body.dump();
+    const length = answer.headers["content-length"];
+    return answer.status === 200 && (length === undefined || Number(length) === size);
+  }
+
+  /**
+   * The bytes of a blob from `start` on, as they come: whoever takes them checks the digest. A connection that breaks is
+   * taken up where it broke.
+   */
+  async *blob({ digest, size }: Pick<Descriptor, "digest" | "size">, start = 0): AsyncGenerator<Buffer> {
+    const about = this.purpose("fetched", digest);
+    let at = start;
+    for (let failures = 0; at < size; ) {
+      const headers: Record<string, string> = at > 0 ? { range: `bytes=${at}-${size - 1}` } : {};
+      const answer = await this.http.send(
+        { method: "GET", url: this.url(`blobs/${digest}`), headers, about },
+        [200, 206],
+      );
+      // A registry that knows no ranges begins anew.
+      let skip = answer.status === 206 ? 0 : at;
+      const before = at;
+      try {
+        for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+          const rest = chunk.subarray(Math.min(skip, chunk.length));
+          skip -= chunk.length - rest.length;
+          const wanted = rest.subarray(0, size - at);
+          at += wanted.length;
+          if (wanted.length > 0) yield wanted;
+        }
+        // One that sends more than it should is told by its digest; one that ends early would be asked for ever.
+        if (at < size) throw damagedError(`it ended after ${at} of ${size} bytes`, about);
+        return;
+      } catch (error) {
+        this.signal.throwIfAborted();
+        if (at > before) failures = 0;
+        failures += triesOf(error);
+        if (!isBrokenConnection(error) || failures > RETRIES) throw asConnectionError(error, about);
+        await this.http.pauseBefore(failures - 1);
+      }
+    }
+  }
+
+  /**
+   * Stores a manifest under a tag or its digest. Everything that it names has to be there already, but the subject. Gives the
+   * digest of the subject that the registry has taken note of; a registry without the referrers API takes none.
+   */
+  async putManifest(reference: string, bytes: Buffer, mediaType: string): Promise<string | undefined> {
+    const about = this.purpose("pushed", reference);
+    const request = {
+      method: "PUT" as const,
+      url: this.url(`manifests/${reference}`),
+      headers: { "content-type": mediaType },
+      body: bytes,
+      length: bytes.length,
+      about,
+    };
+    const answer = await this.http.send(request, [201]);
+    await answer.body.dump();
+    const said = answer.headers["docker-content-digest"];
+    const digest = digestOf(bytes);
+    if (isDigest(said) && said !== digest) throw damagedError(`${digest} was sent, and ${said} was stored`, about);
+    const subject = answer.headers["oci-subject"];
+    return isDigest(subject) ? subject : undefined;
+  }
+
+  close(): Promise<void> {
+    return this.http.close();
+  }
+
+  /** A small document; one that breaks off is asked for again. */
+  async #whole(
+    path: string,
+    accept: string,
+    about: Purpose,
+  ): Promise<{ bytes: Buffer; headers: RegistryAnswer["headers"] }> {
+    for (let failures = 0; ; ) {
+      const answer = await this.http.send({ method: "GET", url: this.url(path), headers: { accept }, about }, [200]);
+      try {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+          size += chunk.length;
+          if (size > MAX_MANIFEST_BYTES) throw protocolError("a manifest of more than 4 MiB", about);
+          chunks.push(chunk);
+        }
+        return { bytes: Buffer.concat(chunks), headers: answer.headers };
+      } catch (error) {
+        this.signal.throwIfAborted();
+        failures += triesOf(error);
+        if (!isBrokenConnection(error) || failures > RETRIES) throw asConnectionError(error, about);
+        await this.http.pauseBefore(failures - 1);
+      }
+    }
+  }
+}
+
+function isDigest(value: unknown): value is string {
+  return typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value);
+}
+
+/** A media type without its parameters. */
+const plainType = (type: string) => type.split(";")[0]?.trim() ?? "";

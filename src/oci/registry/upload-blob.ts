@@ -1,0 +1,254 @@
+import { Buffer } from "node:buffer";
+import type { Readable } from "node:stream";
+import { isPassing, RETRIES } from "../../http/retry.ts";
+import {
+  asConnectionError,
+  damagedError,
+  isBrokenConnection,
+  type Purpose,
+  protocolError,
+  triesOf,
+} from "./registry-error.ts";
+import type { RegistryAnswer, RegistryRequest } from "./registry-http.ts";
+import type { Repository } from "./repository.ts";
+
+/** A blob to send. */
+export interface BlobSource {
+  digest: string;
+  /** In bytes. */
+  size: number;
+  /** Opens its bytes from `start` up to, and without, `end`. */
+  open(start: number, end: number): Readable;
+  /** Throws when the source itself does not have the digest. */
+  verify?(): Promise<unknown>;
+  /** Called when no more of it is opened. */
+  close?(): void;
+}
+
+/** How a blob is sent. */
+export interface UploadOptions {
+  /** Bytes of one request; a blob up to this size goes in a single one. */
+  chunkSize: number;
+  /** A repository of the same registry that may have the blob. */
+  mountFrom?: string | undefined;
+  /** A blob of one request goes with the one that begins its upload: not every registry takes that. */
+  atOnce?: boolean | undefined;
+  /** Called with the number of bytes that the registry has of it, as it grows. */
+  onBytes?: ((sent: number) => void) | undefined;
+}
+
+/** Default of {@link UploadOptions.chunkSize}: what broke off costs no more than this. */
+export const CHUNK_SIZE = 8 * 1024 ** 2;
+
+/**
+ * Sends a blob that the repository does not have (distribution-spec 1.1, "Push"): mounted from another repository when that
+ * has it, else in one request when it is small or the registry takes no chunks, else in chunks. An upload that breaks is taken
+ * up where the registry says that it stands, or begun anew when the registry no longer knows it.
+ */
+export async function uploadBlob(
+  repository: Repository,
+  source: BlobSource,
+  options: UploadOptions,
+): Promise<"mounted" | "sent"> {
+  try {
+    return await new Upload(repository, source, options).run();
+  } finally {
+    source.close?.();
+  }
+}
+
+class Upload {
+  readonly #repository: Repository;
+  readonly #source: BlobSource;
+  readonly #options: UploadOptions;
+  readonly #about: Purpose;
+  /** Where the upload goes on; undefined when none is open. */
+  #location: URL | undefined;
+  /** How much of it the registry has. */
+  #offset = 0;
+  #chunkSize: number;
+  #chunked: boolean;
+  #atOnce: boolean;
+  /** A chunk has been taken, so a later refusal is not of chunks as such. */
+  #proven = false;
+  /** Tries in a row that brought nothing. */
+  #failures = 0;
+  #furthest = 0;
+
+  constructor(repository: Repository, source: BlobSource, options: UploadOptions) {
+    this.#repository = repository;
+    this.#source = source;
+    this.#options = options;
+    this.#chunkSize = options.chunkSize;
+    this.#chunked = source.size > options.chunkSize;
+    this.#atOnce = options.atOnce === true && !this.#chunked;
+    this.#about = repository.purpose("pushed", source.digest);
+  }
+
+  async run(): Promise<"mounted" | "sent"> {
+    for (;;) {
+      if (!this.#location && !this.#atOnce && (await this.#begin())) return "mounted";
+      const request = this.#next();
+      const answer = await this.#repository.http.once(request).catch((error: unknown) => this.#broken(error));
+      if (answer === undefined ? await this.#stands() : await this.#took(request, answer)) {
+        this.#options.onBytes?.(this.#source.size);
+        return "sent";
+      }
+    }
+  }
+
+  /** Opens an upload; true when a mount made it unnecessary. */
+  async #begin(): Promise<boolean> {
+    const url = this.#repository.url("blobs/uploads/");
+    const { mountFrom } = this.#options;
+    if (mountFrom !== undefined) {
+      url.searchParams.set("mount", this.#source.digest);
+      url.searchParams.set("from", mountFrom);
+    }
+    const request = { method: "POST" as const, url, length: 0, about: this.#about };
+    const answer = await this.#repository.http.send(request, [201, 202]);
+    await answer.body.dump();
+    if (answer.status === 201) return true;
+    this.#offset = 0;
+    this.#location = this.#locationOf(answer, url);
+    const least = answer.headers["oci-chunk-min-length"];
+    if (typeof least === "string" && /^\d{1,12}$/.test(least)) {
+      this.#chunkSize = Math.max(this.#chunkSize, Number(least));
+      this.#chunked &&= this.#source.size > this.#chunkSize;
+    }
+    return false;
+  }
+
+  /** The request that comes next: the whole blob, a chunk, or the end of the chunks. */
+  #next(): RegistryRequest {
+    const { digest, size } = this.#source;
+    const url = new URL(this.#location ?? this.#repository.url("blobs/uploads/"));
+    const headers = { "content-type": "application/octet-stream" };
+    if (this.#chunked && this.#offset < size) {
+      const [start, end] = [this.#offset, Math.min(this.#offset + this.#chunkSize, size)];
+      const body = () => this.#source.open(start, end);
+      const range = { "content-range": `${start}-${end - 1}` };
+      return { method: "PATCH", url, headers: { ...headers, ...range }, body, length: end - start, about: this.#about };
+    }
+    url.searchParams.set("digest", digest);
+    const method = this.#location ? ("PUT" as const) : ("POST" as const);
+    const end = { method, url, headers, about: this.#about };
+    if (this.#chunked || size === 0) return { ...end, body: Buffer.alloc(0), length: 0 };
+    return { ...end, body: () => this.#source.open(0, size), length: size };
+  }
+
+  /** What an answer means for the upload; true when it is done. */
+  async #took(request: RegistryRequest, answer: RegistryAnswer): Promise<boolean> {
+    const { status } = answer;
+    const { http } = this.#repository;
+    if (request.method !== "PATCH" && status === 201) {
+      await answer.body.dump();
+      return true;
+    }
+    if (request.method === "POST" && status === 202) {
+      // It has begun an upload, and has taken nothing of the content.
+      await answer.body.dump();
+      this.#atOnce = false;
+      this.#location = this.#locationOf(answer, request.url);
+      return false;
+    }
+    if (request.method === "PATCH" && (status === 202 || status === 204)) {
+      await answer.body.dump();
+      this.#proven = true;
+      const sent = Math.min(this.#offset + this.#chunkSize, this.#source.size);
+      this.#location = this.#locationOf(answer, request.url);
+      const before = this.#offset;
+      this.#moveTo(rangeEnd(answer) ?? sent);
+      if (this.#offset <= before) {
+        const why = `it took bytes from ${before} on, and says that it has ${this.#offset}`;
+        await this.#failed(async () => protocolError(why, this.#about));
+        await http.pauseBefore(this.#failures - 1);
+      }
+      return false;
+    }
+    if (isPassing(status)) {
+      await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
+      await http.pauseAfter(answer, this.#failures - 1, this.#about);
+      return this.#stands();
+    }
+    const refusesChunks = request.method === "PATCH" && !this.#proven;
+    if (refusesChunks && [400, 404, 405, 411, 413, 501].includes(status)) {
+      await answer.body.dump();
+      this.#chunked = false;
+      this.#location = undefined;
+      return false;
+    }
+    // 416: it stands elsewhere. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
+    if (status === 416 || (status === 404 && request.method !== "POST") || status === 400) {
+      if (status === 400) await this.#source.verify?.();
+      await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));
+      await answer.body.dump();
+      // One that was asked to go on from its very start has something, and cannot say how much: `0-0` is none and one byte.
+      if (status === 416 && this.#offset > 0) return this.#stands();
+      this.#location = undefined;
+      return false;
+    }
+    throw await http.refusal(answer, this.#about, { tries: 1 });
+  }
+
+  async #broken(error: unknown): Promise<undefined> {
+    this.#repository.signal.throwIfAborted();
+    if (!isBrokenConnection(error)) throw asConnectionError(error, this.#about);
+    this.#failures += triesOf(error) - 1;
+    await this.#failed(async () => asConnectionError(error, this.#about));
+    await this.#repository.http.pauseBefore(this.#failures - 1);
+  }
+
+  async #failed(why: () => Promise<unknown>): Promise<void> {
+    if (++this.#failures > RETRIES) throw await why();
+  }
+
+  /** Asks how far the upload has come; true when the registry has the whole blob, since only its answer was lost. */
+  async #stands(): Promise<boolean> {
+    if (await this.#repository.hasBlob(this.#source)) return true;
+    const location = this.#location;
+    this.#location = undefined;
+    if (!this.#chunked || !location) return false;
+    const asked = { method: "GET" as const, url: location, about: this.#about };
+    const answer = await this.#repository.http.send(asked, [200, 204, 400, 404, 416]);
+    await answer.body.dump();
+    const end = rangeEnd(answer);
+    if ((answer.status !== 204 && answer.status !== 200) || end === undefined) return false;
+    this.#location = answer.headers["location"] === undefined ? location : this.#locationOf(answer, location);
+    this.#moveTo(end);
+    return false;
+  }
+
+  #moveTo(offset: number): void {
+    if (offset > this.#source.size) {
+      throw damagedError(`the registry has ${offset} bytes of it, and it has ${this.#source.size}`, this.#about);
+    }
+    this.#offset = offset;
+    if (offset <= this.#furthest) return;
+    this.#furthest = offset;
+    this.#failures = 0;
+    this.#options.onBytes?.(offset);
+  }
+
+  #locationOf(answer: RegistryAnswer, base: URL): URL {
+    const { location } = answer.headers;
+    const next =
+      typeof location === "string" && URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+    if (next === undefined) throw protocolError("no place to send the content to", this.#about);
+    if (base.protocol === "https:" && next.protocol === "http:") {
+      // A registry behind a proxy that ends TLS does not always know that it is spoken to so.
+      if (next.hostname !== base.hostname) {
+        throw protocolError(`the content should go to ${next.origin}, without TLS`, this.#about);
+      }
+      next.protocol = "https:";
+      next.port = base.port;
+    }
+    return next;
+  }
+}
+
+/** How many bytes an answer's `Range` says that there are: `0-1023` is 1024; nothing yet is `0-0` at most registries. */
+function rangeEnd({ headers: { range } }: RegistryAnswer): number | undefined {
+  const last = typeof range === "string" ? /^(?:bytes=)?0-(\d{1,15})$/.exec(range)?.[1] : undefined;
+  return last === undefined ? undefined : last === "0" ? 0 : Number(last) + 1;
+}

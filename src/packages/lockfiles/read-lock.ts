@@ -1,0 +1,81 @@
+/** Lock files of other package managers than npm, as the lock of npm that installs the same packages. */
+import { basename } from "node:path";
+import { type Fault, messageOf } from "../../core/errors.ts";
+import { type LockEntry, PROJECT, type ResolvedLock } from "../package-lock.ts";
+import { readBunLock } from "./bun.ts";
+import { type LockedProject, type LockGraph, type LockReader, lockFault } from "./lock-graph.ts";
+import { mergeSame } from "./merge-same.ts";
+import { all, lockEntries, placePackages } from "./place-packages.ts";
+import { readPnpmLock } from "./pnpm.ts";
+import { readYarnBerryLock } from "./yarn-berry.ts";
+import { readYarnClassicLock } from "./yarn-classic.ts";
+
+/** A package manager whose lock file is read. The commands are what to type when it does not fit. */
+export interface LockKind {
+  read: LockReader;
+  /** Brings the lock file in line with package.json. */
+  install: string;
+  /** Adds a package; its name follows. */
+  add: string;
+}
+
+const readYarnLock: LockReader = (text, project, written) =>
+  (/^__metadata:/m.test(text) ? readYarnBerryLock : readYarnClassicLock)(text, project, written);
+
+const KINDS: Record<string, LockKind> = {
+  "pnpm-lock.yaml": { read: readPnpmLock, install: "pnpm install", add: "pnpm add" },
+  "yarn.lock": { read: readYarnLock, install: "yarn install", add: "yarn add" },
+  "bun.lock": { read: readBunLock, install: "bun install", add: "bun add" },
+};
+
+/** The package manager that writes a lock file of this name; undefined for npm's. */
+export function lockKind(file: string): LockKind | undefined {
+  return KINDS[basename(file)];
+}
+
+/** The lock of npm for `text`, a lock file of `kind`, or every fault that keeps it from being made. */
+export async function translateLock(
+  kind: LockKind,
+  text: string,
+  project: LockedProject,
+  written: string,
+): Promise<{ resolved: ResolvedLock; faults: [] } | { faults: [Fault, ...Fault[]] }> {
+  const read = await Promise.resolve()
+    .then(() => kind.read(text, project, written))
+    .catch((error: unknown) => messageOf(error));
+  if (typeof read === "string")
+    return { faults: [lockFault(`${written} is not a lock file that can be read: ${read}`)] };
+  const { places, unsaid, faults } = read;
+  const [first, ...more] = [...new Map(faults.map((fault) => [fault.message, fault])).values()];
+  if (first !== undefined) return { faults: [first, ...more] };
+  const graph = places === undefined ? mergeSame(read.graph) : read.graph;
+  const placed = places === undefined ? placePackages(graph) : { places };
+  if ("without" in placed) return { faults: [noFolders(placed.without, graph, written)] };
+  const { root, entries } = lockEntries(graph, placed.places);
+  const packages: Record<string, LockEntry> = { "": { name: PROJECT, ...root }, ...entries };
+  return {
+    faults: [],
+    resolved: {
+      packages: Object.entries(all(graph.root))
+        .map(([name, id]) => ({ name, version: graph.packages.get(id)?.version ?? "" }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      lock: { name: PROJECT, lockfileVersion: 3, requires: true, packages },
+      unsaid,
+    },
+  };
+}
+
+/** The fault of packages for which there is no node_modules. */
+function noFolders(ids: readonly string[], { packages }: LockGraph, written: string): Fault {
+  const of = ids.flatMap((id) => packages.get(id) ?? []);
+  const labels = [...new Set(of.map(({ name, version }) => `${name} ${version}`))].sort();
+  const listed = labels.length > 12 ? [...labels.slice(0, 12), `${labels.length - 12} more`] : labels;
+  const names = [...new Set(of.map(({ name }) => name))].sort();
+  const who = new Intl.ListFormat("en").format(listed);
+  return lockFault(
+    labels.length > 1
+      ? `${who} need each other in a circle, and no node_modules gives each of them what ${written} has for it`
+      : `no node_modules gives ${who} and what it needs what ${written} has for them`,
+    `Hold ${names.length > 12 ? "them" : new Intl.ListFormat("en", { type: "disjunction" }).format(names)} at one version, with the overrides or resolutions of package.json.`,
+  );
+}

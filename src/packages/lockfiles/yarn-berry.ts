@@ -1,0 +1,170 @@
+import {
+  type LockedProject,
+  type LockGraph,
+  lockFault,
+  originFault,
+  type ReadLock,
+  requiredPeers,
+  unusualAddress,
+} from "./lock-graph.ts";
+
+type Ranges = Record<string, string>;
+interface Entry {
+  version: string;
+  resolution: string;
+  dependencies?: Ranges;
+  dependenciesMeta?: Record<string, { optional?: string }>;
+  peerDependencies?: Ranges;
+  peerDependenciesMeta?: Record<string, { optional?: string }>;
+  bin?: Record<string, string>;
+  conditions?: string;
+}
+
+/**
+ * Reads a yarn.lock of Yarn 2 and newer. Its checksums are over archives that Yarn makes itself, so no download can be
+ * compared with them: packages have no integrity here, and are what the registry has for the locked version.
+ */
+export async function readYarnBerryLock(text: string, project: LockedProject, written: string): Promise<ReadLock> {
+  const { parse } = await import("../../core/yaml.ts");
+  // Without types: the range 1.10 is not the number 1.1.
+  const { __metadata: metadata, ...parsed }: Record<string, Entry> = parse(text, { schema: "failsafe" });
+  if (!(Number(metadata?.version) >= 4)) throw new Error(`it is of version ${metadata?.version}, and 4 is needed`);
+  const entries = new Map(
+    Object.entries(parsed).flatMap(([keys, entry]) => keys.split(/,\s*/).map((key): [string, Entry] => [key, entry])),
+  );
+  const graph: LockGraph = { root: { dependencies: {}, optionalDependencies: {} }, packages: new Map() };
+  // Old ones have no conditions.
+  const read: ReadLock = { graph, unsaid: ["platforms", "scripts"], faults: [] };
+  const overrides = readResolutions(project.resolutions);
+  const wanted: [id: string, entry: Entry][] = [];
+  const ids = (from: Entry | undefined, ranges: Ranges): Ranges => {
+    const found = Object.entries(ranges).flatMap(([name, asked]): [string, string][] => {
+      const range = withProtocol(overrides(from?.resolution, name, withProtocol(asked)));
+      const entry = entries.get(`${name}@${range}`);
+      const by = from?.resolution.replace("@npm:", "@") ?? "package.json";
+      const fault =
+        originFault(name, range) ??
+        (entry ? undefined : lockFault(`${by} asks for ${name} ${plain(range)}, and ${written} does not have it`));
+      if (fault === undefined && entry !== undefined) {
+        wanted.push([entry.resolution, entry]);
+        return [[name, entry.resolution]];
+      }
+      if (fault !== undefined) read.faults.push(fault);
+      return [];
+    });
+    return Object.fromEntries(found);
+  };
+
+  const workspace = [...entries.values()].find(({ resolution }) => /@workspace:\.$/.test(resolution));
+  const { dependencies, optional } = rootRanges(project, workspace, written, read);
+  for (const name of peersForRunning(project, dependencies, entries))
+    if (project.devDependencies?.[name] !== undefined) dependencies[name] ??= project.devDependencies[name];
+  graph.root = { dependencies: ids(undefined, dependencies), optionalDependencies: ids(undefined, optional) };
+  for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+    const [id, entry] = next;
+    if (graph.packages.has(id)) continue;
+    const [, name = "", version, more = ""] = /^(@?[^@]+)@npm:([^:]+)(?:::(.*))?$/.exec(id) ?? [];
+    if (version === undefined) {
+      const [, alias = id, origin = id] = /^(@?[^@]+)@(.*)$/.exec(id) ?? [];
+      read.faults.push(originFault(alias, origin) ?? lockFault(`${id} in ${written} is not understood`));
+    }
+    const isOptional = (dependency: string) => entry.dependenciesMeta?.[dependency]?.optional === "true";
+    graph.packages.set(id, {
+      ...{ name, version: version ?? entry.version, bin: entry.bin },
+      resolved: unusualAddress(new URLSearchParams(more).get("__archiveUrl") ?? undefined, name, version ?? ""),
+      ...readConditions(entry.conditions),
+      peers: Object.keys(entry.peerDependencies ?? {}),
+      dependencies: ids(
+        entry,
+        pick(entry.dependencies, (dependency) => !isOptional(dependency)),
+      ),
+      optionalDependencies: ids(entry, pick(entry.dependencies, isOptional)),
+    });
+  }
+  return read;
+}
+
+/** What package.json needs for running; a fault for each range that the lock has otherwise. */
+function rootRanges(project: LockedProject, workspace: Entry | undefined, written: string, { faults }: ReadLock) {
+  const asked: Ranges = { ...project.dependencies, ...project.optionalDependencies };
+  const locked: Ranges = workspace?.dependencies ?? {};
+  // The lock does not tell what is for development.
+  const others = new Set(Object.keys(project.devDependencies ?? {}));
+  for (const name of [...new Set([...Object.keys(asked), ...Object.keys(locked)])].sort()) {
+    if (asked[name] === undefined && others.has(name)) continue;
+    const [here, there] = [asked[name], locked[name]].map((range) => range && withProtocol(range));
+    if (here !== there)
+      faults.push(
+        lockFault(
+          `${name} is ${here ? plain(here) : "not there"} in package.json and ${there ? plain(there) : "not there"} in ${written}`,
+        ),
+      );
+  }
+  const inLock = pick(asked, (name) => withProtocol(asked[name] ?? "") === withProtocol(locked[name] ?? ""));
+  const isOptional = (name: string) => project.optionalDependencies?.[name] !== undefined;
+  return { dependencies: pick(inLock, (name) => !isOptional(name)), optional: pick(inLock, isOptional) };
+}
+
+/** Peers without which the project, or a package that it depends on, does not run. */
+function peersForRunning(project: LockedProject, dependencies: Ranges, entries: ReadonlyMap<string, Entry>): string[] {
+  const names = new Set(requiredPeers(project));
+  const ranges = { ...dependencies };
+  for (const queue = Object.entries(ranges); queue.length > 0; ) {
+    const [name, range] = queue.shift() as [string, string];
+    const { peerDependencies = {}, peerDependenciesMeta = {} } = entries.get(`${name}@${withProtocol(range)}`) ?? {};
+    for (const peer of Object.keys(peerDependencies)) {
+      if (peerDependenciesMeta[peer]?.optional === "true" || ranges[peer] !== undefined) continue;
+      names.add(peer);
+      const again = project.devDependencies?.[peer];
+      if (again === undefined) continue;
+      ranges[peer] = again;
+      queue.push([peer, again]);
+    }
+  }
+  return [...names];
+}
+
+/**
+ * The `resolutions` of package.json: `name`, `name@range`, `parent/name`, `parent@version/name`. Yarn does not write into the
+ * lock which range they stand for. Answers the range that counts.
+ */
+function readResolutions(resolutions: Ranges = {}) {
+  const rules = Object.entries(resolutions).map(([pattern, range]) => {
+    const [, parent, version, name, asked] =
+      /^(?:\*\*\/)?(?:((?:@[^/@]+\/)?[^/@]+)(?:@([^/]+))?\/)?((?:@[^/@]+\/)?[^/@]+)(?:@(.+))?$/.exec(pattern) ?? [];
+    return { parent, version, name, asked, range };
+  });
+  return (from: string | undefined, name: string, asked: string): string => {
+    const rule = rules.find(
+      (rule) =>
+        rule.name === name &&
+        (rule.asked === undefined || withProtocol(rule.asked) === asked) &&
+        (rule.parent === undefined || from?.startsWith(`${rule.parent}@`) === true) &&
+        (rule.version === undefined || from === `${rule.parent}@${withProtocol(rule.version)}`),
+    );
+    return rule?.range ?? asked;
+  };
+}
+
+/** `os=linux & (cpu=x64 | cpu=arm64) & libc=glibc` as npm's lists. */
+function readConditions(conditions = ""): { os?: string[]; cpu?: string[]; libc?: string[] } {
+  const lists: Record<string, string[]> = {};
+  for (const [, not, name = "", value = ""] of conditions.matchAll(/(!?)\b(os|cpu|libc)=([^\s()|&]+)/g)) {
+    lists[name] ??= [];
+    lists[name].push(`${not}${value}`);
+  }
+  return lists;
+}
+
+function pick(ranges: Ranges = {}, wanted: (name: string) => boolean): Ranges {
+  return Object.fromEntries(Object.entries(ranges).filter(([name]) => wanted(name)));
+}
+
+/** Yarn's keys always have a protocol, what people write seldom. */
+function withProtocol(range: string): string {
+  return /^[a-z+]+:|^[^@:]+\/[^@:]+$/.test(range) ? range : `npm:${range}`;
+}
+
+function plain(range: string): string {
+  return range.replace(/^npm:/, "");
+}

@@ -1,0 +1,165 @@
+/** Which packages of a lock `npm ci` would install, and where: all that fit the platform, and what these alone need. */
+import type { Platform } from "../npm-target.ts";
+import { fits, type LockEntry, locatePackage, type PackageLock } from "../package-lock.ts";
+import { sure } from "./leave-to-npm.ts";
+import { satisfies } from "./satisfies.ts";
+
+/** One package to be installed. `path` is such as `node_modules/hono`. */
+export interface PlannedPackage {
+  path: string;
+  entry: LockEntry;
+}
+
+/** What packages can be chosen by. */
+export interface Surroundings {
+  platform: Platform;
+  /** The platform that npm runs on. */
+  host: Platform;
+  /** Version of the Node that npm runs with; undefined when it is not known. */
+  nodeVersion: string | undefined;
+}
+
+/** An arrow of the lock: the package at `from` ("" is the project) finds the one at `to` by `name`. */
+interface Edge {
+  from: string;
+  name: string;
+  to: string | undefined;
+  range: string;
+  optional: boolean;
+  peer: boolean;
+}
+
+const NAME = `(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*`;
+const PATH = new RegExp(`^node_modules/${NAME}(?:/node_modules/${NAME})*$`);
+
+/** The packages, by their paths. Throws Unsure where npm would have to choose, warn or fail, and for all but plain packages. */
+export function planPackages({ packages }: PackageLock, at: Surroundings): PlannedPackage[] {
+  const root = packages[""] ?? {};
+  sure(root["overrides"] === undefined, "the project has overrides");
+  sure(root["workspaces"] === undefined, "the project has workspaces");
+  const paths = Object.keys(packages).filter((path) => path !== "");
+  for (const path of paths) checkEntry(path, packages[path] as LockEntry);
+  sure(new Set(paths.map((path) => path.toLowerCase())).size === paths.length, "names differ only in case");
+
+  const edges = Object.entries(packages).flatMap(([from, entry]) => edgesOf(packages, from, entry));
+  for (const edge of edges) checkEdge(edge, packages);
+  const out = groupBy(edges, ({ from }) => from);
+  const into = groupBy(edges, ({ to }) => to ?? "");
+  // npm counts what is only an optional peer of something as nobody's.
+  const needed = reach(out, ({ peer, optional }) => !(peer && optional));
+  sure(needed.size === paths.length, "the lock has packages that nothing needs");
+
+  const required = reach(out, ({ optional }) => !optional);
+  for (const path of required) {
+    const entry = packages[path] as LockEntry;
+    const restricted = entry.os ?? entry.cpu ?? entry.libc;
+    sure(restricted === undefined || (fits(entry, at.platform) && fits(entry, at.host)), `${path} does not fit`);
+  }
+  const left = new Set<string>();
+  for (const path of paths) {
+    const entry = packages[path] as LockEntry;
+    if (required.has(path) || left.has(path) || fitsHere(path, entry, at)) continue;
+    for (const each of optionalSet(path, out, into, left)) left.add(each);
+  }
+  const installed = paths.filter((path) => !left.has(path));
+  for (const path of installed)
+    for (const kind of ["inBundle", "bundleDependencies", "bundledDependencies", "hasShrinkwrap"])
+      sure(!packages[path]?.[kind], `${path} is marked as ${kind}`);
+  sure(installed.length > 0, "nothing fits the platform");
+  for (const path of left)
+    sure(!required.has(path) && !installed.some((other) => other.startsWith(`${path}/`)), `${path} is half needed`);
+  return installed.map((path) => ({ path, entry: packages[path] as LockEntry }));
+}
+
+function checkEntry(path: string, entry: LockEntry): void {
+  sure(PATH.test(path) && !/(?:^|\/)(?:\.|node_modules\/node_modules)/.test(path), `${path} is an unusual place`);
+  for (const kind of ["link", "extraneous", "dev"]) sure(!entry[kind], `${path} is marked as ${kind}`);
+  sure(typeof entry.version === "string", `${path} has no version`);
+  const { resolved } = entry;
+  sure(typeof entry.integrity === "string" || entry["inBundle"], `${path} has no integrity`);
+  sure(
+    resolved === undefined || (typeof resolved === "string" && /^https?:\/\//.test(resolved)),
+    `${path} has an unusual source`,
+  );
+  sure(entry.name === undefined || typeof entry.name === "string", `${path} has an unusual name`);
+}
+
+function edgesOf(packages: PackageLock["packages"], from: string, entry: LockEntry): Edge[] {
+  const edges = new Map<string, Edge>();
+  const meta = (entry["peerDependenciesMeta"] ?? {}) as Record<string, { optional?: boolean } | undefined>;
+  for (const kind of ["peerDependencies", "dependencies", "optionalDependencies"] as const) {
+    for (const [name, range] of Object.entries(entry[kind] ?? {})) {
+      sure(typeof range === "string", `${from} has an unusual dependency`);
+      const peer = kind === "peerDependencies";
+      const optional = kind === "optionalDependencies" || (peer && meta[name]?.optional === true);
+      edges.set(name, { from, name, to: locatePackage(packages, from, name), range, optional, peer });
+    }
+  }
+  return [...edges.values()];
+}
+
+/** npm sets right what does not fit; a lock that needs that is npm's to judge. */
+function checkEdge({ from, name, to, range, optional, peer }: Edge, packages: PackageLock["packages"]): void {
+  const what = `${from || "the project"} needs ${name}@${range}`;
+  sure(to !== undefined || (peer && optional), `${what}, which the lock does not have`);
+  if (to === undefined) return;
+  sure(!peer || from === "" || to !== `${from}/node_modules/${name}`, `${what}, a peer, below itself`);
+  const alias = /^npm:(?:@[^/@]+\/)?[^/@]+(?:@(.*))?$/.exec(range);
+  sure(satisfies(packages[to]?.version ?? "", alias ? (alias[1] ?? "*") : range), `${what}, and finds another version`);
+}
+
+/** The packages that the project reaches by edges that `follows` is true for. */
+function reach(out: Map<string, Edge[]>, follows: (edge: Edge) => boolean): Set<string> {
+  const found = new Set([""]);
+  for (const path of found)
+    for (const edge of out.get(path) ?? []) if (edge.to !== undefined && follows(edge)) found.add(edge.to);
+  found.delete("");
+  return found;
+}
+
+function fitsHere(path: string, entry: LockEntry, { platform, nodeVersion }: Surroundings): boolean {
+  if (!fits(entry, platform) || (entry.libc !== undefined && platform.libc === undefined)) return false;
+  const engines = (entry["engines"] ?? {}) as Record<string, unknown>;
+  // An optional package that does not go with this Node is left out.
+  sure(engines["npm"] === undefined, `${path} asks for an npm`);
+  const { node } = engines;
+  sure(
+    node === undefined || (typeof node === "string" && nodeVersion !== undefined && satisfies(nodeVersion, node)),
+    `${path} asks for Node ${String(node)}`,
+  );
+  return true;
+}
+
+/** What goes with the optional package at `path`: who cannot be without it, and what nobody else needs. As npm's optionalSet. */
+function optionalSet(
+  path: string,
+  out: Map<string, Edge[]>,
+  into: Map<string, Edge[]>,
+  left: ReadonlySet<string>,
+): Set<string> {
+  const set = new Set([path]);
+  for (const each of set) for (const edge of into.get(each) ?? []) if (!edge.optional) set.add(edge.from);
+  sure(!set.has(""), `the project cannot be without ${path}`);
+  const counts = ({ from, to }: Edge) => to !== undefined && !set.has(to) && !left.has(from);
+  const all = new Set(set);
+  for (const each of all) for (const edge of out.get(each) ?? []) if (counts(edge)) all.add(edge.to as string);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const each of all) {
+      if (!(into.get(each) ?? []).some((edge) => !all.has(edge.from) && counts(edge))) continue;
+      all.delete(each);
+      changed = true;
+    }
+  }
+  return all;
+}
+
+function groupBy(edges: readonly Edge[], keyOf: (edge: Edge) => string): Map<string, Edge[]> {
+  const groups = new Map<string, Edge[]>();
+  for (const edge of edges) {
+    const group = groups.get(keyOf(edge));
+    if (group === undefined) groups.set(keyOf(edge), [edge]);
+    else group.push(edge);
+  }
+  return groups;
+}

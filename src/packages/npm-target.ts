@@ -1,0 +1,50 @@
+/** What an image is for, in npm's words: an operating system, a processor and a libc. OCI's words are in `oci/target.ts`. */
+import { existsSync } from "node:fs";
+import { arch, endianness, platform } from "node:os";
+import { type PlatformName, platformText } from "../oci/target.ts";
+
+/** A platform in npm's words (`process.platform`, `process.arch`, `glibc` | `musl` on Linux only). */
+export interface Platform {
+  os: string;
+  cpu: string;
+  libc?: "glibc" | "musl";
+}
+
+/** The platform of this machine. */
+export function hostPlatform(): Platform {
+  const os = platform();
+  if (os !== "linux") return { os, cpu: arch() };
+  // The dynamic loader of musl stands at a fixed path; asking Node's report for the libc takes 20 times as long.
+  const musl = ["x86_64", "aarch64", "armhf", "armv7", "i386", "riscv64", "s390x", "powerpc64le"].some((machine) =>
+    existsSync(`/lib/ld-musl-${machine}.so.1`),
+  );
+  return { os, cpu: arch(), libc: musl && !existsSync("/lib64/ld-linux-x86-64.so.2") ? "musl" : "glibc" };
+}
+
+const GO_ARCH: Record<string, string> = {
+  x64: "amd64",
+  ia32: "386",
+  ppc64: "ppc64le",
+  mipsel: "mipsle",
+  loong64: "loong64",
+};
+
+/** The same platform in Go's words, which OCI uses: `{ os: "linux", architecture: "amd64" }`. */
+export function goPlatform(of: Platform): PlatformName {
+  const os = of.os === "win32" ? "windows" : of.os;
+  if (of.cpu === "ppc64" && endianness() === "BE") return { os, architecture: "ppc64" };
+  // Node has no builds for less than ARMv7; OCI's default for arm64 is v8, which is left out.
+  if (of.cpu === "arm") return { os, architecture: "arm", variant: "v7" };
+  return { os, architecture: GO_ARCH[of.cpu] ?? of.cpu };
+}
+
+/** `linux/amd64`: a platform in OCI's words. */
+export function platformName(of: Platform): string {
+  return platformText(goPlatform(of));
+}
+
+/** A platform of OCI in npm's words, with the libc that its images have. */
+export function npmPlatform({ os, architecture }: PlatformName, libc: "glibc" | "musl"): Platform {
+  const cpu = Object.entries(GO_ARCH).find(([, name]) => name === architecture)?.[0] ?? architecture;
+  return os === "linux" ? { os, cpu, libc } : { os: os === "windows" ? "win32" : os, cpu };
+}

@@ -1,0 +1,49 @@
+/** Picks the runtime that the local engine runs replicas with. */
+import type { RuntimeName } from "../core/config.ts";
+import type { Paths } from "../core/paths.ts";
+import { createIsolation } from "../engine/local/process/isolation/create-isolation.ts";
+import { createProcessRuntime } from "../engine/local/process/process-runtime.ts";
+import type { SecretReader } from "../engine/local/process/secret-values.ts";
+import type { Runtime } from "../engine/local/runtime.ts";
+import { loadableImage, outlinedImage } from "../image/docker-archive.ts";
+import { unpackApp } from "../image/unpack.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import { hostPlatform, platformName } from "../packages/npm-target.ts";
+import { mountedDir } from "./leftovers.ts";
+
+/** What a runtime is made from. */
+export interface RuntimeContext {
+  paths: Paths;
+  stateDir: string;
+  images: OciLayout;
+  readSecret: SecretReader;
+  env: NodeJS.ProcessEnv;
+  log(message: string): void;
+}
+
+/** Makes it. Throws an `AppctlError` when the machine lacks what it needs. */
+export async function createRuntime(name: RuntimeName, context: RuntimeContext): Promise<Runtime> {
+  const { paths, stateDir, images, readSecret, env, log } = context;
+  if (name === "docker") {
+    const { createDockerRuntime } = await import("../engine/local/docker/docker-runtime.ts");
+    return createDockerRuntime({
+      stateDir,
+      runtimeDir: paths.runtime,
+      image: (digest) => loadableImage(images, digest),
+      outline: (digest) => outlinedImage(images, digest, mountedDir(stateDir)),
+      readSecret,
+      env,
+      log,
+    });
+  }
+  return createProcessRuntime({
+    stateDir,
+    runtimeDir: paths.runtime,
+    isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log }),
+    node: process.execPath,
+    platform: platformName(hostPlatform()),
+    prepare: (digest, { contentDir, layersDir }) => unpackApp(images, digest, contentDir, layersDir),
+    readSecret,
+    log,
+  });
+}

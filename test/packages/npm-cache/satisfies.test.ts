@@ -1,0 +1,52 @@
+import { expect, it } from "vitest";
+import { satisfies } from "../../../src/packages/npm-cache/satisfies.ts";
+
+it.each([
+  ["1.2.3", "*", true],
+  ["1.2.3", "", true],
+  ["1.2.3", "x", true],
+  ["1.2.3", "1.2.3", true],
+  ["1.2.3", "=1.2.3", true],
+  ["1.2.3", "v1.2.3", true],
+  ["1.2.4", "1.2.3", false],
+  ["1.9.0", "1", true],
+  ["2.0.0", "1.x", false],
+  ["1.2.9", "1.2.*", true],
+  ["1.9.9", "^1.2.3", true],
+  ["1.2.2", "^1.2.3", false],
+  ["2.0.0", "^1.2.3", false],
+  ["0.2.9", "^0.2.3", true],
+  ["0.3.0", "^0.2.3", false],
+  ["0.0.3", "^0.0.3", true],
+  ["0.0.4", "^0.0.3", false],
+  ["0.0.9", "^0.0", true],
+  ["0.9.0", "^0", true],
+  ["1.2.9", "~1.2.3", true],
+  ["1.3.0", "~1.2.3", false],
+  ["1.9.0", "~1", true],
+  ["24.21.0", "^18.17.0 || ^20.3.0 || >=21.0.0", true],
+  ["19.0.0", "^18.17.0 || ^20.3.0 || >=21.0.0", false],
+  ["18.0.0", ">= 18", true],
+  ["2.0.0", ">1", true],
+  ["1.9.0", ">1", false],
+  ["1.9.9", ">=1.2 <2", true],
+  ["2.0.0", ">=1.2 <2", false],
+  ["1.2.9", "<=1.2", true],
+  ["2.9.0", "1.2 - 2", true],
+  ["3.0.0", "1.2 - 2", false],
+  // Pre-releases: the one that is named, and releases after them.
+  ["1.0.0-rc.1", "^1.0.0-rc.1", true],
+  ["1.0.0-rc.2", "^1.0.0-rc.1", false],
+  ["1.0.0-rc.1", "*", false],
+  ["1.0.0", "^1.0.0-rc.1", true],
+  ["1.4.0", ">=1.0.0-rc.1 <2.0.0-0", true],
+  ["2.0.0", "<2.0.0-0", false],
+  // No ranges, or odd ones.
+  ["1.2.3", "latest", false],
+  ["1.2.3", "https://example.com/a.tgz", false],
+  ["1.2.3", "1.x.3", false],
+  ["1.2.3", "* || 1.x.3", false],
+  ["1.2", "*", false],
+])("%s and %s: %s", (version, range, expected) => {
+  expect(satisfies(version, range)).toBe(expected);
+});
