@@ -1,9 +1,10 @@
 /** Reads what vitest's JSON reporter wrote of one tier, and says what it means. */
 import { readFileSync } from "node:fs";
+import { relative } from "node:path";
 
 /** A test that ran. */
 export interface RanTest {
-  /** File and full name. */
+  /** File, relative to the working directory, and full name. */
   name: string;
   /** Milliseconds. */
   duration: number;
@@ -48,7 +49,8 @@ export function readResult(
   };
   const files = parsed(report)?.testResults;
   if (!files) fault(`the test runner ended with ${exit} and left no result`);
-  for (const { name: file, status, message, assertionResults } of files ?? []) {
+  for (const { name: path, status, message, assertionResults } of files ?? []) {
+    const file = relative("", path);
     const failedBefore = result.failed;
     for (const { fullName, status: state, duration } of assertionResults) {
       const name = `${file} > ${fullName}`;
