@@ -1,7 +1,7 @@
 /** The platform's side of `builder: "remote"`: real npm, a real worker, and requests as no command of ours would send them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { BuildRequest, ResolveRequest } from "../../src/contract/types.ts";
 import { readCopied } from "../../src/image/copied-files.ts";
 import { buildEnvironment, type EnvironmentSpec, planEnvironment } from "../../src/image/environment-image.ts";
@@ -452,14 +452,16 @@ describe("a build under way", () => {
   });
 
   it("is never silent for long: what stands between would take it for dead", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"], shouldAdvanceTime: true });
+    onTestFinished(() => void vi.useRealTimers());
     const response = await fetch(...requestTo("resolutions", { packages: ["leaf"] }));
-    const lines = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream());
-    const seen: string[] = [];
-    for await (const line of lines) {
-      seen.push(line);
-      if (line === "\n") break;
-    }
-    expect(seen).toEqual(['{"type":"progress","step":"resolve","message":"resolving 1 package","total":1}\n', "\n"]);
+    const lines = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+    const first = (await lines.read()).value;
+    expect(first).toBe('{"type":"progress","step":"resolve","message":"resolving 1 package","total":1}\n');
+    const second = lines.read();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await second).value).toBe("\n");
+    await lines.cancel();
     await until(() => workers().length === 0);
   });
 
