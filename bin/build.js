@@ -61,6 +61,7 @@ const parts = {
   "cache-garbage": "src/image/cache-garbage.ts",
   ora: "ora",
   yaml: "src/core/yaml.ts",
+  versions: "src/core/versions.ts",
   "trace-mapping": "@jridgewell/trace-mapping",
 };
 const apart = {

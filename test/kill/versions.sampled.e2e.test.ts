@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PlatformStatus } from "../../src/contract/types.ts";
 import { version } from "../../src/core/assets.ts";
-import { compareVersions } from "../../src/core/version-order.ts";
 import { get, repository, World } from "../e2e/harness.ts";
 import { itLong } from "../support/amount.ts";
 import { isRunning } from "./world.ts";
@@ -110,21 +109,4 @@ describe("the platform that runs is", () => {
     );
     expect((await running()).version).toBe("99.1.0");
   });
-});
-
-it("versions are in order", () => {
-  const order = [
-    "0.0.9",
-    "0.1.0-alpha",
-    "0.1.0-beta.2",
-    "0.1.0-beta.11",
-    "0.1.0",
-    "0.2.0",
-    "0.10.0",
-    "1.0.0",
-    "99.0.0",
-  ];
-  const shuffled = [...order].sort(() => 1).reverse();
-  expect(shuffled.sort(compareVersions)).toEqual(order);
-  expect(compareVersions("0.1.0", "0.1.0+build")).toBe(0);
 });

@@ -6,7 +6,6 @@ import { isLoopbackHost } from "../../core/loopback.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { readPlatformFile } from "../../core/platform-file.ts";
 import type { Redacted } from "../../core/redacted.ts";
-import { compareVersions } from "../../core/version-order.ts";
 import type { Io } from "../../ui/io.ts";
 import type { CommonFlags } from "./flags.ts";
 
@@ -77,6 +76,8 @@ async function localClient(io: Io, config: Config): Promise<Client> {
 /** The local platform, restarted when it is of an older appctl than this and that can be done; else a word about it. */
 async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlatform> {
   const [theirs, ours] = [platform.file.version, version()];
+  if (theirs === ours) return platform;
+  const { compareVersions } = await import("../../core/versions.ts");
   const order = compareVersions(theirs, ours);
   if (order > 0) {
     io.stderr.write(

@@ -107,7 +107,8 @@ async function surroundings({ lock }: ResolvedLock, platform: Platform, setting:
     sure(seen === undefined || seen === host.libc, `npm sees ${seen} where there is ${host.libc}`);
   }
   const choosy = entries.some((entry) => entry["engines"] && (entry.optional || entry["devOptional"]));
-  return { platform, host, nodeVersion: choosy ? await setting.nodeVersion() : undefined };
+  const nodeVersion = choosy ? await setting.nodeVersion() : undefined;
+  return { platform, host, nodeVersion, versions: await import("../../core/versions.ts") };
 }
 
 /** Does `work` for all of `items`, for a few at a time. After a failure none is begun, and it is thrown when all have ended. */

@@ -1,8 +1,8 @@
 /** Which packages of a lock `npm ci` would install, and where: all that fit the platform, and what these alone need. */
+import type * as Versions from "../../core/versions.ts";
 import type { Platform } from "../npm-target.ts";
 import { fits, type LockEntry, locatePackage, type PackageLock } from "../package-lock.ts";
 import { sure } from "./leave-to-npm.ts";
-import { satisfies } from "./satisfies.ts";
 
 /** One package to be installed. `path` is such as `node_modules/hono`. */
 export interface PlannedPackage {
@@ -17,6 +17,8 @@ export interface Surroundings {
   host: Platform;
   /** Version of the Node that npm runs with; undefined when it is not known. */
   nodeVersion: string | undefined;
+  /** How npm reads ranges. */
+  versions: typeof Versions;
 }
 
 /** An arrow of the lock: the package at `from` ("" is the project) finds the one at `to` by `name`. */
@@ -42,7 +44,7 @@ export function planPackages({ packages }: PackageLock, at: Surroundings): Plann
   sure(new Set(paths.map((path) => path.toLowerCase())).size === paths.length, "names differ only in case");
 
   const edges = Object.entries(packages).flatMap(([from, entry]) => edgesOf(packages, from, entry));
-  for (const edge of edges) checkEdge(edge, packages);
+  for (const edge of edges) checkEdge(edge, packages, at);
   const out = groupBy(edges, ({ from }) => from);
   const into = groupBy(edges, ({ to }) => to ?? "");
   // npm counts what is only an optional peer of something as nobody's.
@@ -99,13 +101,18 @@ function edgesOf(packages: PackageLock["packages"], from: string, entry: LockEnt
 }
 
 /** npm sets right what does not fit; a lock that needs that is npm's to judge. */
-function checkEdge({ from, name, to, range, optional, peer }: Edge, packages: PackageLock["packages"]): void {
+function checkEdge(
+  { from, name, to, range, optional, peer }: Edge,
+  packages: PackageLock["packages"],
+  { versions }: Surroundings,
+): void {
   const what = `${from || "the project"} needs ${name}@${range}`;
   sure(to !== undefined || (peer && optional), `${what}, which the lock does not have`);
   if (to === undefined) return;
   sure(!peer || from === "" || to !== `${from}/node_modules/${name}`, `${what}, a peer, below itself`);
   const alias = /^npm:(?:@[^/@]+\/)?[^/@]+(?:@(.*))?$/.exec(range);
-  sure(satisfies(packages[to]?.version ?? "", alias ? (alias[1] ?? "*") : range), `${what}, and finds another version`);
+  const found = packages[to]?.version ?? "";
+  sure(versions.satisfiesDependency(found, alias?.[1] ?? (alias ? "*" : range)), `${what}, and finds another version`);
 }
 
 /** The packages that the project reaches by edges that `follows` is true for. */
@@ -117,14 +124,15 @@ function reach(out: Map<string, Edge[]>, follows: (edge: Edge) => boolean): Set<
   return found;
 }
 
-function fitsHere(path: string, entry: LockEntry, { platform, nodeVersion }: Surroundings): boolean {
+function fitsHere(path: string, entry: LockEntry, { platform, nodeVersion, versions }: Surroundings): boolean {
   if (!fits(entry, platform) || (entry.libc !== undefined && platform.libc === undefined)) return false;
   const engines = (entry["engines"] ?? {}) as Record<string, unknown>;
   // An optional package that does not go with this Node is left out.
   sure(engines["npm"] === undefined, `${path} asks for an npm`);
   const { node } = engines;
   sure(
-    node === undefined || (typeof node === "string" && nodeVersion !== undefined && satisfies(nodeVersion, node)),
+    node === undefined ||
+      (typeof node === "string" && nodeVersion !== undefined && versions.satisfiesEngine(nodeVersion, node)),
     `${path} asks for Node ${String(node)}`,
   );
   return true;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import * as versions from "../../../src/core/versions.ts";
 import { planPackages } from "../../../src/packages/npm-cache/install-plan.ts";
 import { Unsure } from "../../../src/packages/npm-cache/leave-to-npm.ts";
 import type { LockEntry, PackageLock } from "../../../src/packages/package-lock.ts";
@@ -19,7 +20,7 @@ function lockOf(root: LockEntry, entries: Record<string, LockEntry>): PackageLoc
   };
 }
 const plan = (lock: PackageLock, nodeVersion: string | undefined = "24.0.0") =>
-  planPackages(lock, { platform: linux, host: linux, nodeVersion }).map(({ path }) =>
+  planPackages(lock, { platform: linux, host: linux, nodeVersion, versions }).map(({ path }) =>
     path.replace("node_modules/", ""),
   );
 const needs = (...names: string[]) => ({ dependencies: Object.fromEntries(names.map((name) => [name, "^1.0.0"])) });
@@ -68,7 +69,9 @@ describe("the packages that npm would install", () => {
       lockOf(needs("tool"), { tool: likes("native"), native: { optional: true, engines: { node } } });
     expect(plan(lock(">=18"))).toEqual(["tool", "native"]);
     expect(() => plan(lock(">=25"))).toThrow(Unsure);
-    expect(() => planPackages(lock(">=18"), { platform: linux, host: linux, nodeVersion: undefined })).toThrow(Unsure);
+    expect(() =>
+      planPackages(lock(">=18"), { platform: linux, host: linux, nodeVersion: undefined, versions }),
+    ).toThrow(Unsure);
     // Of others npm only says so.
     expect(plan(lockOf(needs("old"), { old: { engines: { node: ">=99" } } }))).toEqual(["old"]);
   });
