@@ -78,8 +78,8 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     return image;
   }
   for (const key of Object.keys(options)) {
-    if (key in SUPPORTED) continue;
-    if (key in NEEDS_BUILDER) {
+    if (Object.hasOwn(SUPPORTED, key)) continue;
+    if (Object.hasOwn(NEEDS_BUILDER, key)) {
       if (options["builder"] === "docker") continue;
       const which = options["builder"] === "remote" ? '"remote"' : "the default one";
       const message = `needs a builder that runs programs, and ${which} runs none`;

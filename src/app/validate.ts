@@ -36,7 +36,8 @@ export interface Checked {
   app?: LoadedApp;
 }
 
-const OPTIONS = Object.keys({
+/** Names of the options of an App. */
+export const OPTIONS = Object.keys({
   name: true,
   frameworkApp: true,
   args: true,

@@ -2,16 +2,24 @@
  * The shape of an app as the platform gets it, and of the names in it. A file of its own, made with zod's small interface: it
  * is all that a deploy loads of zod, to tell every fault of a file before the platform is asked.
  */
+
 import * as z from "zod/mini";
+import { $ZodCheckMaxLength, $ZodCheckMinLength, type ParsePayload } from "zod/v4/core";
 
 const named = (pattern: RegExp, message: string) => z.string().check(z.regex(pattern, message));
 const noNul = z.refine<string>((value) => !value.includes("\0"), "must not contain a NUL character");
-const text = z.string().check(z.minLength(1));
+
+/** zod measures everything that has a `length`, of whatever type that is, and also what has just failed its type. */
+const when = ({ value }: ParsePayload) => typeof value === "string" || Array.isArray(value);
+const least = (minimum: number) => new $ZodCheckMinLength({ check: "min_length", minimum, when });
+const most = (maximum: number) => new $ZodCheckMaxLength({ check: "max_length", maximum, when });
+
+const text = z.string().check(least(1));
 const words = text.check(noNul);
-const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most));
+const whole = (from: number, to: number) => z.int().check(z.minimum(from), z.maximum(to));
 const positive = z.number().check(z.positive("must be more than 0"));
-const duration = (most: number) => positive.check(z.maximum(most));
-const atMost = (length: number) => z.optional(z.string().check(z.maxLength(length)));
+const duration = (longest: number) => positive.check(z.maximum(longest));
+const atMost = (length: number) => z.optional(z.string().check(most(length)));
 
 /** Names that requests carry. */
 export const Names = {
@@ -53,7 +61,7 @@ export const AppSpec = z.strictObject({
   name: appName,
   /** `framework`: the image's own server shim serves the file's `frameworkApp`; `args` and `command` run a program. */
   kind: z.enum(["framework", "args", "command"]),
-  args: z.optional(z.array(words).check(z.minLength(1))),
+  args: z.optional(z.array(words).check(least(1))),
   command: z.optional(words),
   port: whole(1, 65535),
   requiresAuth: z.boolean(),
@@ -61,7 +69,7 @@ export const AppSpec = z.strictObject({
   secrets: z.array(SecretRequest),
   limits: ResourceAmounts,
   /** Absent: none. Engines that isolate by other means than Node's permission model allow them all. */
-  permissions: z.optional(z.array(Permission).check(z.maxLength(3))),
+  permissions: z.optional(z.array(Permission).check(most(3))),
   minReplicas: whole(0, 1000),
   maxReplicas: whole(1, 1000),
   requestTimeout: duration(86_400),
@@ -71,14 +79,14 @@ export const AppSpec = z.strictObject({
   ),
   description: atMost(500),
   type: atMost(63),
-  links: z.array(z.strictObject({ title: text.check(z.maxLength(100)), path: text.check(z.maxLength(2000)) })),
+  links: z.array(z.strictObject({ title: text.check(most(100)), path: text.check(most(2000)) })),
   requests: z.optional(ResourceAmounts),
   scaledownAfter: z.optional(positive),
   scalingMetric: z.optional(
     z.strictObject({ type: z.enum(["concurrency", "request-rate"]), target: z.number().check(z.positive()) }),
   ),
   inputs: z.optional(z.array(z.strictObject({ name: text, value: z.string(), envVar: z.optional(envName) }))),
-  customDomain: z.optional(text.check(z.maxLength(253))),
+  customDomain: z.optional(text.check(most(253))),
   sharedMemory: z.optional(text),
   accelerator: z.optional(text),
   clusterPool: z.optional(text),

@@ -1,5 +1,5 @@
 /** What a `frameworkApp` is, and which Apps a module exports: asked by `load` and by the server shim, with one answer. */
-import { App } from "./app.ts";
+import type { App } from "./app.ts";
 import { isBranded } from "./brand.ts";
 
 /**
@@ -52,13 +52,13 @@ export function exportedApps(namespace: Record<string, unknown>): ExportedApp[] 
   for (const name of Object.keys(namespace)) {
     const value = namespace[name];
     note(name, value);
-    if (name === "default" && isPlainObject(value)) for (const key of Object.keys(value)) note(key, value[key]);
+    if (name === "default") for (const [key, member] of membersOf(value)) note(key, member);
   }
   return [...found].map(([app, names]) => ({ app, exports: names }));
 }
 
 function isApp(value: unknown): value is App {
-  return value instanceof App || isBranded(value, "App");
+  return isBranded(value, "App");
 }
 
 function has(value: unknown, method: string): boolean {
@@ -72,8 +72,22 @@ function isClass(value: unknown): boolean {
   return typeof value === "function" && /^class\b/.test(Function.prototype.toString.call(value));
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+/** What a plain object holds. Nothing for other values, and for what throws when it is looked at. */
+function membersOf(value: unknown): [string, unknown][] {
+  if (typeof value !== "object" || value === null) return [];
+  try {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) return [];
+    return Object.keys(value).map((key) => [key, member(value, key)]);
+  } catch {
+    return [];
+  }
+}
+
+function member(value: object, key: string): unknown {
+  try {
+    return (value as Record<string, unknown>)[key];
+  } catch {
+    return undefined; // a getter that throws
+  }
 }

@@ -3,14 +3,10 @@ import { exportedApps, frameworkHint, frameworkKind } from "../../src/sdk/framew
 import { App } from "../../src/sdk/index.ts";
 
 /** Anything that is asked of it throws. */
-const hostile = new Proxy(
-  {},
-  {
-    get(): never {
-      throw new Error("do not look");
-    },
-  },
-);
+const fail = (): never => {
+  throw new Error("do not look");
+};
+const hostile = new Proxy<Record<string, unknown>>({}, { get: fail, getPrototypeOf: fail, ownKeys: fail });
 const fetchApp = { fetch: (): Response => new Response() };
 
 describe("frameworkKind", () => {
@@ -45,4 +41,13 @@ it("exportedApps finds each App once, by brand, and not in arrays", () => {
   const foreign = Object.defineProperty({ name: "two", options: {} }, Symbol.for("appctl.sdk.App"), { value: true });
   const found = exportedApps({ default: { one, three: 3 }, again: one, foreign, list: [new App({ name: "no" })] });
   expect(found.map(({ exports }) => exports)).toEqual([["one", "again"], ["foreign"]]);
+});
+
+it("exportedApps passes over what throws when it is looked at", () => {
+  const one = new App({ name: "one" });
+  const two = new App({ name: "two" });
+  const members = Object.defineProperty({ two }, "bad", { get: () => hostile.bad, enumerable: true });
+  const found = exportedApps({ default: members, hostile, one });
+  expect(found.map(({ exports }) => exports)).toEqual([["two"], ["one"]]);
+  expect(exportedApps({ default: hostile })).toEqual([]);
 });

@@ -4,7 +4,7 @@ import type { RawApp } from "../../src/app/description.ts";
 import { parseDuration } from "../../src/app/duration.ts";
 import { nearest } from "../../src/app/nearest.ts";
 import { describeModule } from "../../src/app/to-raw.ts";
-import { type Checked, validateApp } from "../../src/app/validate.ts";
+import { type Checked, OPTIONS, validateApp } from "../../src/app/validate.ts";
 import * as schemas from "../../src/contract/schemas.ts";
 import { App, type AppOptions, ImageSpec, Resources, Secret } from "../../src/sdk/index.ts";
 
@@ -316,20 +316,92 @@ describe("faults", () => {
     );
   });
 
+  it.each([Symbol("x"), 1n, () => 1, 0, -1, 1000, "x", null, undefined, {}, [], Number.NaN, new Date()])(
+    "measure only texts and lists, not what has the length %s",
+    (length) => {
+      const options = (option: object) => ({ frameworkApp: undefined, ...option });
+      expect(faults(options({ args: { length } }))).toEqual(["args must be a list, not an object"]);
+      expect(faults(options({ command: { length } }))).toEqual(["command must be text, not an object"]);
+      expect(faults({ permissions: { length } })).toEqual(["permissions must be a list, not an object"]);
+      expect(faults({ description: { length } })).toEqual(["description must be text, not an object"]);
+      expect(faults({ links: { length } })).toEqual(["links must be a list, not an object"]);
+      expect(faults({ links: [{ title: { length }, path: "/" }] })).toEqual([
+        "links[0].title must be text, not an object",
+      ]);
+      expect(faults({ inputs: [{ name: { length }, value: "" }] })).toEqual([
+        "inputs[0].name must be text, not an object",
+      ]);
+      expect(faults(options({ args: [{ length }] }))).toEqual(["args[0] must be text, not an object"]);
+    },
+  );
+
+  it("come for lists and texts that are too short or too long", () => {
+    expect(faults({ frameworkApp: undefined, args: [] })).toEqual(["args must not be empty"]);
+    expect(faults({ frameworkApp: undefined, command: "" })).toEqual(["command must not be empty"]);
+    expect(faults({ description: "x".repeat(501) })).toEqual(["description must have at most 500 characters"]);
+    expect(check({ description: "x".repeat(500) }).app?.spec.description).toHaveLength(500);
+  });
+
+  const throwing = {
+    get boom(): never {
+      throw new Error("do not look");
+    },
+  };
+  const fail = (): never => {
+    throw new Error("do not look");
+  };
+  const hostile = new Proxy(
+    {},
+    {
+      // fast-check and vitest look for symbols of theirs.
+      get: (_, key) => (typeof key === "symbol" && !String(key).includes("appctl") ? undefined : fail()),
+      ownKeys: fail,
+      getPrototypeOf: fail,
+    },
+  );
+  it.each([
+    ["a getter", { env: Object.defineProperty({}, "A", { get: fail, enumerable: true }) }, "env.A must be text"],
+    ["a Proxy", { env: hostile }, "env must be an object of names and texts"],
+    ["a Proxy of a list", { secrets: [hostile] }, "secrets[0] must be a Secret"],
+    ["a list that throws", { include: new Proxy(["a"], { get: fail }) }, "include must be a list of texts"],
+    [
+      "a class without a name in text",
+      { limits: Object.create({ constructor: { name: Symbol("x") } }) },
+      "limits must be an object, not an instance of a class",
+    ],
+    ["another option", { containerImage: { packages: hostile } }, "containerImage.packages must be a list of packages"],
+    ["the image", { containerImage: hostile }, "containerImage must be new ImageSpec({ … })"],
+    ["a list of Apps", { dependencies: [hostile] }, "dependencies[0] must be an App of this file"],
+    ["a getter of a link", { links: [throwing] }, "links[0].boom is not an option of links"],
+  ])("come for what throws when it is read: %s", (_, options, expected) => {
+    expect(faults(options).join("\n")).toContain(expected);
+  });
+
+  it("name every option that ImageSpec does not have, also those of every object", () => {
+    expect(faults({ containerImage: { constructor: "x", toString: "y" } })).toEqual([
+      "containerImage.constructor is not an option of ImageSpec",
+      "containerImage.toString is not an option of ImageSpec",
+    ]);
+  });
+
   it("come for any options at all, without an exception", () => {
-    const anything = fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true, withMap: true });
-    const key = fc.constantFrom(
-      "name",
-      "args",
-      "secrets",
-      "env",
-      "limits",
-      "containerImage",
-      "links",
-      "dependencies",
-      "inputs",
-      "port",
+    const plain = fc.anything({
+      withNullPrototype: true,
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withSparseArray: true,
+    });
+    const odd = fc.constantFrom<unknown>(Symbol("x"), 1n, () => 1, hostile, throwing, class {}, Number.NaN);
+    const measured = fc.record({ length: fc.oneof(plain, odd) });
+    const anything = fc.oneof(
+      plain,
+      odd,
+      measured,
+      fc.array(measured, { maxLength: 2 }),
+      fc.dictionary(fc.string(), odd),
     );
+    const key = fc.constantFrom(...OPTIONS.filter((name) => name !== "frameworkApp"));
     fc.assert(
       fc.property(fc.dictionary(key, anything), (options) => {
         const checked = check(options);
