@@ -1,14 +1,12 @@
 /** Where a secret's bytes come from, and which bytes are refused. Values live in `Redacted` and in no message. */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { MAX_SECRET_BYTES } from "../../contract/limits.ts";
 import { isEnvironmentText } from "../../core/environment-text.ts";
 import { type AppctlError, messageOf, usageError } from "../../core/errors.ts";
 import { Redacted } from "../../core/redacted.ts";
 import { bytesText } from "../../ui/age.ts";
 import { canAsk, type Io } from "../../ui/io.ts";
-
-/** Largest value, in bytes: what a Kubernetes Secret can hold. */
-export const MAX_SECRET_BYTES = 1024 * 1024;
 
 type Value = Redacted<Uint8Array>;
 
