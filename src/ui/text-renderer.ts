@@ -1,4 +1,5 @@
 import type { DeployEvent } from "../core/events.ts";
+import { statusLine } from "../core/status-line.ts";
 import type { Accepted, DeployRenderer } from "./deploy-renderer.ts";
 import type { ColorMode, Io } from "./io.ts";
 import { plainLine } from "./plain-text.ts";
@@ -73,12 +74,13 @@ class TextRenderer implements DeployRenderer {
   }
 
   #status({ phase, reason, message }: Extract<DeployEvent, { type: "status" }>): void {
-    const text = [phase, ...(reason ? [reason] : []), message].map(plainLine).join(": ");
+    const step = { phase, reason: plainLine(reason), message: plainLine(message) };
+    const text = statusLine(step);
     if (text === this.#lastStatus) return;
     this.#lastStatus = text;
     const paint = phase === "Started" ? this.#out.green : phase === "Failed" ? this.#out.red : this.#out.yellow;
     if (phase !== "Pending") this.progress.stop();
-    this.#print(`[Status] ${paint(phase)}${text.slice(phase.length)}`);
+    this.#print(statusLine(step, paint));
   }
 
   #waiting(app: string): void {

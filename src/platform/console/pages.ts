@@ -1,5 +1,6 @@
 import { html } from "hono/html";
 import type { AppStatus, DeploymentEvent } from "../../contract/types.ts";
+import { statusLine } from "../../core/status-line.ts";
 import { type Html, page } from "./page-layout.ts";
 
 /** The page that asks for an API key. `next` is where it leads. */
@@ -110,9 +111,7 @@ function linkTo(app: AppStatus, path: string): string {
 
 function eventLine(event: DeploymentEvent): string {
   const time = event.time.slice(11, 19);
-  if (event.type === "status") {
-    return `${time}  [Status] ${event.phase}: ${event.reason ? `${event.reason}: ` : ""}${event.message}`;
-  }
+  if (event.type === "status") return `${time}  ${statusLine(event)}`;
   if (event.type === "succeeded") return `${time}  Deployed ${event.revision} at ${event.endpoint}`;
   return `${time}  Failed: ${event.cause.message}${event.cause.hint ? ` (${event.cause.hint})` : ""}`;
 }
