@@ -1,12 +1,13 @@
 /** Finds the local platform of this user, or starts it, detached: the first command that needs it does so. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { endpoints } from "../contract/endpoints.ts";
 import type { Health } from "../contract/types.ts";
 import { builtFile } from "../core/assets.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { rotateLog } from "../core/log-rotation.ts";
 import { pathsOf } from "../core/paths.ts";
 import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
@@ -145,18 +146,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A log that has grown large makes room for a new one when a platform starts. */
-function rotate(file: string): void {
-  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 10 * 1024 * 1024) renameSync(file, `${file}.1`);
-}
-
 /** Starts a detached platform process and waits until it says how that went. */
 export async function startPlatform(env: NodeJS.ProcessEnv, args: string[]): Promise<StartMessage> {
   const { state } = pathsOf(env);
   let log: number;
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    rotate(join(state, "platform.log"));
+    rotateLog(join(state, "platform.log"));
     log = openSync(join(state, "platform.log"), "a", 0o600);
   } catch (cause) {
     throw new AppctlError({
