@@ -1,6 +1,6 @@
 import { isAbsolute, posix } from "node:path";
-import { LOCK_NAMES } from "../bundle/lockfile-names.ts";
 import { parseSpec } from "../bundle/specs.ts";
+import { LOCKFILE_LIST, lockfileNameOf } from "../contract/lockfiles.ts";
 import type { AppSpec } from "../contract/types.ts";
 import { type Fault, isAppctlError } from "../core/errors.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
@@ -249,16 +249,15 @@ function checkPrograms({ aptPackages, commands }: { [key: string]: Raw }, path: 
 }
 
 function checkRequirements(raw: Raw, path: string, faults: Fault[]): string | undefined {
-  const name = typeof raw === "string" ? posix.basename(raw) : "";
-  if (typeof raw === "string" && LOCK_NAMES.some((lock) => lock === name)) {
+  if (typeof raw === "string" && lockfileNameOf(raw) !== undefined) {
     if (!isAbsolute(raw)) return raw;
     const message = "must be relative to the file that has the App";
     faults.push({ path, message, hint: "Other machines have no such path." });
-  } else if (name === "bun.lockb") {
+  } else if (typeof raw === "string" && posix.basename(raw) === "bun.lockb") {
     const message = "names a binary lock file, which only bun can read";
     faults.push({ path, message, hint: "bun install --save-text-lockfile writes a bun.lock." });
   } else {
-    const message = `must be the path of a ${LOCK_NAMES.join(", ").replace(/, ([^,]+)$/, " or $1")}, not ${describeValue(raw)}`;
+    const message = `must be the path of a ${LOCKFILE_LIST}, not ${describeValue(raw)}`;
     faults.push({ path, message });
   }
   return undefined;

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Message } from "esbuild";
+import { LOCKFILE_NAMES, LOCKFILES } from "../contract/lockfiles.ts";
 import { AppctlError, ExitCode, type Fault, type SourceLocation } from "../core/errors.ts";
 import { displayPath } from "./display-path.ts";
 import { packageNameOf } from "./specs.ts";
@@ -99,17 +100,11 @@ function locationOf(message: Message, cwd: string): SourceLocation | undefined {
   };
 }
 
-/** The command that adds a package to the project around `dir`, by the lock file that lies there. */
+/** The command that adds a package to the project around `dir`, by the lockfile that lies there. */
 function installCommand(dir: string): string {
-  const tools = [
-    ["package-lock.json", "npm install"],
-    ["pnpm-lock.yaml", "pnpm add"],
-    ["yarn.lock", "yarn add"],
-    ["bun.lock", "bun add"],
-  ] as const;
   for (let at = dir; ; at = dirname(at)) {
-    const tool = tools.find(([lock]) => existsSync(join(at, lock)));
-    if (tool) return tool[1];
-    if (existsSync(join(at, "package.json")) || dirname(at) === at) return "npm install";
+    const lockfile = LOCKFILE_NAMES.find((name) => existsSync(join(at, name)));
+    if (lockfile) return LOCKFILES[lockfile].add;
+    if (existsSync(join(at, "package.json")) || dirname(at) === at) return LOCKFILES["package-lock.json"].add;
   }
 }

@@ -5,7 +5,8 @@
 import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { LOCK_NAMES, requiredNames } from "./lockfile-names.ts";
+import { LOCKFILE_PATTERN } from "../contract/lockfiles.ts";
+import { requiredNames } from "./required-names.ts";
 
 /** A package and, when there is one, the version or range that was asked for. */
 export interface PackageSpec {
@@ -43,7 +44,7 @@ export interface Mentions {
 
 const LITERAL = new RegExp(`(["'\`])(${NAME}(?:@[\\w.*^~<>=|+ -]+)?)\\1`, "gi");
 const AFTER_IMPORT = /(?:\bfrom|\bimport|\b(?:require|resolve|import)\s*\()\s*$/;
-const LOCK_FILE = new RegExp(`(["'\`])((?:[^"'\`\\n]*/)?(?:${LOCK_NAMES.join("|").replaceAll(".", "\\.")}))\\1`, "g");
+const LOCK_FILE = new RegExp(`(["'\`])((?:[^"'\`\\n]*/)?(?:${LOCKFILE_PATTERN}))\\1`, "g");
 const RELATIVE_IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.{1,2}\/[^"'\n]+)["']/g;
 
 /** Adds what `text` mentions to `mentions`. */

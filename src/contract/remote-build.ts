@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { Names } from "./app-spec.ts";
+import { LOCKFILE_LIST, LOCKFILE_PATTERN } from "./lockfiles.ts";
 
 const { digest, envName } = Names;
 const noNul = (text: string) => !text.includes("\0");
@@ -49,10 +50,7 @@ const LockFile = z.strictObject({
   file: z
     .string()
     .max(1000)
-    .regex(
-      /(?:^|\/)(?:package-lock\.json|pnpm-lock\.yaml|yarn\.lock|bun\.lock)$/,
-      "must end with package-lock.json, pnpm-lock.yaml, yarn.lock or bun.lock",
-    ),
+    .regex(new RegExp(`(?:^|/)(?:${LOCKFILE_PATTERN})$`), `must end with ${LOCKFILE_LIST}`),
   text: z.string(),
   project: Project,
 });

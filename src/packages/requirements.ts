@@ -1,6 +1,7 @@
 /** The packages layer by a lock file of the user's project: exactly what is locked there, or faults that say why not. */
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { LOCKFILES } from "../contract/lockfiles.ts";
 import { type AppctlError, type Fault, messageOf, usageError } from "../core/errors.ts";
 import type { LockedProject } from "./lockfiles/lock-graph.ts";
 import { FIELD } from "./lockfiles/lock-graph.ts";
@@ -23,6 +24,8 @@ export interface RequirementTexts {
   lock: string;
   project: string;
 }
+
+const NPM = LOCKFILES["package-lock.json"];
 
 const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
 type Dependencies = Partial<Record<(typeof KINDS)[number], Record<string, string>>>;
@@ -69,11 +72,11 @@ export async function readRequirements(
   const manifest = await readProject(requirements);
   const lock = await readLock(requirements);
   const faults: Fault[] = [...disagreements(manifest, lock, requirements)];
-  if (faults.length > 0) throw invalid(requirements.written, faults, "npm install");
+  if (faults.length > 0) throw invalid(requirements.written, faults, NPM.install);
   const { needed, faults: more } = neededPackages(manifest, lock, requirements);
   const paths = Object.keys(needed).sort();
-  more.push(...notThere(imported, needed, requirements, "npm install"));
-  if (more.length > 0) throw invalid(requirements.written, more, "npm install");
+  more.push(...notThere(imported, needed, requirements, NPM.add));
+  if (more.length > 0) throw invalid(requirements.written, more, NPM.install);
   return {
     packages: Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
       .sort()

@@ -1,5 +1,5 @@
 /** Lock files of other package managers than npm, as the lock of npm that installs the same packages. */
-import { basename } from "node:path";
+import { LOCKFILES, type LockfileName, lockfileNameOf } from "../../contract/lockfiles.ts";
 import { type Fault, messageOf } from "../../core/errors.ts";
 import { type LockEntry, PROJECT, type ResolvedLock } from "../package-lock.ts";
 import { readBunLock } from "./bun.ts";
@@ -22,15 +22,17 @@ export interface LockKind {
 const readYarnLock: LockReader = (text, project, written) =>
   (/^__metadata:/m.test(text) ? readYarnBerryLock : readYarnClassicLock)(text, project, written);
 
-const KINDS: Record<string, LockKind> = {
-  "pnpm-lock.yaml": { read: readPnpmLock, install: "pnpm install", add: "pnpm add" },
-  "yarn.lock": { read: readYarnLock, install: "yarn install", add: "yarn add" },
-  "bun.lock": { read: readBunLock, install: "bun install", add: "bun add" },
+const READERS: Record<Exclude<LockfileName, "package-lock.json">, LockReader> = {
+  "pnpm-lock.yaml": readPnpmLock,
+  "yarn.lock": readYarnLock,
+  "bun.lock": readBunLock,
 };
 
 /** The package manager that writes a lock file of this name; undefined for npm's. */
 export function lockKind(file: string): LockKind | undefined {
-  return KINDS[basename(file)];
+  const name = lockfileNameOf(file);
+  if (name === undefined || name === "package-lock.json") return undefined;
+  return { read: READERS[name], ...LOCKFILES[name] };
 }
 
 /** The lock of npm for `text`, a lock file of `kind`, or every fault that keeps it from being made. */
