@@ -1,5 +1,4 @@
 import { isAbsolute, posix } from "node:path";
-import { parseSpec } from "../bundle/specs.ts";
 import { LOCKFILE_LIST, lockfileNameOf } from "../contract/lockfiles.ts";
 import type { AppSpec } from "../contract/types.ts";
 import { type Fault, isAppctlError } from "../core/errors.ts";
@@ -7,6 +6,7 @@ import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-ad
 import { credentialsHint } from "../core/without-credentials.ts";
 import { parseImageName } from "../oci/registry/image-name.ts";
 import { PLATFORM_NAMES, parsePlatformName, platformText } from "../oci/target.ts";
+import { parseSpec } from "../packages/package-spec.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
 import { isRawSdk, type Raw } from "./description.ts";
 import { nearest } from "./nearest.ts";

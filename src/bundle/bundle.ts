@@ -4,15 +4,16 @@ import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type * as esbuild from "esbuild";
 import type { Permission } from "../contract/types.ts";
+import { packageNameOf, parseSpec } from "../packages/package-spec.ts";
 import type { EarlyBundle, EarlyOutput } from "./early-bundle.ts";
 import { hasEscapes, outputOf, sdkOfSame } from "./early-check.ts";
 import { BUNDLE_FILE, BUNDLE_OPTIONS, requireEsbuild } from "./esbuild.ts";
 import { bundleError, warningText } from "./faults.ts";
+import { type Mentions, scanMentions } from "./mentions.ts";
 import { neededPermissions } from "./needs.ts";
 import { owningPackage, PackageIndex } from "./package-index.ts";
 import { packagesPlugin, type ResolveNotes } from "./plugin.ts";
 import { portableMap } from "./source-map.ts";
-import { type Mentions, packageNameOf, parseSpec, scanMentions } from "./specs.ts";
 
 /** A package that the bundle imports from `node_modules` at run time. */
 export interface ExternalPackage {

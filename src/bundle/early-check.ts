@@ -2,7 +2,7 @@
 import { isBuiltin } from "node:module";
 import { dirname, resolve } from "node:path";
 import type { Metafile } from "esbuild";
-import { packageNameOf } from "./specs.ts";
+import { packageNameOf } from "../packages/package-spec.ts";
 
 /** What esbuild's own helpers stand under in a metafile. */
 const ESBUILD_RUNTIME = "<runtime>";

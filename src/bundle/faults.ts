@@ -4,8 +4,8 @@ import { dirname, join, resolve } from "node:path";
 import type { Message } from "esbuild";
 import { LOCKFILE_NAMES, LOCKFILES } from "../contract/lockfiles.ts";
 import { AppctlError, ExitCode, type Fault, type SourceLocation } from "../core/errors.ts";
+import { packageNameOf } from "../packages/package-spec.ts";
 import { displayPath } from "./display-path.ts";
-import { packageNameOf } from "./specs.ts";
 
 /** Longest line that is shown. Lines of generated files can have megabytes. */
 const MAX_LINE = 300;

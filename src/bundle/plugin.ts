@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
+import { packageNameOf } from "../packages/package-spec.ts";
 import { type InstalledPackage, owningPackage, type PackageIndex } from "./package-index.ts";
-import { packageNameOf } from "./specs.ts";
 
 /** What the plugin is told, and where it notes what it did. */
 export interface ResolveNotes {

@@ -1,14 +1,12 @@
 /** What of a lock would have npm read something else than a registry: folders, files and git repositories of its machine. */
 import type { Fault } from "../core/errors.ts";
 import type { LockEntry, PackageLock } from "./package-lock.ts";
-import { exactVersion } from "./package-spec.ts";
+import { exactVersion, LOCKED_NAME_PATTERN, LOCKED_PATH } from "./package-spec.ts";
 
-const NAME = String.raw`(?:@[\w~-][\w.~-]*/)?[\w~-][\w.~-]*`;
-const IS_NAME = new RegExp(`^${NAME}$`);
-const IS_PATH = new RegExp(`^node_modules/${NAME}(?:/node_modules/${NAME})*$`);
+const IS_NAME = new RegExp(`^${LOCKED_NAME_PATTERN}$`);
 /** A version, a range or a tag; npm takes what begins with a dot or ends like an archive for a file. */
 const IS_RANGE = /^(?!\.)(?!.*\.(?:tgz|tar\.gz|tar)$)[\w.*^~<>=|+ -]*$/i;
-const IS_ALIAS = new RegExp(`^npm:${NAME}(?:@(.*))?$`);
+const IS_ALIAS = new RegExp(`^npm:${LOCKED_NAME_PATTERN}(?:@(.*))?$`);
 /** npm takes addresses of these hosts for git repositories. */
 const GIT_HOST = /^(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org|gist\.github\.com|git\.sr\.ht)$/i;
 
@@ -32,7 +30,7 @@ export function foreignPackages(lock: PackageLock, path: string): Fault[] {
 
 function placeFaults(place: string, name: string, entry: LockEntry): string[] {
   const { name: own, version, resolved, link } = entry;
-  if (!IS_PATH.test(place)) return [`"${place}" is no place of a package`];
+  if (!LOCKED_PATH.test(place)) return [`"${place}" is no place of a package`];
   if (own !== undefined && !IS_NAME.test(own)) return [`"${own}" is no name of a package`];
   if (link === true) return [`${name} is a link`];
   // npm reads that list when it installs, after everything here was looked at: an older one packs any folder that it names.

@@ -1,3 +1,8 @@
+/**
+ * npm package specs (`hono`, `hono@4.13.19`, `@scope/x@^1.2`) and names. The forms are those of npm-package-arg that name a
+ * package of a registry; paths, URLs, git and tarballs are not.
+ */
+import { builtinModules } from "node:module";
 import { type Fault, usageError } from "../core/errors.ts";
 
 /** A package that an image asks for. `range` is a version, a range or a tag as npm writes them; absent: no pin. */
@@ -6,10 +11,25 @@ export interface PackageSpec {
   range?: string;
 }
 
-/** Where the list stands in the user's file, for messages. */
+/** The list in the user's file, for messages. */
 export const PACKAGES_FIELD = "containerImage.packages";
 
-const NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i;
+/** Letters of both cases: old packages have upper-case ones. */
+const NAME_PATTERN = "(?:@[A-Za-z0-9~-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*";
+const NAME = new RegExp(`^${NAME_PATTERN}$`);
+const MAX_NAME = 214;
+const RANGE_PATTERN = "[\\w.*^~<>=|+ -]+";
+const RANGE_TEXT = new RegExp(`^${RANGE_PATTERN}$`);
+const builtins = new Set(builtinModules);
+
+/** Source of a regular expression for what {@link parseSpec} reads. */
+export const SPEC_PATTERN = `${NAME_PATTERN}(?:@${RANGE_PATTERN})?`;
+
+/** Source of a regular expression for names in lockfiles, which may also begin with an underscore. */
+export const LOCKED_NAME_PATTERN = String.raw`(?:@[\w~-][\w.~-]*/)?[\w~-][\w.~-]*`;
+/** The path of a package in a lock of npm: `node_modules/a/node_modules/@b/c`. */
+export const LOCKED_PATH = new RegExp(`^node_modules/${LOCKED_NAME_PATTERN}(?:/node_modules/${LOCKED_NAME_PATTERN})*$`);
+
 const PARTIAL = String.raw`v?(?:\d+|[xX*])(?:\.(?:\d+|[xX*])(?:\.(?:\d+|[xX*])(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)?)?`;
 const COMPARATOR = String.raw`(?:[<>]=?|=|~>?|\^)?\s*${PARTIAL}`;
 const SIMPLE = String.raw`(?:${PARTIAL}\s+-\s+${PARTIAL}|${COMPARATOR}(?:\s+${COMPARATOR})*)`;
@@ -20,6 +40,32 @@ const EXACT = /^[=v]*(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)(?:\+[0-9A-Za-z.-]+)?$/;
 /** The version that `range` pins exactly, or undefined for ranges and tags. */
 export function exactVersion(range: string | undefined): string | undefined {
   return range === undefined ? undefined : EXACT.exec(range)?.[1];
+}
+
+/** Splits `name@range` at the `@` that does not begin a scope. Whether the parts are a name and a range is not checked. */
+export function splitSpec(text: string): PackageSpec {
+  const trimmed = text.trim();
+  const at = trimmed.indexOf("@", 1);
+  return at < 0 ? { name: trimmed } : { name: trimmed.slice(0, at), range: trimmed.slice(at + 1).trim() };
+}
+
+/** Reads `name` or `name@range`; undefined for everything else (paths, URLs, git, aliases). */
+export function parseSpec(text: string): PackageSpec | undefined {
+  const spec = splitSpec(text);
+  const isRange = spec.range === undefined || RANGE_TEXT.test(spec.range);
+  return isPackageName(spec.name) && isRange ? spec : undefined;
+}
+
+/** The package that a bare import is from: `hono/factory` → `hono`. Undefined for built-ins, paths, URLs and aliases. */
+export function packageNameOf(importPath: string): string | undefined {
+  const [first = "", second] = importPath.split("/", 2);
+  if (first.includes(":") || builtins.has(importPath) || builtins.has(first)) return undefined;
+  const name = first.startsWith("@") ? (second ? `${first}/${second}` : undefined) : first;
+  return name && NAME.test(name) ? name : undefined;
+}
+
+function isPackageName(text: string): boolean {
+  return text.length <= MAX_NAME && NAME.test(text);
 }
 
 /**
@@ -33,16 +79,14 @@ export function parsePackages(list: readonly string[]): PackageSpec[] {
     const fault = (message: string, hint?: string) =>
       faults.push({ path: `${PACKAGES_FIELD}[${index}]`, message, ...(hint === undefined ? {} : { hint }) });
     const trimmed = text.trim();
-    const at = trimmed.indexOf("@", 1);
-    const name = at < 0 ? trimmed : trimmed.slice(0, at);
-    const range = at < 0 ? undefined : trimmed.slice(at + 1).trim();
+    const { name, range } = splitSpec(trimmed);
     const source = foreignSource(trimmed, range);
     if (source !== undefined) {
       fault(
         `"${withoutUserinfo(trimmed)}" is ${source}; packages come from an npm registry`,
         "write name or name@version",
       );
-    } else if (!NAME.test(name) || name.length > 214) {
+    } else if (!isPackageName(name)) {
       fault(
         `"${trimmed}" is not the name of an npm package`,
         /^[^@]+[=<>~^]/.test(trimmed)

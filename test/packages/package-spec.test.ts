@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { isAppctlError } from "../../src/core/errors.ts";
-import { exactVersion, parsePackages } from "../../src/packages/package-spec.ts";
+import {
+  exactVersion,
+  LOCKED_PATH,
+  packageNameOf,
+  parsePackages,
+  parseSpec,
+  splitSpec,
+} from "../../src/packages/package-spec.ts";
 
 function faultsOf(list: string[]) {
   try {
@@ -84,3 +91,49 @@ it("exactVersion", () => {
     undefined,
   ]);
 });
+
+it.each([
+  ["hono", { name: "hono" }],
+  [" hono@4.13.19 ", { name: "hono", range: "4.13.19" }],
+  ["@scope/x@^1.2", { name: "@scope/x", range: "^1.2" }],
+  ["a@>=1 <2 || 3", { name: "a", range: ">=1 <2 || 3" }],
+  ["JSONStream@latest", { name: "JSONStream", range: "latest" }],
+  ["a@", undefined],
+  ["a @1", undefined],
+  ["", undefined],
+  ["@scope", undefined],
+  ["./a", undefined],
+  ["a/b", undefined],
+  ["a@npm:b@1", undefined],
+  ["a@https://host/x.tgz", undefined],
+  ["a@1@2", undefined],
+  ["a".repeat(214), { name: "a".repeat(214) }],
+  ["a".repeat(215), undefined],
+])("parseSpec reads %j", (text, spec) => expect(parseSpec(text)).toEqual(spec));
+
+it.each([
+  ["a@npm:b@1", { name: "a", range: "npm:b@1" }],
+  ["@s/a@workspace:.", { name: "@s/a", range: "workspace:." }],
+  ["@s/a", { name: "@s/a" }],
+  ["", { name: "" }],
+])("splitSpec splits %j", (text, spec) => expect(splitSpec(text)).toEqual(spec));
+
+it.each([
+  ["hono/factory", "hono"],
+  ["@hono/node-server/serve-static", "@hono/node-server"],
+  ["@hono", undefined],
+  ["fs/promises", undefined],
+  ["node:fs", undefined],
+  ["./hono", undefined],
+  ["#alias", undefined],
+])("packageNameOf(%j) is %j", (path, name) => expect(packageNameOf(path)).toBe(name));
+
+it.each([
+  ["node_modules/a", true],
+  ["node_modules/@s/a/node_modules/_b", true],
+  ["node_modules/A.b~c", true],
+  ["a", false],
+  ["node_modules/../a", false],
+  ["node_modules/a/b", false],
+  ["node_modules/a/node_modules/", false],
+])("%s is a path of a lock: %s", (path, is) => expect(LOCKED_PATH.test(path)).toBe(is));

@@ -1,4 +1,5 @@
 import { locatePackage } from "../package-lock.ts";
+import { splitSpec } from "../package-spec.ts";
 import {
   type LockedProject,
   type LockGraph,
@@ -79,7 +80,7 @@ export function readBunLock(text: string, project: LockedProject, written: strin
   for (let path = wanted.shift(); path !== undefined; path = wanted.shift()) {
     if (graph.packages.has(path)) continue;
     const [resolution = "", address, described, integrity] = paths[path] ?? [];
-    const [, name = resolution, version = ""] = /^(@?[^@]+)@(.*)$/.exec(resolution) ?? [];
+    const { name, range: version = "" } = splitSpec(resolution);
     const patched = lock.patchedDependencies?.[resolution];
     const origin = patched === undefined ? version : `patch:${patched}`;
     const fault =

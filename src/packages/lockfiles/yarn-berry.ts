@@ -1,3 +1,4 @@
+import { splitSpec } from "../package-spec.ts";
 import {
   type LockedProject,
   type LockGraph,
@@ -65,7 +66,7 @@ export async function readYarnBerryLock(text: string, project: LockedProject, wr
     if (graph.packages.has(id)) continue;
     const [, name = "", version, more = ""] = /^(@?[^@]+)@npm:([^:]+)(?:::(.*))?$/.exec(id) ?? [];
     if (version === undefined) {
-      const [, alias = id, origin = id] = /^(@?[^@]+)@(.*)$/.exec(id) ?? [];
+      const { name: alias, range: origin = id } = splitSpec(id);
       read.faults.push(originFault(alias, origin) ?? lockFault(`${id} in ${written} is not understood`));
     }
     const isOptional = (dependency: string) => entry.dependenciesMeta?.[dependency]?.optional === "true";

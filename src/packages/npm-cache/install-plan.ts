@@ -2,6 +2,7 @@
 import type * as Versions from "../../core/versions.ts";
 import type { Platform } from "../npm-target.ts";
 import { fits, type LockEntry, locatePackage, type PackageLock } from "../package-lock.ts";
+import { LOCKED_PATH } from "../package-spec.ts";
 import { sure } from "./leave-to-npm.ts";
 
 /** One package to be installed. `path` is such as `node_modules/hono`. */
@@ -30,9 +31,6 @@ interface Edge {
   optional: boolean;
   peer: boolean;
 }
-
-const NAME = `(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*`;
-const PATH = new RegExp(`^node_modules/${NAME}(?:/node_modules/${NAME})*$`);
 
 /** The packages, by their paths. Throws Unsure where npm would have to choose, warn or fail, and for all but plain packages. */
 export function planPackages({ packages }: PackageLock, at: Surroundings): PlannedPackage[] {
@@ -74,7 +72,10 @@ export function planPackages({ packages }: PackageLock, at: Surroundings): Plann
 }
 
 function checkEntry(path: string, entry: LockEntry): void {
-  sure(PATH.test(path) && !/(?:^|\/)(?:\.|node_modules\/node_modules)/.test(path), `${path} is an unusual place`);
+  sure(
+    LOCKED_PATH.test(path) && !/(?:^|\/)(?:\.|node_modules\/node_modules)/.test(path),
+    `${path} is an unusual place`,
+  );
   for (const kind of ["link", "extraneous", "dev"]) sure(!entry[kind], `${path} is marked as ${kind}`);
   sure(typeof entry.version === "string", `${path} has no version`);
   const { resolved } = entry;

@@ -1,38 +1,9 @@
-/**
- * npm package specs (`hono`, `hono@4.13.19`, `@scope/x@^1.2`): reading one, and finding those that a source text mentions.
- * The forms are those of npm-package-arg that name a package of a registry; paths, URLs, git and tarballs are not.
- */
+/** The npm package specs (`hono`, `hono@4.13.19`, `@scope/x@^1.2`) that a source text mentions. */
 import { readFileSync } from "node:fs";
-import { builtinModules } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { LOCKFILE_PATTERN } from "../contract/lockfiles.ts";
+import { parseSpec, SPEC_PATTERN } from "../packages/package-spec.ts";
 import { requiredNames } from "./required-names.ts";
-
-/** A package and, when there is one, the version or range that was asked for. */
-export interface PackageSpec {
-  name: string;
-  /** What stands after the `@`: a version, a range or a tag. */
-  range?: string;
-}
-
-const NAME = "(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*";
-const SPEC = new RegExp(`^(${NAME})(?:@([\\w.*^~<>=|+ -]+))?$`, "i");
-const builtins = new Set(builtinModules);
-
-/** Reads `name` or `name@range`; undefined for everything else (paths, URLs, git, aliases). */
-export function parseSpec(text: string): PackageSpec | undefined {
-  const match = SPEC.exec(text.trim());
-  if (!match?.[1] || match[1].length > 214) return undefined;
-  return match[2] === undefined ? { name: match[1] } : { name: match[1], range: match[2].trim() };
-}
-
-/** The package that a bare import is from: `hono/factory` → `hono`. Undefined for built-ins, paths, URLs and aliases. */
-export function packageNameOf(importPath: string): string | undefined {
-  const [first = "", second] = importPath.split("/", 2);
-  if (first.includes(":") || builtins.has(importPath) || builtins.has(first)) return undefined;
-  const name = first.startsWith("@") ? (second ? `${first}/${second}` : undefined) : first;
-  return name && new RegExp(`^${NAME}$`, "i").test(name) ? name : undefined;
-}
 
 /** Package specs that stand as string literals in a source text, other than as the source of an import. */
 export interface Mentions {
@@ -42,7 +13,7 @@ export interface Mentions {
   bare: Set<string>;
 }
 
-const LITERAL = new RegExp(`(["'\`])(${NAME}(?:@[\\w.*^~<>=|+ -]+)?)\\1`, "gi");
+const LITERAL = new RegExp(`(["'\`])(${SPEC_PATTERN})\\1`, "gi");
 const AFTER_IMPORT = /(?:\bfrom|\bimport|\b(?:require|resolve|import)\s*\()\s*$/;
 const LOCK_FILE = new RegExp(`(["'\`])((?:[^"'\`\\n]*/)?(?:${LOCKFILE_PATTERN}))\\1`, "g");
 const RELATIVE_IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.{1,2}\/[^"'\n]+)["']/g;
