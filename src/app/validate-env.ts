@@ -1,3 +1,4 @@
+import { ENV_NAME } from "../contract/name-patterns.ts";
 import type { Fault } from "../core/errors.ts";
 import { isRawOdd, isRawSdk, type Raw } from "./description.ts";
 import { describeValue } from "./readable.ts";
@@ -25,7 +26,7 @@ export function checkEnvironment(raw: Raw, path: string, faults: Fault[]): Recor
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(raw)) {
     const at = `${path}.${name}`;
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    if (!ENV_NAME.test(name)) {
       faults.push({ path, message: `has the name ${JSON.stringify(name)}: it must be letters, digits and '_'` });
     } else if (name === "__proto__") {
       // An object of names cannot hold it, here or on the platform: it would be lost without a word.

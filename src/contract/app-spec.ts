@@ -5,6 +5,7 @@
 
 import * as z from "zod/mini";
 import { $ZodCheckMaxLength, $ZodCheckMinLength, type ParsePayload } from "zod/v4/core";
+import { DNS_LABEL, ENV_NAME } from "./name-patterns.ts";
 
 const named = (pattern: RegExp, message: string) => z.string().check(z.regex(pattern, message));
 const noNul = z.refine<string>((value) => !value.includes("\0"), "must not contain a NUL character");
@@ -27,9 +28,9 @@ export const Names = {
     /^[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?$/,
     "must be 1 to 30 lower-case letters, digits and '-', start with a letter and not end with '-'",
   ),
-  scopeSegment: named(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be 1 to 63 lower-case letters, digits and '-'"),
+  scopeSegment: named(DNS_LABEL, "must be 1 to 63 lower-case letters, digits and '-'"),
   secretName: named(/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62})$/, "must be 1 to 63 letters, digits, '_', '-' and '.'"),
-  envName: named(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be letters, digits and '_', not starting with a digit"),
+  envName: named(ENV_NAME, "must be letters, digits and '_', not starting with a digit"),
   digest: named(/^sha256:[0-9a-f]{64}$/, "must be sha256: and 64 hex digits"),
 };
 const { appName, envName, secretName } = Names;
@@ -74,9 +75,7 @@ export const AppSpec = z.strictObject({
   maxReplicas: whole(1, 1000),
   requestTimeout: duration(86_400),
   startTimeout: duration(3600),
-  subdomain: z.optional(
-    named(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be one DNS label: lower-case letters, digits and '-'"),
-  ),
+  subdomain: z.optional(named(DNS_LABEL, "must be one DNS label: lower-case letters, digits and '-'")),
   description: atMost(500),
   type: atMost(63),
   links: z.array(z.strictObject({ title: text.check(most(100)), path: text.check(most(2000)) })),

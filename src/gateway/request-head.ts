@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { REPLICA_TOKEN_HEADER } from "../contract/headers.ts";
+import { CONTENT_LENGTH } from "./content-length.ts";
 import { connectionHas, Field, fieldOf, nominatedBy } from "./fields.ts";
 import { badRequest, type Refusal } from "./refusal.ts";
 
@@ -32,7 +33,6 @@ export interface RequestFacts {
 
 /** More fields than any honest client sends; node:http drops those beyond 1000 without a word. */
 const MAX_FIELDS = 256;
-const DIGITS = /^[0-9]{1,15}$/;
 const REQUEST_ID = /^[A-Za-z0-9._~:+/=@-]{1,128}$/;
 
 /** True when the request has, or may have, a body. */
@@ -92,7 +92,7 @@ export function readRequest(request: IncomingMessage, host: string): RequestFact
         facts.authorization = value;
         break;
       case Field.contentLength:
-        if (facts.contentLength !== undefined || !DIGITS.test(value)) {
+        if (facts.contentLength !== undefined || !CONTENT_LENGTH.test(value)) {
           return badRequest("the request has more than one Content-Length, or one that is not a number");
         }
         facts.contentLength = value;

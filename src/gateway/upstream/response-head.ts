@@ -1,4 +1,5 @@
 /** The head of a replica's response: RFC 9112, sections 4 to 6, read strictly. */
+import { CONTENT_LENGTH } from "../content-length.ts";
 import { connectionHas, Field, fieldOf, nominatedBy } from "../fields.ts";
 
 /** A replica sent bytes that are not an HTTP/1.1 response, or not one that has a single meaning. */
@@ -43,7 +44,6 @@ export interface ResponseHead {
 const HEAD =
   /^HTTP\/1\.[01] [1-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*$/;
 const TRAILER_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/;
-const DIGITS = /^[0-9]{1,15}$/;
 
 /**
  * Reads a head: latin1 text without the empty line. `toHead`: it answers a HEAD request, so no body follows.
@@ -92,7 +92,7 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
         chunked = true;
         break;
       case Field.contentLength:
-        if (!DIGITS.test(value)) throw new MalformedResponse("its Content-Length is not a number");
+        if (!CONTENT_LENGTH.test(value)) throw new MalformedResponse("its Content-Length is not a number");
         // Equal or not: RFC 9112, section 6.3 lets a recipient do either, and Node's parser refuses both.
         if (contentLength !== undefined) throw new MalformedResponse("it has more than one Content-Length");
         contentLength = value;

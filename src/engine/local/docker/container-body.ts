@@ -1,6 +1,7 @@
 /** From a revision to what the engine is asked for: plain data, that `POST /containers/create` takes as it is. */
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
+import { MOST_TASKS } from "../replica-limits.ts";
 import type { MountedFile } from "./app-images.ts";
 import { LAUNCH_DIR } from "./launch.ts";
 
@@ -16,8 +17,6 @@ export const Label = {
 
 /** Nobody in particular: the number that images without a root user have agreed on. */
 export const USER = "65532:65532";
-/** Processes and threads that a replica may have. */
-export const MOST_TASKS = 1024;
 /** What `/tmp` may hold when the App says nothing. It is memory. */
 export const DEFAULT_TMP = "256Mi";
 

@@ -1,4 +1,5 @@
 /** The environment of a container, as far as everybody may read it in `docker inspect`. */
+import { localeOf, SYSTEM_PATH } from "../host-env.ts";
 
 /** What it is made of; later members win over earlier ones. */
 export interface ContainerEnvParts {
@@ -17,23 +18,16 @@ export interface ContainerEnvParts {
   signalsGroup: boolean;
 }
 
-const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Where distroless images have Node. */
 const DISTROLESS_NODE = "/nodejs/bin";
-const FROM_HOST = ["LANG", "LC_ALL", "TZ"] as const;
 
 /** Puts it together. */
 export function containerEnv(parts: ContainerEnvParts): Record<string, string> {
-  const fromHost = FROM_HOST.flatMap((name): [string, string][] => {
-    const value = parts.host[name];
-    return value ? [[name, value]] : [];
-  });
-  const { PATH = SYSTEM_PATH, ...revision } = parts.revision;
+  const { PATH = SYSTEM_PATH.join(":"), ...revision } = parts.revision;
   return {
     HOME: "/tmp",
     TMPDIR: "/tmp",
-    LANG: "C.UTF-8",
-    ...Object.fromEntries(fromHost),
+    ...localeOf(parts.host),
     ...(parts.signalsGroup ? { TINI_KILL_PROCESS_GROUP: "1" } : {}),
     ...revision,
     ...(parts.endpoint === undefined ? {} : { APPCTL_ENDPOINT: parts.endpoint }),

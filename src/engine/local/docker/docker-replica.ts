@@ -7,6 +7,7 @@ import { framesOf } from "../../../container-engine/frames.ts";
 import { messageOf } from "../../../core/errors.ts";
 import { LineSplitter } from "../process/lines.ts";
 import { listeningPortsOf, processTree, residentBytes } from "../process/proc.ts";
+import { LAST_OUTPUT_MS } from "../replica-limits.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import { type ContainerState, endOf } from "./container-exit.ts";
 
@@ -39,8 +40,6 @@ export function attach(api: EngineApi, container: string, signal?: AbortSignal):
   return api.stream(`/containers/${container}/attach`, { query, signal });
 }
 
-/** How long the output of a container that ended is waited for. */
-const LAST_OUTPUT_MS = 1_000;
 /** How often Podman looks by itself whether a container has ended; mostly the end of its output tells before. */
 const PODMAN_INTERVAL = "5s";
 /** How long a container whose output has ended is looked at, and the first pause between two looks. */

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
+import { MOST_TASKS } from "../replica-limits.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
 import { AppImages, type OutlineSource, type ReadyImage } from "./app-images.ts";
 import {
@@ -20,7 +21,6 @@ import {
   containerBody,
   DEFAULT_TMP,
   Label,
-  MOST_TASKS,
   USER,
 } from "./container-body.ts";
 import { containerEnv } from "./container-env.ts";

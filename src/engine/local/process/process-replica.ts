@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { LAST_OUTPUT_MS } from "../replica-limits.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import type { ReplicaGroup } from "./cgroup.ts";
 import type { AppUser } from "./isolation/isolation.ts";
@@ -40,9 +41,6 @@ export interface ProcessPlan {
   /** Called after the process and what it started are gone; `exited` waits for it. Never rejects. */
   ended(): Promise<void>;
 }
-
-/** How long the output of a process that ended is waited for: a program outside its group may hold the pipe. */
-const LAST_OUTPUT_MS = 1_000;
 
 /** Starts the process. Rejects with the system's error when there is none. */
 export async function startProcess(plan: ProcessPlan): Promise<RunningReplica> {

@@ -10,6 +10,7 @@ import type { RunnableRevision } from "../../engine.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
+import { MOST_TASKS } from "../replica-limits.ts";
 import {
   type Content,
   type ReplicaAddress,
@@ -66,8 +67,6 @@ export interface ProcessRuntimeOptions {
 
 const LONGEST_SOCKET_PATH = 107;
 const UNSUPPORTED = ["sharedMemory", "accelerator"] as const;
-/** Processes and threads that a replica may have, its own included: more than any app needs, too few for a fork bomb. */
-const MOST_TASKS = 1024;
 /** What leads out of Node's permission model, in words. */
 const WIDENED: Record<Permission, string> = {
   addons: "load native code",

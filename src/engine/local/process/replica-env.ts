@@ -1,5 +1,6 @@
 /** The environment of a replica: made from nothing, so that nothing of the platform's own gets into an app. */
 import { delimiter, dirname, join } from "node:path";
+import { localeOf, SYSTEM_PATH } from "../host-env.ts";
 
 /** What a replica's environment is made of; later members win over earlier ones. */
 export interface ReplicaEnvParts {
@@ -22,24 +23,14 @@ export interface ReplicaEnvParts {
   internal: Record<string, string>;
 }
 
-const SYSTEM_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-const FROM_HOST = ["LANG", "LC_ALL", "TZ"] as const;
-
 /** Puts a replica's environment together. */
 export function replicaEnv(parts: ReplicaEnvParts): Record<string, string> {
-  const env: Record<string, string> = {
+  return {
     // programs of the app's own packages are found by name, as in an npm script
     PATH: [join(parts.contentDir, "node_modules", ".bin"), dirname(parts.node), ...SYSTEM_PATH].join(delimiter),
     HOME: parts.home,
     TMPDIR: parts.tmp,
-    LANG: "C.UTF-8",
-  };
-  for (const name of FROM_HOST) {
-    const value = parts.host[name];
-    if (value) env[name] = value;
-  }
-  return {
-    ...env,
+    ...localeOf(parts.host),
     ...(parts.platformUrl === undefined ? {} : { APPCTL_ENDPOINT: parts.platformUrl }),
     ...parts.revision,
     PORT: String(parts.port),
