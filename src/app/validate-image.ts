@@ -4,7 +4,7 @@ import type { AppSpec } from "../contract/types.ts";
 import { type Fault, isAppctlError } from "../core/errors.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
 import { credentialsHint } from "../core/without-credentials.ts";
-import { parseImageName } from "../oci/registry/image-name.ts";
+import { isRepositoryName, parseImageName } from "../oci/registry/image-name.ts";
 import { PLATFORM_NAMES, parsePlatformName, platformText } from "../oci/target.ts";
 import { parseSpec } from "../packages/package-spec.ts";
 import type { ImageSpecOptions } from "../sdk/options.ts";
@@ -58,9 +58,6 @@ const SUPPORTED = {
 const NEEDS_BUILDER = { commands: true, aptPackages: true } as const;
 const OPTIONS = Object.keys({ ...SUPPORTED, ...NEEDS_BUILDER } satisfies Record<keyof ImageSpecOptions, true>);
 
-/** A repository name after the OCI distribution specification, without a registry. */
-const IMAGE_NAME = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
-
 /** Checks `containerImage` and adds what is wrong with it to `faults`. */
 export function imageOptions(raw: Raw | undefined, appName: string, faults: Fault[]): ImageOptions {
   const image: ImageOptions = { name: `${appName}-image`, packages: [], env: {}, builder: "default" };
@@ -107,7 +104,7 @@ export function imageOptions(raw: Raw | undefined, appName: string, faults: Faul
     platform,
   } = options;
   if (name !== undefined) {
-    if (typeof name === "string" && name.length <= 128 && IMAGE_NAME.test(name)) image.name = name;
+    if (typeof name === "string" && name.length <= 128 && isRepositoryName(name)) image.name = name;
     else {
       const message = `must be lower-case letters and digits with single '-', '_', '.' or '/' between, at most 128 of them, not ${describeValue(name)}`;
       faults.push({ path: `${path}.name`, message });

@@ -11,10 +11,10 @@ export interface RegistryAddress {
 }
 
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?`;
-/** One part of a repository's name (OCI distribution specification). */
-const PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
+/** Source of a regular expression for one part of a repository's name (OCI distribution specification). */
+export const REPOSITORY_PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
 const WHOLE_HOST = new RegExp(`^${HOST}$`);
-const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${PART})*)/?$`);
+const ADDRESS = new RegExp(`^(?:(https?)://)?(${HOST})((?:/${REPOSITORY_PART})*)/?$`);
 
 /**
  * Reads `[http://|https://]HOST[:PORT][/PREFIX]`; undefined for anything else. Without a scheme it is HTTPS, but for hosts of

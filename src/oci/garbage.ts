@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isAppctlError } from "../core/errors.ts";
 import type { OciLayout, Reference } from "./layout.ts";
-import type { Descriptor } from "./model.ts";
+import { type Descriptor, isDigestHex } from "./model.ts";
 import { isDescriptor } from "./shapes.ts";
 
 /** What is needed, and from when on something counts as unused. */
@@ -77,7 +77,7 @@ export async function collectGarbage(layout: OciLayout, options: GarbageOptions)
     return found && found.at < before ? found : undefined;
   };
   const names = namesIn(join(layout.dir, "blobs", "sha256")).filter(
-    (name) => /^[0-9a-f]{64}$/.test(name) && !kept.has(`sha256:${name}`),
+    (name) => isDigestHex(name) && !kept.has(`sha256:${name}`),
   );
   const remove = (some: string[]) => {
     for (const name of some) {

@@ -87,17 +87,31 @@ export function jsonBytes(value: unknown): Buffer {
   return Buffer.from(canonicalJson(value), "utf8");
 }
 
+/** Largest manifest that a registry takes or gives, in bytes: the advice of the distribution specification. */
+export const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
+
+const HEX = /^[0-9a-f]{64}$/;
+
+/** True for the name of a file that is named by a SHA-256: 64 lower-case hex digits. */
+export function isDigestHex(name: string): boolean {
+  return HEX.test(name);
+}
+
+/** True for a digest: `sha256:` and 64 lower-case hex digits. */
+export function isDigest(value: unknown): value is string {
+  return typeof value === "string" && value.startsWith("sha256:") && HEX.test(value.slice("sha256:".length));
+}
+
 /** The hex digits of a digest. Throws INVALID_DIGEST for anything but `sha256:` and 64 lower-case hex digits. */
 export function hexOf(digest: string): string {
-  const hex = /^sha256:([0-9a-f]{64})$/.exec(digest)?.[1];
-  if (hex === undefined) {
+  if (!isDigest(digest)) {
     throw new AppctlError({
       code: "INVALID_DIGEST",
       exit: ExitCode.usage,
       message: `"${digest}" is not a digest: it must be sha256: and 64 lower-case hex digits`,
     });
   }
-  return hex;
+  return digest.slice("sha256:".length);
 }
 
 // image-spec annotations.md: ref = component *("/" component); component = alphanum *(separator alphanum);

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Paths } from "../core/paths.ts";
 import { removeTreeSync } from "../core/remove-tree.ts";
+import { isDigestHex } from "../oci/model.ts";
 
 /**
  * Removes what a killed platform was just writing below its directories: half blobs, half unpacked images, files that had
@@ -31,7 +32,7 @@ function removeUnsafe(paths: Pick<Paths, "state" | "shared">, boot: string): voi
   if (boot === "" || readOrNothing(note) === boot) return;
   for (const dir of contentDirs(paths)) {
     for (const name of namesIn(dir)) {
-      if (/^[0-9a-f]{64}$/.test(name)) removeTreeSync(join(dir, name));
+      if (isDigestHex(name)) removeTreeSync(join(dir, name));
     }
   }
   writeFileSync(note, boot, { mode: 0o600 });

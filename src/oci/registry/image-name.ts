@@ -1,6 +1,7 @@
 import { AppctlError, ExitCode } from "../../core/errors.ts";
-import { isHost, isPlain, isReachableHost } from "../../core/registry-address.ts";
+import { isHost, isPlain, isReachableHost, REPOSITORY_PART } from "../../core/registry-address.ts";
 import { credentialsHint, withoutCredentials } from "../../core/without-credentials.ts";
+import { isDigest } from "../model.ts";
 
 /** The name of an image in a registry. */
 export interface ImageName {
@@ -16,11 +17,16 @@ export interface ImageName {
   digest?: string;
 }
 
-const PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
-const REPOSITORY = new RegExp(`^${PART}(?:/${PART})*$`);
+const REPOSITORY = new RegExp(`^${REPOSITORY_PART}(?:/${REPOSITORY_PART})*$`);
+const MAX_REPOSITORY = 255;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 /** What stands for Docker Hub when a name has no host. */
 const DOCKER_HUB = "docker.io";
+
+/** True for the name of a repository, without a registry (OCI distribution specification): `org/name`. */
+export function isRepositoryName(text: string): boolean {
+  return text.length <= MAX_REPOSITORY && REPOSITORY.test(text);
+}
 
 /**
  * Reads `[HOST/]REPOSITORY[:TAG][@DIGEST]` as container engines do: without a host it is Docker Hub's, and a single word there
@@ -44,11 +50,11 @@ export function parseImageName(text: string): ImageName {
         ? "it has more than one @"
         : !isReachableHost(host)
           ? `"${host}" is not the host of a registry: a name or an IP address, and a port of 1 to 65535; a tag stands last`
-          : !REPOSITORY.test(repository) || repository.length > 255
+          : !isRepositoryName(repository)
             ? `${rest === written ? "it must be" : `"${rest}" is not the name of a repository:`} lower-case letters and digits with single '-', '_', '.' or '/' between`
             : tag !== undefined && !TAG.test(tag)
               ? `"${tag}" is not a tag: letters, digits, '_', '-' and '.', at most 128`
-              : digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest)
+              : digest !== undefined && !isDigest(digest)
                 ? `"${digest}" is not a digest: it must be sha256: and 64 lower-case hex digits`
                 : undefined;
   if (fault !== undefined) {

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { RETRIES } from "../../http/retry.ts";
-import { type Descriptor, digestOf, MediaType } from "../model.ts";
+import { type Descriptor, digestOf, isDigest, MAX_MANIFEST_BYTES, MediaType } from "../model.ts";
 import { Authorizer } from "./authorizer.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
@@ -21,9 +21,6 @@ const MANIFEST_TYPES = [
   "application/vnd.docker.distribution.manifest.list.v2+json",
   "application/vnd.docker.distribution.manifest.v2+json",
 ];
-
-/** Largest manifest that is read, in bytes (the specification's own advice). */
-const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
 
 /** What a {@link Repository} works with. */
 export interface RepositoryOptions extends Pick<RegistryHttpOptions, "transport" | "refuse" | "silenceMs"> {
@@ -212,10 +209,6 @@ export class Repository {
       }
     }
   }
-}
-
-function isDigest(value: unknown): value is string {
-  return typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value);
 }
 
 /** A media type without its parameters. */

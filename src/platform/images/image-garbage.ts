@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { removeTree } from "../../core/remove-tree.ts";
 import { type Collected, collectGarbage, lastUse } from "../../oci/garbage.ts";
 import type { OciLayout } from "../../oci/layout.ts";
+import { isDigestHex } from "../../oci/model.ts";
 import type { AppStore } from "../store/app-store.ts";
 
 /** What stays although nobody needs it, because it may be about to be needed, in milliseconds. */
@@ -98,7 +99,7 @@ export class Garbage {
   async #removeContent(dir: string, before: number, kept: ReadonlySet<string>): Promise<void> {
     const { images } = this.#places;
     for (const name of await readdir(dir).catch(() => [] as string[])) {
-      if (!/^[0-9a-f]{64}$/.test(name)) continue;
+      if (!isDigestHex(name)) continue;
       const path = join(dir, name);
       const aside = join(dir, ".tmp", `unused-${name}`);
       await mkdir(dirname(aside), { recursive: true, mode: 0o700 });

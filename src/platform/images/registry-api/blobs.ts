@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { OciLayout } from "../../../oci/layout.ts";
+import { isDigest } from "../../../oci/model.ts";
 import { MAX_BLOB_BYTES } from "../../api/image-content.ts";
 import { RegistryError } from "./registry-fault.ts";
 import { type Source, type Uploads, uploadHeaders } from "./uploads.ts";
@@ -99,7 +100,7 @@ function created(name: string, digest: string): Response {
 
 /** The digest, if it is one of the kind that the store has. */
 export function requireDigest(text: string): string {
-  if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
+  if (isDigest(text)) return text;
   const message = "a digest must be sha256: and 64 lower-case hex digits";
   throw new RegistryError(400, { code: "DIGEST_INVALID", message });
 }

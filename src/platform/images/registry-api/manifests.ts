@@ -3,16 +3,13 @@ import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isAppctlError } from "../../../core/errors.ts";
 import type { OciLayout, Reference } from "../../../oci/layout.ts";
-import { type Descriptor, digestOf, MediaType } from "../../../oci/model.ts";
+import { type Descriptor, digestOf, isDigest, MAX_MANIFEST_BYTES, MediaType } from "../../../oci/model.ts";
 import { isDescriptor } from "../../../oci/shapes.ts";
 import type { AppStore } from "../../store/app-store.ts";
-import { isDigest, referenceOf } from "./references.ts";
+import { referenceOf } from "./references.ts";
 import { addReferrer } from "./referrers.ts";
 import { RegistryError } from "./registry-fault.ts";
 import type { Source } from "./uploads.ts";
-
-/** Largest manifest, in bytes (the specification's own advice). */
-const MAX_MANIFEST_BYTES = 4 * 1024 ** 2;
 
 /** How often a manifest is stored anew when deletes get in between. */
 const STORE_ATTEMPTS = 5;

@@ -3,11 +3,6 @@ import type { OciLayout } from "../../../oci/layout.ts";
 import { parseReference } from "../../../oci/model.ts";
 import { RegistryError } from "./registry-fault.ts";
 
-/** True for a digest of the kind that the store has; everything else in its place is a tag. */
-export function isDigest(text: string): boolean {
-  return /^sha256:[0-9a-f]{64}$/.test(text);
-}
-
 /** `<name>:<tag>` as the store keeps it. Throws TAG_INVALID. */
 export function referenceOf(name: string, tag: string): string {
   try {

@@ -1,5 +1,5 @@
 import type { OciLayout } from "../../../oci/layout.ts";
-import { type Descriptor, hexOf, jsonBytes, MediaType } from "../../../oci/model.ts";
+import { type Descriptor, hexOf, isDigest, jsonBytes, MediaType } from "../../../oci/model.ts";
 import { isDescriptor } from "../../../oci/shapes.ts";
 
 /** The last change of a list of referrers in each store: the next one begins when it has ended, and so loses nothing. */
@@ -46,8 +46,7 @@ async function listed(layout: OciLayout, name: string, subject: string): Promise
   const found = await layout.resolve(referenceFor(name, subject));
   if (found?.mediaType !== MediaType.index || !(await layout.hasBlob(found.digest, found.size))) return [];
   const { manifests } = await layout.readJson<{ manifests?: unknown }>(found.digest);
-  return Array.isArray(manifests) ? manifests.filter((each) => isDescriptor(each) && isSha256(each.digest)) : [];
+  return Array.isArray(manifests) ? manifests.filter((each) => isDescriptor(each) && isDigest(each.digest)) : [];
 }
 
-const isSha256 = (digest: string) => /^sha256:[0-9a-f]{64}$/.test(digest);
 const referenceFor = (name: string, subject: string) => `${name}:sha256-${hexOf(subject)}`;

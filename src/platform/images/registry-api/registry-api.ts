@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { ExitCode, isAppctlError, messageOf } from "../../../core/errors.ts";
 import { parseReference } from "../../../oci/model.ts";
+import { isRepositoryName } from "../../../oci/registry/image-name.ts";
 import type { Services } from "../../api/context.ts";
 import type { KeyStore, Principal } from "../../keys/key-store.ts";
 import { continueUpload, getBlob, requireDigest, startUpload } from "./blobs.ts";
@@ -11,8 +12,6 @@ import { listReferrers } from "./referrers.ts";
 import { RegistryError } from "./registry-fault.ts";
 import { type Source, Uploads } from "./uploads.ts";
 
-/** Names of repositories (OCI distribution specification). */
-const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const VERSION = { "docker-distribution-api-version": "registry/2.0" };
 
 /** The platform's images by the OCI distribution protocol, `/v2/`. */
@@ -111,7 +110,7 @@ function principalOf(authorization: string | undefined, keys: KeyStore): Princip
 
 function requireName(name: string): void {
   try {
-    if (NAME.test(name) && name.length <= 255) {
+    if (isRepositoryName(name)) {
       parseReference(`${name}:x`); // the layout's own grammar is narrower
       return;
     }
