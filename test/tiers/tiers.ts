@@ -49,7 +49,7 @@ export const TIERS: Record<TierName, Tier> = {
     workers: 4,
   },
   long: {
-    summary: "every byte, every kill point, 100,000 inputs",
+    summary: "cuts at every third byte, every kill point, 100,000 inputs; STRESS=1 does more",
     duration: "10 minutes",
     needs: "what the system tier needs",
     workers: 3,
