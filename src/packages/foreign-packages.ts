@@ -1,6 +1,6 @@
 /** What of a lock would have npm read something else than a registry: folders, files and git repositories of its machine. */
 import type { Fault } from "../core/errors.ts";
-import type { LockEntry, PackageLock } from "./package-lock.ts";
+import { DEPENDENCY_KINDS, type LockEntry, type PackageLock } from "./package-lock.ts";
 import { exactVersion, LOCKED_NAME_PATTERN, LOCKED_PATH } from "./package-spec.ts";
 
 const IS_NAME = new RegExp(`^${LOCKED_NAME_PATTERN}$`);
@@ -14,8 +14,7 @@ const GIT_HOST = /^(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org|gist\.git
 export function foreignPackages(lock: PackageLock, path: string): Fault[] {
   const messages = Object.entries(lock.packages).flatMap(([place, entry]) => {
     const name = place === "" ? "the project" : place.replace(/^node_modules\//, "");
-    const asked = (["dependencies", "optionalDependencies", "peerDependencies"] as const)
-      .flatMap((kind) => Object.entries(entry[kind] ?? {}))
+    const asked = DEPENDENCY_KINDS.flatMap((kind) => Object.entries(entry[kind] ?? {}))
       .filter(([, spec]) => !isRegistrySpec(spec))
       .map(([dependency, spec]) => `${name} asks for ${dependency} as ${shown(spec)}`);
     const overrides = place === "" && !areRegistrySpecs(entry["overrides"]) ? ["the overrides name such a place"] : [];

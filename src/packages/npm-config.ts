@@ -84,7 +84,8 @@ export function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   );
 }
 
-function settingOf(variable: string): string | undefined {
+/** The setting, in lower case, that an environment variable `npm_config_…` gives; undefined for other variables. */
+export function settingOf(variable: string): string | undefined {
   return /^npm_config_(.+)$/i.exec(variable)?.[1]?.toLowerCase();
 }
 
@@ -97,6 +98,11 @@ async function readSettings(file: string): Promise<[key: string, value: string][
   const text = await readFile(file, "utf8").catch(() => ""); // npm too passes over a file that it cannot read
   return text.split(/\r?\n/).flatMap((line): [string, string][] => {
     const match = /^\s*([^;#=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line);
-    return match?.[1] === undefined ? [] : [[match[1], (match[2] ?? "").replace(/^(["'])(.*)\1$/, "$2")]];
+    return match?.[1] === undefined ? [] : [[match[1], withoutQuotes(match[2] ?? "")]];
   });
+}
+
+/** A value of an `.npmrc` without the quotes around it. */
+export function withoutQuotes(value: string): string {
+  return value.replace(/^(["'])(.*)\1$/, "$2");
 }

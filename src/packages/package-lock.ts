@@ -7,6 +7,9 @@ import type { Unsaid } from "./lockfiles/lock-graph.ts";
 import type { Platform } from "./npm-target.ts";
 import type { PackageSpec } from "./package-spec.ts";
 
+/** Fields of a package.json, and of a lock, with what a package needs when it runs. */
+export const DEPENDENCY_KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
+
 /** One package of a package-lock.json, version 3. Only what appctl itself looks at is named. */
 export interface LockEntry {
   name?: string;

@@ -6,7 +6,14 @@ import { type AppctlError, type Fault, messageOf, usageError } from "../core/err
 import type { LockedProject } from "./lockfiles/lock-graph.ts";
 import { FIELD } from "./lockfiles/lock-graph.ts";
 import { type LockKind, lockKind, translateLock } from "./lockfiles/read-lock.ts";
-import { type LockEntry, locatePackage, type PackageLock, PROJECT, type ResolvedLock } from "./package-lock.ts";
+import {
+  DEPENDENCY_KINDS,
+  type LockEntry,
+  locatePackage,
+  type PackageLock,
+  PROJECT,
+  type ResolvedLock,
+} from "./package-lock.ts";
 import { parsePackages } from "./package-spec.ts";
 
 /**
@@ -27,8 +34,7 @@ export interface RequirementTexts {
 
 const NPM = LOCKFILES["package-lock.json"];
 
-const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
-type Dependencies = Partial<Record<(typeof KINDS)[number], Record<string, string>>>;
+type Dependencies = Partial<Record<(typeof DEPENDENCY_KINDS)[number], Record<string, string>>>;
 interface ProjectManifest extends Dependencies {
   overrides?: unknown;
   peerDependenciesMeta?: Record<string, { optional?: boolean }>;
@@ -186,7 +192,7 @@ function partName({ written }: Requirements, part: keyof RequirementTexts): stri
 /** What package.json asks for and the lock does not answer, and the other way round. npm writes both in the same words. */
 function disagreements(manifest: ProjectManifest, lock: PackageLock, { written }: Requirements): Fault[] {
   const root = (lock.packages[""] ?? {}) as Dependencies;
-  return KINDS.flatMap((kind) => {
+  return DEPENDENCY_KINDS.flatMap((kind) => {
     const [asked, locked] = [manifest[kind] ?? {}, root[kind] ?? {}];
     const names = [...new Set([...Object.keys(asked), ...Object.keys(locked)])].sort();
     return names
@@ -209,7 +215,7 @@ function neededPackages(
   const queue: [path: string, entry: LockEntry & Dependencies][] = [["", manifest as LockEntry]];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const [from, entry] = next;
-    for (const kind of KINDS) {
+    for (const kind of DEPENDENCY_KINDS) {
       for (const name of Object.keys(entry[kind] ?? {})) {
         const path = locatePackage(packages, from, name);
         const found = path === undefined ? undefined : packages[path];

@@ -1,4 +1,4 @@
-import { locatePackage } from "../package-lock.ts";
+import { DEPENDENCY_KINDS, locatePackage } from "../package-lock.ts";
 import { splitSpec } from "../package-spec.ts";
 import {
   type LockedProject,
@@ -32,8 +32,6 @@ interface BunLock {
   patchedDependencies?: Record<string, string>;
 }
 
-const KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
-
 /**
  * Reads a bun.lock, which is JSON with commas at the ends of lists. Its keys are paths (`tree/leaf`): bun has said already
  * where each package lies, and that is kept.
@@ -51,7 +49,7 @@ export function readBunLock(text: string, project: LockedProject, written: strin
     ...of,
     dependencies: without(of.dependencies, of.optionalDependencies),
   }));
-  const faults = KINDS.flatMap((kind) => disagreements(asked?.[kind], locked?.[kind], written));
+  const faults = DEPENDENCY_KINDS.flatMap((kind) => disagreements(asked?.[kind], locked?.[kind], written));
   const places = new Map<string, string>();
   // bun does not write for which C library a package is, and only newly which have install scripts.
   const read: ReadLock = { graph, places, unsaid: version < 2 ? ["platforms", "scripts"] : ["platforms"], faults };

@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { findNpm } from "../npm.ts";
-import type { NpmConfig } from "../npm-config.ts";
+import { type NpmConfig, settingOf, withoutQuotes } from "../npm-config.ts";
 import { sure, Unsure } from "./leave-to-npm.ts";
 
 /**
@@ -56,7 +56,7 @@ export async function npmSetting({ env }: NpmConfig, npmrc: string | undefined):
   const files = [join(script, "../../npmrc"), ...globals, set("userconfig") || join(home, ".npmrc"), npmrc];
   for (const file of files) if (file) for (const [key, value] of await strictly(file)) given.set(key, value);
   for (const [name, value] of Object.entries(env)) {
-    const key = /^npm_config_(.+)$/i.exec(name)?.[1]?.toLowerCase();
+    const key = settingOf(name);
     if (key !== undefined && value) given.set(key.replace(/(?!^)_/g, "-"), value);
   }
   for (const key of given.keys()) sure(HARMLESS.test(key), `npm has a setting of ${key}`);
@@ -109,7 +109,7 @@ async function strictly(file: string): Promise<[key: string, value: string][]> {
     if (/^\s*(?:[;#].*)?$/.test(line)) return [];
     const match = /^\s*([^=\s[\]]+)\s*=\s*(.*?)\s*$/.exec(line);
     if (match === null) throw new Unsure("a file of npm's settings has unusual lines");
-    return [[String(match[1]).toLowerCase(), (match[2] ?? "").replace(/^(["'])(.*)\1$/, "$2")]];
+    return [[String(match[1]).toLowerCase(), withoutQuotes(match[2] ?? "")]];
   });
 }
 
