@@ -98,6 +98,9 @@ const catalogue: TestPackage[] = [
   ]),
   raw("climber", [{ path: "package/../../climbed", body: "1" }]),
   { name: "large", version: "1.0.0", files: { "noise.bin": randomBytes(150_000).toString("hex") } },
+  { name: "early", version: "1.0.0-rc.2" },
+  { name: "early-user", version: "1.0.0", manifest: { dependencies: { early: "^1.0.0-rc.1" } } },
+  { name: "early-fan", version: "1.0.0", manifest: { dependencies: { early: "*" } } },
   raw("bomb", [{ path: "package/zeros", body: Buffer.alloc(2_000_000) }]),
 ];
 
@@ -197,6 +200,16 @@ describe("packages from npm's cache", () => {
     expect(progress[0]).toEqual({ step: "install", message: `installing ${total} packages`, done: 0, total });
     expect(progress.at(-1)).toMatchObject({ done: total, total });
     expect(progress.every(({ done = 0 }, index) => index === 0 || done >= (progress[index - 1]?.done ?? 0))).toBe(true);
+  });
+
+  it("are what npm installs of pre-releases, too", async () => {
+    const { context, lock } = await setUp(["early-user", "early-fan"]);
+    const expected = await byNpm(lock, context);
+    const cached = await cachedPackages(lock, context);
+    if (!("entries" in cached)) throw new Error(cached.why);
+    expect(cached.entries.map(({ path }) => path)).toContain("app/node_modules/early/package.json");
+    expect((await archiveOf(cached.entries)).equals(expected)).toBe(true);
+    await cached.dispose();
   });
 
   it("give the layer that the packages of npm give", async () => {
