@@ -1,8 +1,7 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { packagesFor } from "../../src/app/load.ts";
 import { missingPackagesOf } from "../../src/app/missing-packages.ts";
 import { deployOrder, selectApp } from "../../src/app/select.ts";
@@ -270,12 +269,15 @@ describe("describing", () => {
       `import { createServer } from "node:http";\n${PLAIN}console.log("noise"); setInterval(() => {}, 10);
 createServer(() => {}).listen(0); export default new App({ name: "busy", frameworkApp: app });`,
     );
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("appctl-describe-"));
+    // A folder of its own, in which no other test leaves anything.
+    const { dir: folder, remove } = await temporaryDirectory();
+    onTestFinished(remove);
+    vi.stubEnv("TMPDIR", folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
     const loaded = await load(cwd);
     expect(selectApp(loaded).spec.name).toBe("busy");
     await loaded.tidied;
-    const after = readdirSync(tmpdir()).filter((name) => name.startsWith("appctl-describe-") && !before.includes(name));
-    expect(after.filter((name) => existsSync(join(tmpdir(), name, "app.mjs")))).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it("stops when it is aborted", async () => {

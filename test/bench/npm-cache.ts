@@ -4,12 +4,23 @@
  * `node test/bench/npm-cache.ts [ROUNDS]`; it asks the registry only to fill the cache.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { treeEntries } from "../../src/image/layer.ts";
-import type { TarEntry } from "../../src/oci/archive/tar.ts";
+import type { TarEntry, TarSource } from "../../src/oci/archive/tar.ts";
 import { installPackages } from "../../src/packages/install-packages.ts";
 import { findNpm } from "../../src/packages/npm.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
@@ -102,6 +113,12 @@ function setupIn(home: string, project: string): Omit<Setup, "lock" | "dir"> & {
   return { context, cache: join(npmCache, "_cacache"), lockFile: join(home, `${project}.json`) };
 }
 
+function readSource({ file, start = 0, size }: TarSource): void {
+  const handle = openSync(file, "r");
+  readSync(handle, Buffer.allocUnsafe(size), 0, size, start);
+  closeSync(handle);
+}
+
 /** One way in a process of its own, without the time to load the modules. Prints milliseconds: until the bytes are read. */
 async function runOnce(home: string, project: string, way: string): Promise<void> {
   const { lockFile, ...setup } = setupIn(home, project);
@@ -109,7 +126,7 @@ async function runOnce(home: string, project: string, way: string): Promise<void
   const dir = mkdtempSync(join(home, "tree-"));
   const start = performance.now();
   for (const entry of (await WAYS[way]?.({ ...setup, lock, dir })) ?? [])
-    if (entry.type === "file" && "file" in entry.content) readFileSync(entry.content.file);
+    if (entry.type === "file" && "file" in entry.content) readSource(entry.content);
   console.log(performance.now() - start);
   rmSync(dir, { recursive: true });
 }
