@@ -77,7 +77,7 @@ describe("the README", () => {
     const shown = [...readme.matchAll(/^ {1,6}\d+ {1,6}\d+ {2}(.+)$/gm)].map(([, name]) => name as string);
     expect(shown.length).toBeGreaterThan(8);
     const files = [
-      "src/deploy/deploy.ts",
+      ...["deploy", "check", "follow"].map((part) => `src/deploy/${part}.ts`),
       ...["make", "start", "compose"].map((part) => `src/image/${part}-image.ts`),
       "src/app/load.ts",
       "src/commands/deploy-apps.ts",

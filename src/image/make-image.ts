@@ -34,7 +34,8 @@ export interface MakeImageOptions extends StartImageOptions {
 }
 
 /** An image that the platform has. */
-export interface MadeImage extends ImageReference {
+export interface MadeImage {
+  image: ImageReference;
   /** Gives it its name on this machine, with its bill of materials beside it: what a deploy does while it waits. */
   keep(): Promise<void>;
 }
@@ -79,8 +80,10 @@ export async function* makeImage(
     yield* progress.during(trace.time("upload what the platform lacks", send));
     const isPushed = registry && image.digest === there?.image.digest;
     return {
-      reference: `${isPushed ? registry.text : options.registry}/${image.reference}`,
-      digest: image.digest,
+      image: {
+        reference: `${isPushed ? registry.text : options.registry}/${image.reference}`,
+        digest: image.digest,
+      },
       async keep() {
         if (!there) await layout.tag(image.reference, image.descriptor); // else it has its name already
         await composed.bill();

@@ -2,7 +2,7 @@
 import type { Client, Scope } from "../../client/client.ts";
 import { AppctlError, ExitCode, isAppctlError, usageError } from "../../core/errors.ts";
 import { Redacted } from "../../core/redacted.ts";
-import type { MissingSecret } from "../../deploy/deploy.ts";
+import type { MissingSecret } from "../../deploy/secrets.ts";
 import { canAsk, type Io } from "../../ui/io.ts";
 import { commandLine } from "./flags.ts";
 import { checkedValue, promptValue, readSource } from "./secret-input.ts";

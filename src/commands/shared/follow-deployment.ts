@@ -40,7 +40,7 @@ export async function followDeployment(
         renderer.accepted({ app: name, ...scope, deployment, consoleUrl, endpoint });
         return;
       }
-      const { follow } = await import("../../deploy/deploy.ts");
+      const { follow } = await import("../../deploy/follow.ts");
       await draw((signal) => follow({ client, ref: { ...scope, name }, deployment, signal }), {
         renderer,
         signal: io.signal,

@@ -11,7 +11,7 @@ import { listImages, pruneImages } from "./image-list.ts";
 import * as keys from "./keys.ts";
 import { descriptions } from "./openapi.ts";
 import * as platform from "./platform.ts";
-import * as secrets from "./secrets.ts";
+import * as secrets from "./secret-requests.ts";
 
 const handlers: Record<EndpointName, Handler> = {
   health: platform.health,
