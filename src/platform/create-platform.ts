@@ -25,8 +25,8 @@ import { knownAnswer } from "./builds/do-task.ts";
 import { runWorker } from "./builds/run-worker.ts";
 import { createConsole } from "./console/console.ts";
 import { ConsoleSessions } from "./console/sessions.ts";
+import { BlobStore } from "./images/blob-store.ts";
 import { Garbage } from "./images/image-garbage.ts";
-import { ImageStore } from "./images/image-store.ts";
 import { createRegistry } from "./images/registry-api/registry-api.ts";
 import { wholeImage } from "./images/whole-image.ts";
 import { KeyStore, LOCAL_KEY } from "./keys/key-store.ts";
@@ -95,7 +95,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const keys = new KeyStore(db, now, report);
   const log = new EventLog(store);
   const proof = new ProofOfLive();
-  const images = new ImageStore(join(stateDir, "images"), now);
+  const images = new BlobStore(join(stateDir, "images"), now);
   const contentDirs = options.contentDirs ?? (() => []);
   const locksDir = join(stateDir, "builds", "locks");
   const garbage = new Garbage({ images, store, contentDirs, locksDir, now, report });

@@ -15,7 +15,7 @@ import { foreignPackages } from "../../packages/foreign-packages.ts";
 import type { Platform } from "../../packages/npm-target.ts";
 import { hostPlatform } from "../../packages/npm-target.ts";
 import { knownPackages } from "../../packages/resolve-packages.ts";
-import { ImageStore } from "../images/image-store.ts";
+import { BlobStore } from "../images/blob-store.ts";
 import type { BuildTask, Failure, FinalEvent, TaskEvent } from "./task.ts";
 
 /** Where a task is done. */
@@ -58,7 +58,7 @@ async function resolve(request: ResolveRequest, place: BuildPlace): Promise<Fina
 
 async function build(request: BuildRequest, place: BuildPlace): Promise<FinalEvent> {
   const { name, env, baseImage, entrypoint, copy, force } = request;
-  const images = new ImageStore(place.imagesDir, () => new Date());
+  const images = new BlobStore(place.imagesDir, () => new Date());
   const copied = copy.map((file) => ({ ...file, file: images.blobPath(file.digest) }));
   copied.sort((a, b) => (a.path < b.path ? -1 : 1));
   const found = await resolved(request, { name, env, baseImage, entrypoint, copy: copied }, place);

@@ -8,7 +8,7 @@ const FINE = 60_000;
  * The platform's images. Whoever is told that a blob is there may count on it for a while: that it was asked for is noted in
  * its access time, which the removal of unused content goes by.
  */
-export class ImageStore extends OciLayout {
+export class BlobStore extends OciLayout {
   readonly #now: () => Date;
 
   constructor(dir: string, now: () => Date) {
