@@ -78,7 +78,7 @@ describe("the README", () => {
     expect(shown.length).toBeGreaterThan(8);
     const files = [
       ...["deploy", "check", "follow"].map((part) => `src/deploy/${part}.ts`),
-      ...["make", "start", "compose"].map((part) => `src/image/${part}-image.ts`),
+      ...["start-image", "compose-image", "deliver"].map((part) => `src/image/${part}.ts`),
       "src/app/load.ts",
       "src/commands/deploy-apps.ts",
     ];

@@ -57,7 +57,7 @@ export async function packApp(files: readonly AppFile[], layout: OciLayout, sign
 
 /** What an app image is made of: the app is its files, or the layer that {@link packApp} made of them. */
 export type AppImageOptions = {
-  environment: EnvironmentImage;
+  environment: Pick<EnvironmentImage, "reference" | "manifest" | "config">;
   config: AppConfig;
   layout: OciLayout;
   signal?: AbortSignal | undefined;

@@ -1,11 +1,15 @@
 import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { type Descriptor, EPOCH, type ImageConfig, MediaType } from "../oci/model.ts";
+import { fromRepository } from "../oci/registry/blob-source.ts";
+import { type FetchedImage, fetchImage } from "../oci/registry/fetch-image.ts";
 import { type ImageName, imageNameText, parseImageName } from "../oci/registry/image-name.ts";
-import { type FetchedImage, fetchImage } from "../oci/registry/pull-image.ts";
 import { Repository } from "../oci/registry/repository.ts";
+import type { BlobSource } from "../oci/registry/upload-blob.ts";
 import { goPlatform, type Platform, platformName } from "../packages/npm-target.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
+import type { ImageSource } from "./image-store.ts";
+import { LAYER_ROLE } from "./layer.ts";
 
 /** A base that is made on this machine, with all of its layers in the layout. */
 export interface BuildBase {
@@ -16,9 +20,9 @@ export interface BuildBase {
 }
 
 /** The image that others stand on, in its own registry. Its layers are never unpacked. */
-export class BaseImage {
+export class BaseImage implements ImageSource {
   readonly name: ImageName;
-  readonly repository: Repository;
+  readonly #repository: Repository;
 
   readonly #build: BuildBase | undefined;
   /** What was made, by platform: it is made once, also when that is forced. */
@@ -28,7 +32,7 @@ export class BaseImage {
   constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, build?: BuildBase) {
     this.#build = build;
     this.name = parseImageName(text);
-    this.repository = new Repository({ name: this.name, access: "pull", env, signal });
+    this.#repository = new Repository({ name: this.name, access: "pull", env, signal });
   }
 
   /**
@@ -69,8 +73,8 @@ export class BaseImage {
   }
 
   async #fetch(digest: string | undefined, tag: string, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
-    const named = digest ?? (await this.repository.resolve(tag))?.digest;
-    return fetchImage(this.repository, named ?? tag, layout, goPlatform(platform));
+    const named = digest ?? (await this.#repository.resolve(tag))?.digest;
+    return fetchImage(this.#repository, named ?? tag, layout, goPlatform(platform));
   }
 
   /** Not everybody knows that there is a base, or can reach the registry that has it. */
@@ -88,31 +92,30 @@ export class BaseImage {
     });
   }
 
-  /** The repository that its layers can be mounted from by another one of the registry `at`, if they can. */
-  mountableAt(at: Pick<ImageName, "host" | "plain">): string | undefined {
-    if (this.#build) return undefined; // its layers are nowhere yet
-    return at.host === this.name.host && at.plain === this.name.plain ? this.name.repository : undefined;
+  /** A layer of the base, which nobody has given a role. Those of a base that was made are in the layout. */
+  open(_: string, blob: Descriptor): BlobSource | undefined {
+    const isLayer = blob.mediaType !== MediaType.config && blob.annotations?.[LAYER_ROLE] === undefined;
+    return isLayer && !this.#build ? fromRepository(this.#repository, blob) : undefined;
   }
 
   close(): Promise<void> {
-    return this.repository.close();
+    return this.#repository.close();
   }
 }
 
 /**
  * An environment image put on top of a base image: its layers above the base's, its configuration merged with the base's as
- * `FROM` does it, under `reference` in the layout. The same two give the same digest.
+ * `FROM` does it. The same two give the same digest.
  */
 export async function onBase(
   environment: EnvironmentImage,
   base: Pick<FetchedImage, "manifest" | "config">,
-  reference: string,
   layout: OciLayout,
-): Promise<EnvironmentImage & { descriptor: Descriptor }> {
+): Promise<FetchedImage> {
   const config = mergedConfig(base.config, environment.config);
   const layers = [...base.manifest.layers.map(ociLayer), ...environment.manifest.layers];
   const { manifest, descriptor } = await writeImage(layout, config, layers);
-  return { reference, manifest, config, descriptor };
+  return { manifest, config, descriptor };
 }
 
 /** The configuration of an image that stands on a base. Variables of both have the upper one's value. */

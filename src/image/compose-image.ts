@@ -1,99 +1,142 @@
-/** An app's image on this machine: its environment image, found or built, and the app on top of it. */
+/** An app's image in this machine's layout: its environment image, found or built, and the app on top of it. */
 import type { DeployEvent } from "../core/events.ts";
-import type { Trace } from "../core/trace.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { type Descriptor, jsonBytes } from "../oci/model.ts";
+import { jsonBytes } from "../oci/model.ts";
 import { attachReferrer, type Referrer } from "../oci/referrer.ts";
+import type { FetchedImage } from "../oci/registry/fetch-image.ts";
+import { goPlatform } from "../packages/npm-target.ts";
 import { runConfig } from "./app-files.ts";
 import { type AppImage, composeAppImage } from "./app-image.ts";
-import type { BaseImage } from "./base-image.ts";
+import { type BaseImage, onBase } from "./base-image.ts";
 import { BOM_TYPE, billOfMaterials } from "./bill-of-materials.ts";
-import type { FoundEnvironment } from "./builder/environment-builder.ts";
-import type { EnvironmentImage, EnvironmentPlan } from "./environment-image.ts";
+import {
+  type EnvironmentImage,
+  type EnvironmentPlan,
+  isWhole,
+  loadEnvironment,
+  writeEnvironment,
+} from "./environment-image.ts";
+import type { Destination } from "./image-plan.ts";
+import type { ImageStore } from "./image-store.ts";
+import { LAYER_ROLE } from "./layer.ts";
 import type { StartedImage } from "./start-image.ts";
 
-/** Where {@link composeImage} looks for the environment image. */
-export interface ImagePlace {
-  /** What stands before `/<name>:<tag>`; empty for this machine. */
-  text: string;
-  find(plan: EnvironmentPlan): Promise<FoundEnvironment | undefined>;
-  /** What the image stands on; where something runs on it first, that is a part of building the image. */
-  base?: BaseImage | undefined;
-  layout: OciLayout;
-  /** All of it is needed in the layout, wherever it is built. */
-  whole: boolean;
-  trace: Trace;
-}
-
-/** The app's image in the layout, on top of an environment image that was found or is built. */
-export async function* composeImage(
-  started: StartedImage,
-  planned: EnvironmentPlan,
-  { text, find: look, base: below, layout, whole, trace }: ImagePlace,
-): AsyncGenerator<DeployEvent, ComposedImage> {
-  const { app, context, progress } = started;
-  const { signal } = context;
-  const named = ({ reference }: EnvironmentPlan) => (text === "" ? reference : `${text}/${reference}`);
-  const { force = false } = started.app.image;
-  const find = async () => {
-    const there = await look(planned);
-    return there && !there.there && (await below?.isToBeMade(layout, planned.platform)) ? undefined : there;
-  };
-  const asked = () => progress.unlessQuick(`looking for ${named(planned)}`, find);
-  let found = force ? undefined : yield* progress.during(trace.time("look for the environment image", asked));
-  const reference = named(planned);
-  if (found) yield { type: "image", state: "found", reference, ...(found.unnamed ? { here: true } : {}) };
-  else yield { type: "image", state: force ? "forced" : "missing", reference };
-  if (!found) {
-    const build = async () => {
-      const made = await started.builder.build(planned, { layout, whole });
-      await below?.make(layout, planned.platform);
-      return made;
-    };
-    found = yield* progress.during(trace.time("build the environment image", build));
-    yield { type: "image", state: "built", reference: named(found.plan ?? planned) };
-  }
-  // What the platform does not have under its name yet goes there with the app.
-  const { image: base, unnamed, there, plan = planned } = found;
-  const put = async () =>
-    composeAppImage({ environment: base, layer: await started.layer, config: runConfig(app), layout, signal });
-  const image = await trace.time("put the app on top of it", put);
-  let noted: Promise<Referrer> | undefined;
-  const bill = () => {
-    noted ??= trace.time("write its bill of materials", () => attachBill(image, started, plan, layout));
-    noted.catch(() => undefined); // awaited by those who ask for it
-    return noted;
-  };
-  return { image, environment: base, plan, unnamed: unnamed && { ...base, descriptor: unnamed }, there, bill };
-}
-
-/** What {@link composeImage} gives. */
+/** An app's image in the layout. It has no name there yet. */
 export interface ComposedImage {
-  /** It has no name in the layout yet. */
-  image: AppImage;
-  environment: EnvironmentImage;
+  /** What was planned, and what was built: another builder may have given packages other versions meanwhile. */
+  planned: EnvironmentPlan;
   plan: EnvironmentPlan;
-  unnamed: Unnamed | undefined;
-  there: EnvironmentImage | undefined;
-  /** Puts its bill of materials beside it; asked for again, gives the same. Nothing else has to wait for it. */
+  /** Without the base. Its layers may be in the store alone. */
+  environment: EnvironmentImage;
+  /** What the store has under the name of the environment image: in a registry, that on its base. */
+  stored: EnvironmentImage | undefined;
+  /** The app on `environment`. */
+  image: AppImage;
+  /** Attaches the bill of materials, once. Nothing else waits for it. */
   bill(): Promise<Referrer>;
 }
 
-/** An environment image that the place it was looked for in does not know by its name. */
-export interface Unnamed extends EnvironmentImage {
-  descriptor: Descriptor;
+/** What a store gets: the app image, and the environment image where the store lacks that. */
+export interface Prepared {
+  composed: ComposedImage;
+  image: AppImage;
+  environment?: EnvironmentImage | undefined;
 }
 
-/** Says what ships in the image, in a document that stands beside it on this machine. */
-function attachBill(
-  image: AppImage,
-  { app, contents }: StartedImage,
-  { lock, platform }: EnvironmentPlan,
+/** The app image on an environment image that the store or this machine has, or that is built now. */
+export async function* composeImage(
+  { app, builder, context, layer, contents, layout, trace, progress, ...from }: StartedImage,
+  planned: EnvironmentPlan,
+  { store: kind, address, withBase }: Pick<Destination, "store" | "address" | "withBase">,
+  store: ImageStore,
+): AsyncGenerator<DeployEvent, ComposedImage> {
+  const named = ({ reference }: EnvironmentPlan) => (address === "" ? reference : `${address}/${reference}`);
+  const { force = false } = app.image;
+  // What runs on a base is a part of building an image, also of one that stays here without its base.
+  const base = withBase || kind === "layout" ? from.base : undefined;
+  const find = async () => {
+    const found = await findEnvironment(planned, store, layout, withBase && kind === "registry");
+    const isOnBase = kind === "registry" && found?.stored;
+    return isOnBase || !(await base?.isToBeMade(layout, planned.platform)) ? found : undefined;
+  };
+  const look = () => progress.unlessQuick(`looking for ${named(planned)}`, find);
+  let found = force ? undefined : yield* progress.during(trace.time("look for the environment image", look));
+  const reference = named(planned);
+  if (found) yield { type: "image", state: "found", reference, ...(found.stored ? {} : { here: true }) };
+  else yield { type: "image", state: force ? "forced" : "missing", reference };
+  if (!found) {
+    const build = async () => {
+      const built = await builder.build(planned, { layout, whole: kind !== "platform" });
+      await base?.make(layout, planned.platform);
+      return { ...built, stored: undefined };
+    };
+    found = yield* progress.during(trace.time("build the environment image", build));
+    yield { type: "image", state: "built", reference: named(found.plan) };
+  }
+  const { plan, environment } = found;
+  const put = async () => composeAppImage({ environment, layer: await layer, config: runConfig(app), layout });
+  const image = await trace.time("put the app on top of it", put);
+  let attached: Promise<Referrer> | undefined;
+  const bill = () => {
+    const content = () =>
+      jsonBytes(billOfMaterials({ name: app.spec.name, contents, lock: plan.lock.lock, platform: plan.platform }));
+    const attach = async () => attachReferrer(layout, image, BOM_TYPE, content());
+    attached ??= trace.time("write its bill of materials", attach);
+    attached.catch(() => undefined); // thrown where it is awaited
+    return attached;
+  };
+  return { ...found, planned, image, bill };
+}
+
+/** The image as the platform or a process runs it: without the base. */
+export function withoutBase(composed: ComposedImage): Prepared {
+  return { composed, image: composed.image, environment: composed.stored ? undefined : composed.environment };
+}
+
+/**
+ * The image on its base. A registry has the environment image on the base as well; there it stays what it is. For a platform
+ * the base is asked for once for each environment image: until that changes, what its tag names elsewhere changes nothing.
+ */
+export async function putOnBase(
+  composed: ComposedImage,
+  base: BaseImage,
+  { app, layer, layout }: Pick<StartedImage, "app" | "layer" | "layout">,
+  kind: Destination["store"],
+): Promise<Prepared> {
+  const { plan, environment, stored } = composed;
+  const isPushed = kind === "registry";
+  const name = `based/${plan.reference}`;
+  const known = isPushed ? stored : app.image.force ? undefined : await loadEnvironment(layout, name);
+  const based = known ?? (await onBase(environment, await base.fetch(layout, plan.platform), layout));
+  if (!isPushed && !known) await layout.tag(name, based.descriptor);
+  const upper = { ...based, reference: plan.reference };
+  const image = await composeAppImage({ environment: upper, layer: await layer, config: runConfig(app), layout });
+  return { composed, image, environment: stored ? undefined : isPushed ? upper : environment };
+}
+
+/** The environment image as the store has it, else as this machine has it whole. `onBase`: in the store it has its base. */
+async function findEnvironment(
+  plan: EnvironmentPlan,
+  store: ImageStore,
   layout: OciLayout,
-): Promise<Referrer> {
-  const bill = billOfMaterials({ name: app.spec.name, contents, lock: lock.lock, platform });
-  return attachReferrer(layout, image, BOM_TYPE, jsonBytes(bill));
+  isOnBase: boolean,
+): Promise<Pick<ComposedImage, "plan" | "environment" | "stored"> | undefined> {
+  const { reference, platform } = plan;
+  const [found, local] = await Promise.all([store.resolve(reference), loadEnvironment(layout, reference)]);
+  const isLocal = async () => local !== undefined && (await isWhole(layout, local.manifest));
+  if (!found) return local && (await isLocal()) ? { plan, environment: local, stored: undefined } : undefined;
+  if (local?.descriptor.digest === found.digest) return { plan, environment: local, stored: local };
+  const stored = { reference, ...(await store.read(reference, found.digest, layout, goPlatform(platform))) };
+  if (!isOnBase) return { plan, environment: stored, stored };
+  const environment = local && (await isLocal()) ? local : await takeOffBase(plan, stored, layout);
+  return { plan, environment, stored };
 }
 
-/** What the terminal says while a base's registry does not answer. */
-export const waitsForBase = ({ baseImage }: EnvironmentPlan) => `looking for the base image ${baseImage}`;
+/** The environment image of a plan, made of the layers that an image on a base has above it. */
+function takeOffBase(plan: EnvironmentPlan, { manifest, config }: FetchedImage, layout: OciLayout) {
+  const layers = manifest.layers.flatMap((descriptor, index) => {
+    const diffId = config.rootfs.diff_ids[index];
+    return descriptor.annotations?.[LAYER_ROLE] === undefined || diffId === undefined ? [] : [{ descriptor, diffId }];
+  });
+  return writeEnvironment(plan, layers, layout);
+}

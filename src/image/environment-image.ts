@@ -18,6 +18,7 @@ import {
   MediaType,
   parseReference,
 } from "../oci/model.ts";
+import type { FetchedImage } from "../oci/registry/fetch-image.ts";
 import { installPackages } from "../packages/install-packages.ts";
 import { packagesWithScripts, scriptWarnings } from "../packages/install-scripts.ts";
 import { cachedPackages } from "../packages/npm-cache/cached-packages.ts";
@@ -67,22 +68,22 @@ export interface EnvironmentPlan {
   /** Reference of the base as written. It is put below the image where that is pushed. */
   baseImage?: string | undefined;
   platform: Platform;
+  /** What its own layers are for, lowest first. Of packages that do not fit the platform there is none. */
+  layers: ("packages" | "copy")[];
   copy: CopiedFile[];
   entrypoint?: string[];
   /** For the user: disagreements with the lock file, install scripts that are not run. */
   warnings: string[];
 }
 
-/** An environment image as an app image needs it: its manifest and configuration, without the content of its layers. */
-export interface EnvironmentImage {
+/** An environment image whose manifest and configuration are in a layout; its layers may be elsewhere. */
+export interface EnvironmentImage extends FetchedImage {
+  /** `<name>:<tag>`, which the names of app images start with. */
   reference: string;
-  manifest: Manifest;
-  config: ImageConfig;
 }
 
 /** An environment image in a layout. `built` is false when the layout had it already. */
 export interface BuiltEnvironment extends EnvironmentImage {
-  descriptor: Descriptor;
   built: boolean;
 }
 
@@ -133,8 +134,10 @@ export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, 
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
   const { name, baseImage } = spec;
+  const { packages } = lock;
+  const layers = [...(packages.length > 0 ? ["packages" as const] : []), ...(copy.length > 0 ? ["copy" as const] : [])];
   return {
-    ...{ name, tag, reference, lock, packages: lock.packages, env, baseImage, platform, copy, warnings },
+    ...{ name, tag, reference, lock, packages, env, baseImage, platform, layers, copy, warnings },
     ...(entrypoint ? { entrypoint } : {}),
   };
 }
@@ -201,9 +204,14 @@ export async function buildEnvironment(
   const present = context.force ? undefined : await loadEnvironment(layout, plan.reference);
   if (present !== undefined && (await isWhole(layout, present.manifest))) return { ...present, built: false };
 
-  const packages = await packagesLayer(plan, layout, { ...context, platform: plan.platform });
-  const copy = await copyLayer(plan, layout, context.signal);
-  const layers = [...(packages ? [packages] : []), ...(copy ? [copy] : [])];
+  const layers: Layer[] = [];
+  for (const role of plan.layers) {
+    const copy = () => writeLayer(layout, copiedEntries(plan.copy), { role, level: 6, signal: context.signal });
+    const layer = await (role === "copy"
+      ? copy()
+      : packagesLayer(plan, layout, { ...context, platform: plan.platform }));
+    if (layer) layers.push(layer);
+  }
   return { ...(await writeEnvironment(plan, layers, layout)), built: true };
 }
 
@@ -212,7 +220,7 @@ export async function writeEnvironment(
   plan: Pick<EnvironmentPlan, "reference" | "platform" | "env" | "entrypoint">,
   layers: readonly Layer[],
   layout: OciLayout,
-): Promise<EnvironmentImage & { descriptor: Descriptor }> {
+): Promise<EnvironmentImage> {
   const { entrypoint } = plan;
   const config: ImageConfig = {
     created: EPOCH,
@@ -235,10 +243,7 @@ export async function writeEnvironment(
 }
 
 /** The image that `layout` has under `reference`, or undefined when it has none or lacks its manifest or configuration. */
-export async function loadEnvironment(
-  layout: OciLayout,
-  reference: string,
-): Promise<(EnvironmentImage & { descriptor: Descriptor }) | undefined> {
+export async function loadEnvironment(layout: OciLayout, reference: string): Promise<EnvironmentImage | undefined> {
   const descriptor = await layout.resolve(reference);
   if (descriptor === undefined || !(await layout.hasBlob(descriptor.digest, descriptor.size))) return undefined;
   const manifest = await readManifest(layout, descriptor.digest);
@@ -257,7 +262,6 @@ async function packagesLayer(
   layout: OciLayout,
   context: PackageContext,
 ): Promise<Layer | undefined> {
-  if (plan.lock.packages.length === 0) return undefined;
   const cached = await cachedPackages(plan.lock, context);
   const { entries, dispose } = "entries" in cached ? cached : await installedPackages(plan.lock, context);
   try {
@@ -289,12 +293,6 @@ async function installedPackages(
     await dispose();
     throw error;
   }
-}
-
-/** The files that the spec copies, in a layer of their own. */
-async function copyLayer(plan: EnvironmentPlan, layout: OciLayout, signal: AbortSignal): Promise<Layer | undefined> {
-  if (plan.copy.length === 0) return undefined;
-  return writeLayer(layout, copiedEntries(plan.copy), { role: "copy", level: 6, signal });
 }
 
 function progress(context: PackageContext, event: BuildProgress): void {

@@ -15,10 +15,11 @@ import type { Platform } from "../packages/npm-target.ts";
 import { readRequirements } from "../packages/requirements.ts";
 import { appFiles, copiedFiles } from "./app-files.ts";
 import { packApp } from "./app-image.ts";
+import type { BaseImage } from "./base-image.ts";
 import type { EnvironmentBuilder, Resolved } from "./builder/environment-builder.ts";
 import { localBuilder } from "./builder/local-builder.ts";
 import { platformBuilder } from "./builder/remote-builder.ts";
-import { baseOf, refuseProgramsOnNothing } from "./choose-base.ts";
+import { baseImageOf, baseOf, refuseProgramsOnNothing } from "./choose-base.ts";
 import { buildEnvironment, type EnvironmentContext, planEnvironment } from "./environment-image.ts";
 import { ImageCache } from "./image-cache.ts";
 import type { Layer } from "./layer.ts";
@@ -57,14 +58,21 @@ export interface StartedImage {
   /** What the ImageSpec says it is for, if it says so. */
   platforms: Platform[] | undefined;
   context: EnvironmentContext;
+  /** The image that it stands on in containers. */
+  base: BaseImage | undefined;
+  /** The images of this machine. */
+  layout: OciLayout;
   progress: ProgressQueue;
+  trace: Trace;
 }
 
 /** Packs the app's files and resolves the image's packages: while that is under way, the platform can be asked. */
 export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartImageOptions): StartedImage {
   const { cacheDir, signal, trace } = options;
   const progress = new ProgressQueue();
-  const context = environmentContext(loaded.bundle.root, options, (step) => progress.push(step));
+  const layout = imageCache(cacheDir);
+  const report = (step: BuildProgress) => progress.push(step);
+  const context = environmentContext(loaded.bundle.root, options, report);
   const packages = packagesFor(app.image, loaded.bundle);
   const { name, env, entrypoint, programs, requirements: written } = app.image;
   const builder = builderOf(app, context, options);
@@ -80,12 +88,14 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
     return builder.resolve(wanted);
   };
   const resolved = trace.time("resolve the image's packages", resolvePackages);
-  const pack = async () => packApp(await appFiles(app, loaded, await copied), imageCache(cacheDir), signal);
+  const pack = async () => packApp(await appFiles(app, loaded, await copied), layout, signal);
   const layer = trace.time("pack the app", pack);
   // Each is awaited when it is needed; until then a failure is nobody's yet.
   for (const work of [copied, resolved, layer]) work.catch(() => undefined);
   const platforms = writtenPlatforms(app.image.platform, baseImage);
-  return { app, contents: loaded.bundle.contents, layer, resolved, builder, platforms, context, progress };
+  const base = baseImageOf(app, options, report);
+  const { contents } = loaded.bundle;
+  return { app, contents, layer, resolved, builder, platforms, context, base, layout, progress, trace };
 }
 
 /** A faulty input with what another one has of faults: who mends the one need not be told of the other later. */

@@ -18,7 +18,7 @@ export function writtenPlatforms(names: readonly string[] | undefined, baseImage
 /** An image, and what its ImageSpec says it is for, if it says so. */
 interface Meant {
   app: LoadedApp;
-  platforms: Platform[] | undefined;
+  platforms: readonly Platform[] | undefined;
 }
 
 /**
@@ -42,7 +42,7 @@ export function platformOf(said: string | undefined, { platforms, app }: Meant, 
 }
 
 /** What a registry gets: what the ImageSpec says, else what runs in containers on machines like the one of `own`. */
-export function pushedPlatforms({ platforms }: Meant, own: Platform): Platform[] {
+export function pushedPlatforms({ platforms }: Pick<Meant, "platforms">, own: Platform): Platform[] {
   if (platforms) return platforms.map((platform) => (samePlatform(platform, own) ? own : platform));
   return [own.os === "linux" ? own : { os: "linux", cpu: own.cpu, libc: "glibc" }];
 }

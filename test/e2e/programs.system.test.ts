@@ -5,11 +5,10 @@ import { Redacted } from "../../src/core/redacted.ts";
 import { writeImage } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { EPOCH } from "../../src/oci/model.ts";
-import { pushImage } from "../../src/oci/registry/push-image.ts";
 import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
 import { noDebian, writeDebianLayer } from "../engine/docker/debian-base.ts";
 import { type Dockerd, noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
-import { repositoryAt } from "../oci/registry/support.ts";
+import { pushImage, repositoryAt } from "../oci/registry/support.ts";
 import { type DockerRegistry, HTPASSWD, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
 import { get, World } from "./harness.ts";
 

@@ -1,15 +1,16 @@
 /** Images on their way to a real platform, over connections that fail. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import type { HttpOptions } from "../../src/client/platform-http.ts";
-import type { BuildProgress } from "../../src/core/events.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { AppImage } from "../../src/image/app-image.ts";
-import type { Unnamed } from "../../src/image/compose-image.ts";
-import { upload } from "../../src/image/upload-to-platform.ts";
+import { copyImage } from "../../src/image/copy-image.ts";
+import type { EnvironmentImage } from "../../src/image/environment-image.ts";
+import type { ImageSource } from "../../src/image/image-store.ts";
+import { platformStore } from "../../src/image/platform-store.ts";
 import type { OciLayout } from "../../src/oci/layout.ts";
 import type { Descriptor } from "../../src/oci/model.ts";
 import { appIn, emptyLayout, environmentIn, pauses } from "../oci/registry/support.ts";
@@ -43,7 +44,7 @@ const clientAt = (port: number, more: Partial<HttpOptions> = {}) =>
 interface Sent {
   layout: OciLayout;
   image: AppImage;
-  environment: Unnamed;
+  environment: EnvironmentImage;
 }
 
 /** An image of several chunks, of which the platform has nothing. */
@@ -59,25 +60,31 @@ let count = 0;
 
 async function newImage(size: number): Promise<Sent> {
   const layout = await emptyLayout();
-  const made = await environmentIn(layout, size);
-  const descriptor = (await layout.resolve(made.reference)) as Descriptor;
-  const environment = { ...made, descriptor };
+  const environment = await environmentIn(layout, size);
   const image = await appIn(layout, environment, `console.log(${count++})`);
   return { layout, image, environment };
 }
 
 async function send({ layout, image, environment }: Sent, client = clientAt(proxy.port)) {
   const { asked, wait } = pauses();
-  const progress: BuildProgress[] = [];
-  const brought: string[] = [];
-  const bring = async ({ digest }: Descriptor) => void brought.push(digest);
+  const progress: { done: number; total: number }[] = [];
+  const missing: string[] = [];
+  const nothing: ImageSource = {
+    open(_, { digest }) {
+      if (!existsSync(layout.blobPath(digest))) missing.push(digest);
+      return undefined;
+    },
+  };
   const { signal } = new AbortController();
+  const store = platformStore(client, { address: "", signal, wait });
+  const onProgress = (done: number, total: number) => progress.push({ done, total });
   try {
-    await upload(image, environment, { layout, bring }, { client, signal, pause: wait }, (step) => progress.push(step));
+    for (const each of [environment, image])
+      await copyImage(each, { layout, others: [nothing] }, store, { onProgress });
   } finally {
     await client.close();
   }
-  return { waited: asked, progress, brought };
+  return { waited: asked, progress, missing };
 }
 
 /** The platform has both images, whole, under their names. */
@@ -107,20 +114,19 @@ function first(times: number, method: string, path: RegExp, fault: Fault): Fault
 describe("an image on its way to a platform", () => {
   it("is sent once, with its progress in bytes, and not again", async () => {
     const sent = newLarge();
-    const { progress, brought } = await send(sent);
+    const { progress, missing } = await send(sent);
     await isThere(sent);
     expect(taken()).toBe(contentOf(sent));
     expect(proxy.seen.filter(({ method }) => method === "PATCH").length).toBeGreaterThan(1);
-    const done = progress.map((step) => step.done ?? -1);
-    expect(progress.every(({ message, unit }) => message === "uploading the image" && unit === "bytes")).toBe(true);
+    const done = progress.map((step) => step.done);
     expect(new Set(done).size).toBeGreaterThan(3);
-    expect(progress.some((step) => step.done === step.total && (step.total ?? 0) > 17_000_000)).toBe(true);
+    expect(progress.some((step) => step.done === step.total && step.total > 17_000_000)).toBe(true);
     proxy.seen.splice(0);
     expect((await send(sent)).progress).toEqual([]);
     // The two names are asked for, and together with each what it has.
     expect(proxy.seen.filter(({ path }) => path.includes("/manifests/"))).toHaveLength(2);
     expect(new Set(proxy.seen.map(({ method }) => method))).toEqual(new Set(["HEAD"]));
-    expect(brought).toEqual([]);
+    expect(missing).toEqual([]);
   });
 
   it.each<[string, FaultProxy["fault"]]>([
@@ -207,7 +213,7 @@ describe("an image on its way to a platform", () => {
     await send(sent);
     const again = await appIn(sent.layout, sent.environment, "another");
     for (const { digest } of sent.environment.manifest.layers) rmSync(sent.layout.blobPath(digest));
-    expect((await send({ ...sent, image: again })).brought).toEqual([]);
+    expect((await send({ ...sent, image: again })).missing).toEqual([]);
     await isThere({ ...sent, image: again });
     for (const { digest } of sent.environment.manifest.layers) rmSync(test.platform.services.images.blobPath(digest));
     const third = await appIn(sent.layout, sent.environment, "a third");

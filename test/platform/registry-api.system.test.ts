@@ -3,10 +3,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
-import { pushImage } from "../../src/oci/registry/push-image.ts";
 import { noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
 import { folder, installed, run } from "../image/support.ts";
-import { appIn, emptyLayout, environmentIn, repositoryAt } from "../oci/registry/support.ts";
+import { appIn, emptyLayout, environmentIn, pushImage, repositoryAt } from "../oci/registry/support.ts";
 import { startPlatform, type TestPlatform } from "../support/in-process.ts";
 
 let test: TestPlatform;

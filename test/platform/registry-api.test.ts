@@ -5,11 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
 import { digestOf, type Manifest, MediaType } from "../../src/oci/model.ts";
-import { pullImage } from "../../src/oci/registry/pull-image.ts";
-import { pushImage } from "../../src/oci/registry/push-image.ts";
 import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
 import { folder } from "../image/support.ts";
-import { appIn, emptyLayout, environmentIn, repositoryAt } from "../oci/registry/support.ts";
+import { appIn, emptyLayout, environmentIn, pullImage, pushImage, repositoryAt } from "../oci/registry/support.ts";
 import { faultProxy } from "../support/fault-proxy.ts";
 import {
   programImage,

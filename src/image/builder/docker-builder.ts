@@ -14,7 +14,7 @@ import type { BuildProgress } from "../../core/events.ts";
 import { tar } from "../../oci/archive/tar.ts";
 import type { OciLayout } from "../../oci/layout.ts";
 import { canonicalJson } from "../../oci/model.ts";
-import type { FetchedImage } from "../../oci/registry/pull-image.ts";
+import type { FetchedImage } from "../../oci/registry/fetch-image.ts";
 import { goPlatform, type Platform } from "../../packages/npm-target.ts";
 import { isWhole, loadEnvironment } from "../environment-image.ts";
 import { dockerfileOf, type Programs } from "./dockerfile.ts";

@@ -1,6 +1,5 @@
 /** The seam between what makes an environment image and who does it: this machine (`local-builder.ts`) or the platform (`remote-builder.ts`). */
 import type { OciLayout } from "../../oci/layout.ts";
-import type { Descriptor } from "../../oci/model.ts";
 import type { Platform } from "../../packages/npm-target.ts";
 import type { EnvironmentImage, EnvironmentPlan, EnvironmentSpec, ResolvedEnvironment } from "../environment-image.ts";
 
@@ -10,16 +9,6 @@ export interface Resolved extends ResolvedEnvironment {
   host?: Platform | undefined;
 }
 
-/** An environment image that need not be built. `unnamed`: the place that was asked does not have it under its name. */
-export interface FoundEnvironment {
-  image: EnvironmentImage;
-  unnamed?: Descriptor | undefined;
-  /** What a registry has under that name: the same image, or the same on its base. */
-  there?: EnvironmentImage | undefined;
-  /** What it was built after, when that has changed since it was planned. */
-  plan?: EnvironmentPlan | undefined;
-}
-
 /** Where an environment image is to be. */
 export interface BuildTarget {
   layout: OciLayout;
@@ -27,8 +16,14 @@ export interface BuildTarget {
   whole: boolean;
 }
 
+/** What was built, and after which plan: a platform may have given packages other versions since they were resolved. */
+export interface BuiltPlan {
+  plan: EnvironmentPlan;
+  environment: EnvironmentImage;
+}
+
 /** Both steps of making an environment image. */
 export interface EnvironmentBuilder {
   resolve(spec: EnvironmentSpec): Promise<Resolved>;
-  build(plan: EnvironmentPlan, target: BuildTarget): Promise<FoundEnvironment>;
+  build(plan: EnvironmentPlan, target: BuildTarget): Promise<BuiltPlan>;
 }

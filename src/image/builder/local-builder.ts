@@ -6,9 +6,9 @@ import type { EnvironmentBuilder } from "./environment-builder.ts";
 export function localBuilder(context: EnvironmentContext, force: boolean | undefined): EnvironmentBuilder {
   return {
     resolve: (spec) => resolveEnvironment(spec, { ...context, refresh: force }),
-    build: async (plan, { layout }) => {
-      const image = await buildEnvironment(plan, layout, { ...context, force });
-      return { image, unnamed: image.descriptor };
-    },
+    build: async (plan, { layout }) => ({
+      plan,
+      environment: await buildEnvironment(plan, layout, { ...context, force }),
+    }),
   };
 }

@@ -4,18 +4,20 @@ import type { Client } from "../../client/client.ts";
 import type { BuildRequest, ResolvedPackages, ResolveRequest } from "../../contract/types.ts";
 import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
-import { type Descriptor, MediaType, parseReference } from "../../oci/model.ts";
-import { inParallel } from "../../oci/registry/push-image.ts";
+import { inParallel } from "../../core/in-parallel.ts";
+import { parseReference } from "../../oci/model.ts";
 import { npmConfig } from "../../packages/npm-config.ts";
 import { findNpmProject, type NpmProject } from "../../packages/npm-project.ts";
-import type { Platform } from "../../packages/npm-target.ts";
+import { goPlatform, type Platform } from "../../packages/npm-target.ts";
 import type { ResolvedLock } from "../../packages/package-lock.ts";
 import { parsePackages } from "../../packages/package-spec.ts";
 import { requirementParts } from "../../packages/requirements.ts";
 import type { CopiedFile } from "../copied-files.ts";
+import { copyImage } from "../copy-image.ts";
 import type { EnvironmentPlan, EnvironmentSpec } from "../environment-image.ts";
-import { fetchFromPlatform, fetchLayers } from "../fetch-from-platform.ts";
-import type { BuildTarget, EnvironmentBuilder, FoundEnvironment, Resolved } from "./environment-builder.ts";
+import { LayoutStore } from "../layout-store.ts";
+import { platformStore } from "../platform-store.ts";
+import type { BuildTarget, BuiltPlan, EnvironmentBuilder, Resolved } from "./environment-builder.ts";
 
 /** What {@link platformBuilder} needs. */
 export interface PlatformBuilderOptions {
@@ -62,7 +64,7 @@ class PlatformBuilder implements EnvironmentBuilder {
     };
   }
 
-  async build(plan: EnvironmentPlan, { layout, whole }: BuildTarget): Promise<FoundEnvironment> {
+  async build(plan: EnvironmentPlan, { layout, whole }: BuildTarget): Promise<BuiltPlan> {
     const { client, force, signal, onProgress } = this.#o;
     await this.#upload(plan.copy);
     const { name, env, baseImage, entrypoint, copy, platform } = plan;
@@ -75,17 +77,16 @@ class PlatformBuilder implements EnvironmentBuilder {
       ...(force ? { force } : {}),
     };
     const built = await client.buildImage(request, onProgress, signal);
-    const there = { client, reference: built.reference, layout, signal };
-    const image = await fetchFromPlatform(there, built.digest, platform);
-    const found = { image, plan: planOf(plan, built) };
-    if (!whole) return found;
-    const message = "fetching the image";
-    const onBytes = (done: number, total: number) => onProgress({ step: "layer", message, done, total, unit: "bytes" });
-    await fetchLayers(there, image.manifest.layers, onBytes);
-    const size = (await layout.readBlob(built.digest)).length;
-    const unnamed: Descriptor = { mediaType: MediaType.manifest, digest: built.digest, size };
-    await layout.tag(built.reference, unnamed);
-    return { ...found, unnamed };
+    const { reference, digest } = built;
+    const images = platformStore(client, { address: "", signal });
+    const environment = { reference, ...(await images.read(reference, digest, layout, goPlatform(platform))) };
+    if (whole) {
+      const step = { step: "layer" as const, message: "fetching the image", unit: "bytes" as const };
+      await copyImage(environment, { layout, others: [images] }, new LayoutStore(layout), {
+        onProgress: (done, total) => onProgress({ ...step, done, total }),
+      });
+    }
+    return { plan: planOf(plan, built), environment };
   }
 
   /** The files that the image copies, as content that the platform can take for its layer. */

@@ -8,7 +8,7 @@ import { readTar } from "../../oci/archive/tar-reader.ts";
 import { configFrom } from "../../oci/documents.ts";
 import type { OciLayout } from "../../oci/layout.ts";
 import { MediaType } from "../../oci/model.ts";
-import type { FetchedImage } from "../../oci/registry/pull-image.ts";
+import type { FetchedImage } from "../../oci/registry/fetch-image.ts";
 import { writeImage } from "../environment-image.ts";
 import type { Layer } from "../layer.ts";
 

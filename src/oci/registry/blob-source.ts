@@ -1,8 +1,10 @@
 import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
+import { isAppctlError } from "../../core/errors.ts";
 import { blobBytes } from "../blob-bytes.ts";
 import type { OciLayout } from "../layout.ts";
 import type { Descriptor } from "../model.ts";
+import { damagedError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
 import type { BlobSource } from "./upload-blob.ts";
 
@@ -20,10 +22,27 @@ export function fromLayout(layout: OciLayout, { digest, size }: Descriptor): Blo
 export function fromRepository(repository: Repository, blob: Pick<Descriptor, "digest" | "size">): BlobSource {
   const passing = new PassingBlob(repository, blob);
   return {
-    ...blob,
+    digest: blob.digest,
+    size: blob.size,
+    origin: repository.name,
+    damaged: (cause) => damagedError(cause.message, repository.purpose("fetched", blob.digest), cause),
     open: (start, end) => Readable.from(passing.read(start, end), { objectMode: false }),
     close: () => passing.close(),
   };
+}
+
+/** Stores a blob in a layout, unless it is there. Content with another digest or size is never kept. */
+export async function intoLayout(layout: OciLayout, source: BlobSource): Promise<void> {
+  const { digest, size } = source;
+  if (await layout.hasBlob(digest, size)) return;
+  try {
+    await layout.writeBlobStream(source.open(0, size), digest, size);
+  } catch (error) {
+    const isDamaged = isAppctlError(error) && ["DIGEST_MISMATCH", "BLOB_TOO_LARGE"].includes(error.code);
+    throw isDamaged && source.damaged ? source.damaged(error) : error;
+  } finally {
+    source.close?.();
+  }
 }
 
 /** Where a chunk ended. */

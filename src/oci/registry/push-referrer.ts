@@ -1,12 +1,14 @@
 /** Brings an artifact about an image to the image's repository (distribution-spec 1.1, "Pushing Manifests with Subject"). */
+
 import type { Buffer } from "node:buffer";
 import { type AppctlError, isAppctlError } from "../../core/errors.ts";
+import { inParallel } from "../../core/in-parallel.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, jsonBytes, MediaType } from "../model.ts";
 import { REFERRER_MARK, type ReferrerParts, referrersTag, referrerTo, withReferrer } from "../referrer.ts";
 import { isDescriptor } from "../shapes.ts";
 import { fromLayout } from "./blob-source.ts";
-import { inParallel } from "./push-image.ts";
+
 import { protocolError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
 import { CHUNK_SIZE, uploadBlob } from "./upload-blob.ts";

@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
+import { isAppctlError } from "../../core/errors.ts";
 import { type EnvProxy, proxyFor } from "../../http/env-proxy.ts";
 import { throughProxy } from "../../http/proxy-error.ts";
 import { isPassing, LONGEST_WAIT_MS, pause, pauseBefore, RETRIES } from "../../http/retry.ts";
@@ -56,6 +57,8 @@ export interface RegistryHttpOptions {
   transport?: Transport | undefined;
   /** The error for an answer that means no. Default: {@link answerError}, in words about a registry. */
   refuse?: ((refusal: Refusal, about: Purpose) => Error) | undefined;
+  /** The error for a registry that does not answer. Default: REGISTRY_UNREACHABLE. */
+  unreachable?: ((cause: unknown) => Error) | undefined;
   /** How long it may say nothing, in milliseconds: when something is sent to it, and when it is only asked. */
   silenceMs?: { sending: number; asking: number } | undefined;
   /** Waits before the next try. Default: as long as it is told. */
@@ -85,7 +88,7 @@ export class RegistryHttp {
       const answer = await this.once(request).catch(async (error: unknown) => {
         this.#options.signal.throwIfAborted();
         attempt += triesOf(error) - 1;
-        if (attempt >= RETRIES || !isBrokenConnection(error)) throw asConnectionError(error, request.about);
+        if (attempt >= RETRIES || !isBrokenConnection(error)) throw this.connectionError(error, request.about);
         await this.pauseBefore(attempt);
       });
       if (!answer) continue;
@@ -121,6 +124,13 @@ export class RegistryHttp {
     const error = answerError(refusal, about, authorizer.signedIn);
     if (asked !== undefined && isPassing(answer.status)) error.details.push(`It asks to wait: Retry-After: ${asked}`);
     return error;
+  }
+
+  /** The error to throw for a connection that failed for good; every other error stays as it is. */
+  connectionError(error: unknown, about: Purpose): unknown {
+    const known = asConnectionError(error, about);
+    const isAway = isAppctlError(known) && known.code === "REGISTRY_UNREACHABLE";
+    return isAway && this.#options.unreachable ? this.#options.unreachable(known.cause) : known;
   }
 
   /** Sends a request once; signs in when that is asked for. Throws what the connection threw. */

@@ -4,14 +4,7 @@ import { type Descriptor, digestOf, isDigest, MAX_MANIFEST_BYTES, MediaType } fr
 import { Authorizer } from "./authorizer.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
-import {
-  asConnectionError,
-  damagedError,
-  isBrokenConnection,
-  type Purpose,
-  protocolError,
-  triesOf,
-} from "./registry-error.ts";
+import { damagedError, isBrokenConnection, type Purpose, protocolError, triesOf } from "./registry-error.ts";
 import { type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
 
 /** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
@@ -23,7 +16,8 @@ const MANIFEST_TYPES = [
 ];
 
 /** What a {@link Repository} works with. */
-export interface RepositoryOptions extends Pick<RegistryHttpOptions, "transport" | "refuse" | "silenceMs"> {
+export interface RepositoryOptions
+  extends Pick<RegistryHttpOptions, "transport" | "refuse" | "unreachable" | "silenceMs"> {
   name: Pick<ImageName, "host" | "plain" | "repository">;
   access: "pull" | "push";
   /** Repositories of the same registry that blobs are mounted from. */
@@ -43,7 +37,7 @@ export class Repository {
   readonly signal: AbortSignal;
 
   constructor(options: RepositoryOptions) {
-    const { name, env, signal, wait, transport, refuse, silenceMs } = options;
+    const { name, env, signal, wait, transport, refuse, unreachable, silenceMs } = options;
     this.name = name;
     this.signal = signal;
     const own = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
@@ -58,6 +52,7 @@ export class Repository {
       wait,
       transport,
       refuse,
+      unreachable,
       silenceMs,
     });
   }
@@ -121,6 +116,20 @@ export class Repository {
   }
 
   /**
+   * Takes a blob over from the repository `from` of the same registry (distribution-spec, "Mounting a blob from another
+   * repository"). False: the registry needs the content.
+   */
+  async mount({ digest }: Pick<Descriptor, "digest">, from: string): Promise<boolean> {
+    const url = this.url("blobs/uploads/");
+    url.searchParams.set("mount", digest);
+    url.searchParams.set("from", from);
+    const about = this.purpose("pushed", digest);
+    const answer = await this.http.send({ method: "POST", url, length: 0, about }, [201, 202]);
+    await answer.body.dump();
+    return answer.status === 201;
+  }
+
+  /**
    * The bytes of a blob from `start` on, as they come: whoever takes them checks the digest. A connection that breaks is
    * taken up where it broke.
    */
@@ -151,7 +160,7 @@ export class Repository {
         this.signal.throwIfAborted();
         if (at > before) failures = 0;
         failures += triesOf(error);
-        if (!isBrokenConnection(error) || failures > RETRIES) throw asConnectionError(error, about);
+        if (!isBrokenConnection(error) || failures > RETRIES) throw this.http.connectionError(error, about);
         await this.http.pauseBefore(failures - 1);
       }
     }
@@ -204,7 +213,7 @@ export class Repository {
       } catch (error) {
         this.signal.throwIfAborted();
         failures += triesOf(error);
-        if (!isBrokenConnection(error) || failures > RETRIES) throw asConnectionError(error, about);
+        if (!isBrokenConnection(error) || failures > RETRIES) throw this.http.connectionError(error, about);
         await this.http.pauseBefore(failures - 1);
       }
     }

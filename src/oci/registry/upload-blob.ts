@@ -1,14 +1,9 @@
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
+import type { AppctlError } from "../../core/errors.ts";
 import { isPassing, RETRIES } from "../../http/retry.ts";
-import {
-  asConnectionError,
-  damagedError,
-  isBrokenConnection,
-  type Purpose,
-  protocolError,
-  triesOf,
-} from "./registry-error.ts";
+import type { ImageName } from "./image-name.ts";
+import { damagedError, isBrokenConnection, type Purpose, protocolError, triesOf } from "./registry-error.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry-http.ts";
 import type { Repository } from "./repository.ts";
 
@@ -21,6 +16,10 @@ export interface BlobSource {
   open(start: number, end: number): Readable;
   /** Throws when the source itself does not have the digest. */
   verify?(): Promise<unknown>;
+  /** The error for content that arrives with another digest, `cause`. */
+  damaged?(cause: AppctlError): AppctlError;
+  /** The repository that has the blob: others of its registry can mount it. */
+  origin?: Pick<ImageName, "host" | "plain" | "repository"> | undefined;
   /** Called when no more of it is opened. */
   close?(): void;
 }
@@ -29,8 +28,6 @@ export interface BlobSource {
 export interface UploadOptions {
   /** Bytes of one request; a blob up to this size goes in a single one. */
   chunkSize: number;
-  /** A repository of the same registry that may have the blob. */
-  mountFrom?: string | undefined;
   /** A blob of one request goes with the one that begins its upload: not every registry takes that. */
   atOnce?: boolean | undefined;
   /** Called with the number of bytes that the registry has of it, as it grows. */
@@ -41,17 +38,13 @@ export interface UploadOptions {
 export const CHUNK_SIZE = 8 * 1024 ** 2;
 
 /**
- * Sends a blob that the repository does not have (distribution-spec 1.1, "Push"): mounted from another repository when that
- * has it, else in one request when it is small or the registry takes no chunks, else in chunks. An upload that breaks is taken
+ * Sends a blob that the repository does not have (distribution-spec 1.1, "Push"): in one request when it is small or the
+ * registry takes no chunks, else in chunks. An upload that breaks is taken
  * up where the registry says that it stands, or begun anew when the registry no longer knows it.
  */
-export async function uploadBlob(
-  repository: Repository,
-  source: BlobSource,
-  options: UploadOptions,
-): Promise<"mounted" | "sent"> {
+export async function uploadBlob(repository: Repository, source: BlobSource, options: UploadOptions): Promise<void> {
   try {
-    return await new Upload(repository, source, options).run();
+    await new Upload(repository, source, options).run();
   } finally {
     source.close?.();
   }
@@ -85,30 +78,24 @@ class Upload {
     this.#about = repository.purpose("pushed", source.digest);
   }
 
-  async run(): Promise<"mounted" | "sent"> {
+  async run(): Promise<void> {
     for (;;) {
-      if (!this.#location && !this.#atOnce && (await this.#begin())) return "mounted";
+      if (!this.#location && !this.#atOnce) await this.#begin();
       const request = this.#next();
       const answer = await this.#repository.http.once(request).catch((error: unknown) => this.#broken(error));
       if (answer === undefined ? await this.#stands() : await this.#took(request, answer)) {
         this.#options.onBytes?.(this.#source.size);
-        return "sent";
+        return;
       }
     }
   }
 
-  /** Opens an upload; true when a mount made it unnecessary. */
-  async #begin(): Promise<boolean> {
+  /** Opens an upload. */
+  async #begin(): Promise<void> {
     const url = this.#repository.url("blobs/uploads/");
-    const { mountFrom } = this.#options;
-    if (mountFrom !== undefined) {
-      url.searchParams.set("mount", this.#source.digest);
-      url.searchParams.set("from", mountFrom);
-    }
     const request = { method: "POST" as const, url, length: 0, about: this.#about };
-    const answer = await this.#repository.http.send(request, [201, 202]);
+    const answer = await this.#repository.http.send(request, [202]);
     await answer.body.dump();
-    if (answer.status === 201) return true;
     this.#offset = 0;
     this.#location = this.#locationOf(answer, url);
     const least = answer.headers["oci-chunk-min-length"];
@@ -116,7 +103,6 @@ class Upload {
       this.#chunkSize = Math.max(this.#chunkSize, Number(least));
       this.#chunked &&= this.#source.size > this.#chunkSize;
     }
-    return false;
   }
 
   /** The request that comes next: the whole blob, a chunk, or the end of the chunks. */
@@ -193,9 +179,9 @@ class Upload {
 
   async #broken(error: unknown): Promise<undefined> {
     this.#repository.signal.throwIfAborted();
-    if (!isBrokenConnection(error)) throw asConnectionError(error, this.#about);
+    if (!isBrokenConnection(error)) throw this.#repository.http.connectionError(error, this.#about);
     this.#failures += triesOf(error) - 1;
-    await this.#failed(async () => asConnectionError(error, this.#about));
+    await this.#failed(async () => this.#repository.http.connectionError(error, this.#about));
     await this.#repository.http.pauseBefore(this.#failures - 1);
   }
 

@@ -9,7 +9,7 @@ import { builtBase, type DockerBuild } from "../../../src/image/builder/docker-b
 import { loadableImage } from "../../../src/image/docker-archive.ts";
 import { readTar } from "../../../src/oci/archive/tar-reader.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import type { FetchedImage } from "../../../src/oci/registry/pull-image.ts";
+import type { FetchedImage } from "../../../src/oci/registry/fetch-image.ts";
 import { hostPlatform } from "../../../src/packages/npm-target.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { temporaryDirectory } from "../helpers.ts";

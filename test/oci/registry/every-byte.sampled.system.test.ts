@@ -3,12 +3,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { OciLayout } from "../../../src/oci/layout.ts";
 import { digestOf } from "../../../src/oci/model.ts";
-import { pushImage } from "../../../src/oci/registry/push-image.ts";
 import { folder } from "../../image/support.ts";
 import { isLong, stress } from "../../support/amount.ts";
 import { cuttingProxy } from "../../support/cutting-proxy.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
-import { appIn, emptyLayout, environmentIn, pauses, repositoryAt } from "./support.ts";
+import { appIn, emptyLayout, environmentIn, pauses, pushImage, repositoryAt } from "./support.ts";
 
 /** More than a connection of a small push has bytes: what ends the loop, should it not end by itself. */
 const LONGEST = 10_000;

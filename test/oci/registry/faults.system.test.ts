@@ -3,14 +3,12 @@ import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/model.ts";
-import { pullImage } from "../../../src/oci/registry/pull-image.ts";
-import { pushImage } from "../../../src/oci/registry/push-image.ts";
 import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder } from "../../image/support.ts";
 import { cuttingProxy } from "../../support/cutting-proxy.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
 import { type Fault, type FaultProxy, faultProxy, first } from "../../support/fault-proxy.ts";
-import { appIn, emptyLayout, environmentIn, pauses, repositoryAt } from "./support.ts";
+import { appIn, emptyLayout, environmentIn, pauses, pullImage, pushImage, repositoryAt } from "./support.ts";
 
 const CHUNK = 64 * 1024;
 

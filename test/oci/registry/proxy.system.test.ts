@@ -4,14 +4,12 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { pullImage } from "../../../src/oci/registry/pull-image.ts";
-import { pushImage } from "../../../src/oci/registry/push-image.ts";
 import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder, installed, run } from "../../image/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
 import { type ForwardProxy, forwardProxy } from "../../support/forward-proxy.ts";
 import { authorityIn } from "./authority.ts";
-import { appIn, emptyLayout, environmentIn, pauses, repositoryAt } from "./support.ts";
+import { appIn, emptyLayout, environmentIn, pauses, pullImage, pushImage, repositoryAt } from "./support.ts";
 
 const USER = "ann:open sesame";
 const ENCODED = "ann:open%20sesame";
@@ -139,18 +137,20 @@ describe.skipIf(!hasDockerRegistry())("a registry behind an HTTP proxy", () => {
 });
 
 describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with TLS behind an HTTP proxy", () => {
-  const source = join(import.meta.dirname, "../../../src/oci/registry");
+  const source = join(import.meta.dirname, "../../../src");
   // A process of its own: Node reads NODE_EXTRA_CA_CERTS when it starts.
   const script = (dir: string, image: object) => `
-    const { Repository } = await import(${JSON.stringify(join(source, "repository.ts"))});
-    const { pushImage } = await import(${JSON.stringify(join(source, "push-image.ts"))});
-    const { OciLayout } = await import(${JSON.stringify(join(source, "../layout.ts"))});
+    const { Repository } = await import(${JSON.stringify(join(source, "oci/registry/repository.ts"))});
+    const { copyImage } = await import(${JSON.stringify(join(source, "image/copy-image.ts"))});
+    const { RegistryStore } = await import(${JSON.stringify(join(source, "image/registry-store.ts"))});
+    const { OciLayout } = await import(${JSON.stringify(join(source, "oci/layout.ts"))});
     const { env } = process;
     const name = { host: "registry.test", plain: false, repository: "team/web" };
     const repository = new Repository({ name, access: "push", env, signal: new AbortController().signal });
     try {
       const layout = new OciLayout(${JSON.stringify(dir)});
-      await pushImage({ repository, layout, image: ${JSON.stringify(image)}, tag: "1", chunkSize: 65536 });
+      const store = new RegistryStore({ address: "", repositoryOf: () => repository, chunkSize: 65536 });
+      await copyImage({ reference: "any:1", descriptor: ${JSON.stringify(image)} }, { layout }, store);
       console.log((await repository.resolve("1")).digest);
     } catch (error) { console.log(error.code, "|", error.message); }
     await repository.close();`;

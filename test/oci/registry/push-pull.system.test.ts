@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../../src/core/redacted.ts";
 import { digestOf, MediaType } from "../../../src/oci/model.ts";
-import { fetchImage, pullImage } from "../../../src/oci/registry/pull-image.ts";
-import { pushImage } from "../../../src/oci/registry/push-image.ts";
+import { fetchImage } from "../../../src/oci/registry/fetch-image.ts";
 import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder, installed, run } from "../../image/support.ts";
 import {
@@ -15,7 +14,7 @@ import {
 } from "../../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
 import { authorityIn } from "./authority.ts";
-import { appIn, emptyLayout, environmentIn, repositoryAt } from "./support.ts";
+import { appIn, emptyLayout, environmentIn, pullImage, pushImage, repositoryAt } from "./support.ts";
 
 const CHUNK = 64 * 1024;
 
@@ -108,14 +107,15 @@ describe.skipIf(!hasDockerRegistry())("a registry of CNCF distribution", () => {
     await pushImage({ repository: from, layout, image: image.descriptor, tag: "1" });
     const to = repositoryAt(proxy.host, { repository: "team/two", mountFrom: ["base/one"] });
     seen();
-    const sent = await pushImage({ repository: to, layout, image: image.descriptor, tag: "1", mountFrom: "base/one" });
+    const sent = await pushImage({ repository: to, layout, image: image.descriptor, tag: "1", from });
     expect(sent).toEqual([image.descriptor]);
     expect(seen().filter((each) => /PATCH|PUT|POST/.test(each))).toEqual([
       ...Array(3).fill("POST uploads 201"),
       "PUT manifests 201",
     ]);
     const other = await appIn(layout, await environmentIn(layout, 1000), "3");
-    await pushImage({ repository: to, layout, image: other.descriptor, tag: "2", mountFrom: "base/none" });
+    const none = repositoryAt(proxy.host, { repository: "base/none" });
+    await pushImage({ repository: to, layout, image: other.descriptor, tag: "2", from: none });
     expect((await to.resolve("2"))?.digest).toBe(other.digest);
     await from.close();
     await to.close();

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { ImageRegistry } from "../../../src/image/image-registry.ts";
+import { copyImage } from "../../../src/image/copy-image.ts";
+import { type RegistryStore, registryAt } from "../../../src/image/registry-store.ts";
 import type { OciLayout } from "../../../src/oci/layout.ts";
 import { type Descriptor, digestOf, jsonBytes, type Manifest, MediaType } from "../../../src/oci/model.ts";
 import { attachReferrer, type Referrer, referrersTag } from "../../../src/oci/referrer.ts";
@@ -146,19 +147,12 @@ describe.skipIf(!hasDockerRegistry())(
 
     describe("when the image is pushed", () => {
       const asPushed = async (
-        images: ImageRegistry,
+        images: RegistryStore,
         { layout, image, referrer }: Awaited<ReturnType<typeof imageWith>>,
-      ) =>
-        images.push(
-          image.reference,
-          image.descriptor,
-          layout,
-          () => undefined,
-          async () => referrer,
-        );
+      ) => (await copyImage(image, { layout }, images, { document: async () => referrer })).document;
 
-      async function withRegistry<T>(work: (images: ImageRegistry) => Promise<T>): Promise<T> {
-        const images = new ImageRegistry(proxy.host, { HOME: await folder() }, new AbortController().signal);
+      async function withRegistry<T>(work: (images: RegistryStore) => Promise<T>): Promise<T> {
+        const images = registryAt(proxy.host, { env: { HOME: await folder() }, signal: new AbortController().signal });
         try {
           return await work(images);
         } finally {
@@ -189,7 +183,7 @@ describe.skipIf(!hasDockerRegistry())(
       it("comes to an image that is there without it", async () => {
         const made = await imageWith("later");
         const { image, layout } = made;
-        await withRegistry((images) => images.push(image.reference, image.descriptor, layout, () => undefined));
+        await withRegistry((images) => copyImage(image, { layout }, images));
         await withRegistry((images) => asPushed(images, made));
         const own = repositoryAt(registry.host, { repository: "web-image" });
         expect((await listAt(own, image.digest)).manifests).toEqual([made.referrer.descriptor]);

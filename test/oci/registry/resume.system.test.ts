@@ -7,14 +7,12 @@ import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/model.ts";
-import { pullImage } from "../../../src/oci/registry/pull-image.ts";
-import { pushImage } from "../../../src/oci/registry/push-image.ts";
 import { uploadBlob } from "../../../src/oci/registry/upload-blob.ts";
 import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder } from "../../image/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
 import { type Fault, type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
-import { appIn, emptyLayout, environmentIn, pauses, repositoryAt } from "./support.ts";
+import { appIn, emptyLayout, environmentIn, pauses, pullImage, pushImage, repositoryAt } from "./support.ts";
 
 describe.skipIf(!hasDockerRegistry())("with CNCF distribution 2.8", () => {
   let registry: DockerRegistry;

@@ -1,14 +1,20 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { inParallel } from "../../../src/core/in-parallel.ts";
 import { buildAppImage } from "../../../src/image/app-image.ts";
+import { copyImage } from "../../../src/image/copy-image.ts";
 import { type EnvironmentImage, writeImage } from "../../../src/image/environment-image.ts";
 import { writeLayer } from "../../../src/image/layer.ts";
+import { RegistryStore } from "../../../src/image/registry-store.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { EPOCH } from "../../../src/oci/model.ts";
+import { type Descriptor, EPOCH } from "../../../src/oci/model.ts";
 import { attachReferrer } from "../../../src/oci/referrer.ts";
+import { fromRepository, intoLayout } from "../../../src/oci/registry/blob-source.ts";
 import type { Credentials } from "../../../src/oci/registry/credentials.ts";
+import { fetchImage } from "../../../src/oci/registry/fetch-image.ts";
 import { Repository } from "../../../src/oci/registry/repository.ts";
+import type { PlatformName } from "../../../src/oci/target.ts";
 import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
 import { folder } from "../../image/support.ts";
 import type { FaultProxy } from "../../support/fault-proxy.ts";
@@ -36,13 +42,47 @@ export async function environmentIn(layout: OciLayout, size = 200_000): Promise<
   };
   const { manifest, descriptor } = await writeImage(layout, config, [layer.descriptor]);
   await layout.tag("web-image:environment", descriptor);
-  return { reference: "web-image:environment", manifest, config };
+  return { reference: "web-image:environment", descriptor, manifest, config };
 }
 
 /** An app image on top of an environment image. */
 export function appIn(layout: OciLayout, environment: EnvironmentImage, code = "console.log('hello')") {
   const files = [{ path: "main.mjs", bytes: Buffer.from(code) }];
   return buildAppImage({ environment, layout, files, config: { cmd: ["node", "/app/main.mjs"], port: 8080 } });
+}
+
+/** Brings an image of a layout to a repository under a tag or its digest. Returns what was sent. */
+export async function pushImage({
+  repository,
+  layout,
+  image: descriptor,
+  tag,
+  chunkSize,
+  from,
+  onProgress,
+}: {
+  repository: Repository;
+  layout: OciLayout;
+  image: Descriptor;
+  tag: string;
+  chunkSize?: number;
+  /** Another repository, which may have the content. */
+  from?: Repository;
+  onProgress?: (done: number, total: number) => void;
+}): Promise<Descriptor[]> {
+  const store = new RegistryStore({ address: repository.name.host, repositoryOf: () => repository, chunkSize });
+  store.resolve = () => repository.resolve(tag);
+  store.name = async (_, { mediaType }, bytes) => void (await repository.putManifest(tag, bytes, mediaType));
+  const others = from ? [{ open: (_: string, blob: Descriptor) => fromRepository(from, blob) }] : [];
+  const { sent } = await copyImage({ reference: "any:1", descriptor }, { layout, others }, store, { onProgress });
+  return sent;
+}
+
+/** Fetches an image with its layers. */
+export async function pullImage(repository: Repository, reference: string, layout: OciLayout, target: PlatformName) {
+  const image = await fetchImage(repository, reference, layout, target);
+  await inParallel(image.manifest.layers, (layer) => intoLayout(layout, fromRepository(repository, layer)));
+  return image;
 }
 
 /** Pauses that were asked for, and a `wait` that makes none. */

@@ -7,11 +7,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Redacted } from "../../../src/core/redacted.ts";
-import { pushImage } from "../../../src/oci/registry/push-image.ts";
 import { failureOf, folder, installed, run } from "../../image/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
 import { type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
-import { appIn, emptyLayout, environmentIn, pauses, repositoryAt } from "./support.ts";
+import { appIn, emptyLayout, environmentIn, pauses, pushImage, repositoryAt } from "./support.ts";
 
 const [SERVICE, ISSUER] = ["the registry", "the token service"];
 const ann = { kind: "password" as const, username: "ann", password: new Redacted("open sesame") };

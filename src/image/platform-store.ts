@@ -1,19 +1,28 @@
-/** The platform as the registry that it is: `/v2/` at the address that a client speaks to, with the client's key. */
+/** The platform's images: it is a registry, `/v2/` at the address of the client and with the client's key. */
 import type { Client } from "../client/client.ts";
 import { exitOf, unreachableError } from "../client/platform-http.ts";
-import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
+import { AppctlError, ExitCode } from "../core/errors.ts";
 import { isPassing } from "../http/retry.ts";
 import { answerError, faultsIn, type Purpose, type Refusal } from "../oci/registry/registry-error.ts";
 import { Repository, type RepositoryOptions } from "../oci/registry/repository.ts";
+import { RegistryStore } from "./registry-store.ts";
 
 /** The longest silence of a platform, in milliseconds: it may check a whole blob before it answers. */
 const SILENCE_MS = 120_000;
+
+/** The images of the platform. `address` is its host and port in references; `wait` is as in `RepositoryOptions`. */
+export function platformStore(
+  client: Client,
+  { address, ...options }: { address: string } & Pick<RepositoryOptions, "signal" | "wait">,
+): RegistryStore {
+  return new RegistryStore({ address, near: true, repositoryOf: (name) => platformRepository(client, name, options) });
+}
 
 /**
  * A repository of the platform. Requests go the way of all others of the client: through its connections, to where the
  * platform is now, and one that is away is brought back. Nobody has to close it.
  */
-export function platformRepository(
+function platformRepository(
   client: Client,
   name: string,
   { signal, wait }: Pick<RepositoryOptions, "signal" | "wait">,
@@ -26,6 +35,7 @@ export function platformRepository(
     signal,
     wait,
     credentials: async () => undefined, // the client has the key
+    unreachable: (cause) => unreachableError(client.endpoint, cause),
     refuse: (refusal, about) => refusalError(refusal, about, client.endpoint),
     transport: ({ method, url, headers, body, length }) => {
       // Only ever the platform itself: the key goes along.
@@ -41,12 +51,6 @@ export function platformRepository(
       });
     },
   });
-}
-
-/** `error` in words about the platform. */
-export function platformError(error: unknown, client: Client): unknown {
-  const away = isAppctlError(error) && error.code === "REGISTRY_UNREACHABLE";
-  return away ? unreachableError(client.endpoint, error.cause) : error;
 }
 
 /** The platform's own code, message and hint where it gave them, else what the status means. */

@@ -1,11 +1,11 @@
-import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
+import { AppctlError, ExitCode } from "../../core/errors.ts";
 import { readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, type ImageConfig, type Manifest, MediaType } from "../model.ts";
 import { isDescriptor } from "../shapes.ts";
 import type { PlatformName } from "../target.ts";
-import { inParallel } from "./push-image.ts";
-import { damagedError, protocolError } from "./registry-error.ts";
+import { fromRepository, intoLayout } from "./blob-source.ts";
+import { protocolError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
 
 /** An image as a registry has it: its manifest and configuration, which are in the layout now. */
@@ -38,33 +38,10 @@ export async function fetchImage(
   if (!isDescriptor(config) || !Array.isArray(layers) || !layers.every(isDescriptor)) {
     throw protocolError("something that is not the manifest of an image", about);
   }
-  await fetchBlob(repository, config, layout);
+  await intoLayout(layout, fromRepository(repository, config));
   await layout.writeBlob(found.bytes);
   const manifest = await readManifest(layout, found.descriptor.digest);
   return { descriptor: found.descriptor, manifest, config: await readConfig(layout, config.digest) };
-}
-
-/** {@link fetchImage}, and the layers too: the whole image is then in the layout. */
-export async function pullImage(
-  repository: Repository,
-  reference: string,
-  layout: OciLayout,
-  platform: PlatformName,
-): Promise<FetchedImage> {
-  const image = await fetchImage(repository, reference, layout, platform);
-  await inParallel(image.manifest.layers, (layer) => fetchBlob(repository, layer, layout));
-  return image;
-}
-
-/** Brings a blob into the layout; nothing is done when it is there. What does not have its digest or size is never kept. */
-export async function fetchBlob(repository: Repository, blob: Descriptor, layout: OciLayout): Promise<void> {
-  if (await layout.hasBlob(blob.digest, blob.size)) return;
-  try {
-    await layout.writeBlobStream(repository.blob(blob), blob.digest, blob.size);
-  } catch (error) {
-    if (!isAppctlError(error) || !["DIGEST_MISMATCH", "BLOB_TOO_LARGE"].includes(error.code)) throw error;
-    throw damagedError(error.message, repository.purpose("fetched", blob.digest), error);
-  }
 }
 
 /** A manifest; what a digest names may be in the layout already. */

@@ -1,0 +1,80 @@
+import { inParallel } from "../core/in-parallel.ts";
+import { readManifest } from "../oci/documents.ts";
+import type { OciLayout } from "../oci/layout.ts";
+import type { Descriptor } from "../oci/model.ts";
+import type { Referrer } from "../oci/referrer.ts";
+import { fromLayout } from "../oci/registry/blob-source.ts";
+import type { PushedReferrer } from "../oci/registry/push-referrer.ts";
+import type { AppImage } from "./app-image.ts";
+import type { ImageSource, ImageStore } from "./image-store.ts";
+
+/** Where the content of an image is: manifest and configuration in the layout, layers there or in one of the others. */
+export interface ImageContent {
+  layout: OciLayout;
+  /** The first that has a blob gives it: to a repository of the same registry by a mount, else the bytes pass through. */
+  others?: readonly ImageSource[];
+}
+
+/** What {@link copyImage} does besides. */
+export interface CopyOptions {
+  /** Makes a document about the image, which the store gets before the image has its name. */
+  document?: (() => Promise<Referrer>) | undefined;
+  /** Called with the bytes that have arrived, and those that have to, as they grow. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** What {@link copyImage} did: the content that it sent, none for an image that was there, and the document in the store. */
+export interface Copied {
+  sent: Descriptor[];
+  document: PushedReferrer | undefined;
+}
+
+/**
+ * Brings an image to a store under its name. What the store has is not sent. The name comes last, so that it never leads to
+ * half an image. Throws BLOB_NOT_FOUND when nobody has a blob that the store lacks.
+ */
+export async function copyImage(
+  { reference, descriptor }: Pick<AppImage, "reference" | "descriptor">,
+  { layout, others = [] }: ImageContent,
+  to: ImageStore,
+  { document, onProgress }: CopyOptions = {},
+): Promise<Copied> {
+  const named = to.resolve(reference);
+  named.catch(() => undefined); // thrown where it is awaited
+  const isThere = async () => (await named)?.digest === descriptor.digest;
+  const attach = async (find: boolean) =>
+    document && to.attach?.(reference, descriptor, { parts: (await document()).parts, layout, find });
+  if (!to.near && (await isThere())) return { sent: [], document: await attach(true) };
+  const { config, layers } = await readManifest(layout, descriptor.digest);
+  const sent: Descriptor[] = [];
+  const arrived = new Map<string, number>();
+  let total = 0;
+  const report = () =>
+    onProgress?.(
+      [...arrived.values()].reduce((sum, bytes) => sum + bytes, 0),
+      total,
+    );
+  const send = async (blob: Descriptor) => {
+    if ((await to.has(reference, blob)) || (await isThere())) return;
+    total += blob.size;
+    report();
+    const [other] = others.flatMap((source) => source.open(reference, blob) ?? []);
+    if (other?.origin && (await to.mount(reference, blob, other.origin))) {
+      total -= blob.size;
+      return;
+    }
+    const isHere = !other || (await layout.hasBlob(blob.digest, blob.size));
+    await to.put(reference, isHere ? fromLayout(layout, blob) : other, (bytes) => {
+      arrived.set(blob.digest, bytes);
+      report();
+    });
+    sent.push(blob);
+  };
+  const blobs = new Map([...layers, config].map((blob) => [blob.digest, blob]));
+  const ended = await Promise.allSettled([inParallel([...blobs.values()], send), attach(false)]);
+  for (const each of ended) if (each.status === "rejected") throw each.reason;
+  const attached = ended[1].status === "fulfilled" ? ended[1].value : undefined;
+  if (await isThere()) return { sent: [], document: attached };
+  await to.name(reference, descriptor, await layout.readBlob(descriptor.digest));
+  return { sent: [...sent, descriptor], document: attached };
+}
