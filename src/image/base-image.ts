@@ -1,4 +1,4 @@
-import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
+import { AppctlError, type ErrorDetails, ExitCode, isAppctlError } from "../core/errors.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { type Descriptor, EPOCH, type ImageConfig, MediaType } from "../oci/model.ts";
 import { fromRepository } from "../oci/registry/blob-source.ts";
@@ -7,30 +7,29 @@ import { type ImageName, imageNameText, parseImageName } from "../oci/registry/i
 import { Repository } from "../oci/registry/repository.ts";
 import type { BlobSource } from "../oci/registry/upload-blob.ts";
 import { goPlatform, type Platform, platformName } from "../packages/npm-target.ts";
+import type { DockerBuild } from "./builder/docker-builder.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
 import type { ImageSource } from "./image-store.ts";
 import { LAYER_ROLE } from "./layer.ts";
 
-/** A base that is made on this machine, with all of its layers in the layout. */
-export interface BuildBase {
-  /** True when it has been made before. */
-  isMade(layout: OciLayout, platform: Platform): Promise<boolean>;
-  /** Makes it, unless it has been made before. */
-  make(layout: OciLayout, platform: Platform): Promise<FetchedImage>;
-}
+/** How programs run on a base, on this machine: all of its layers are in the layout then. */
+export type BaseBuild = Omit<DockerBuild, "base" | "env" | "signal" | "layout" | "platform">;
+
+/** The client of a container engine is loaded when it is needed. */
+const docker = () => import("./builder/docker-builder.ts");
 
 /** The image that others stand on, in its own registry. Its layers are never unpacked. */
 export class BaseImage implements ImageSource {
   readonly name: ImageName;
   readonly #repository: Repository;
 
-  readonly #build: BuildBase | undefined;
+  readonly #build: Omit<DockerBuild, "layout" | "platform"> | undefined;
   /** What was made, by platform: it is made once, also when that is forced. */
   readonly #made = new Map<string, Promise<FetchedImage>>();
 
-  /** `text` as `parseImageName` takes it. With `build`, what that makes of the image stands for it. */
-  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, build?: BuildBase) {
-    this.#build = build;
+  /** `text` as `parseImageName` takes it. With `build`, the base is the image after its programs have run. */
+  constructor(text: string, env: NodeJS.ProcessEnv, signal: AbortSignal, build?: BaseBuild) {
+    this.#build = build && { ...build, base: text, env, signal };
     this.name = parseImageName(text);
     this.#repository = new Repository({ name: this.name, access: "pull", env, signal });
   }
@@ -40,7 +39,7 @@ export class BaseImage implements ImageSource {
    * without its content first: what is known already is not fetched again, which registries count and limit.
    */
   async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
-    if (this.#build) return this.#make(this.#build, layout, platform);
+    if (this.#build) return this.#make({ ...this.#build, layout, platform });
     const { digest, tag = "latest" } = this.name;
     const image = await this.#fetch(digest, tag, layout, platform).catch((error: unknown) => {
       throw isAppctlError(error) ? this.#advised(error) : error;
@@ -57,17 +56,17 @@ export class BaseImage implements ImageSource {
 
   /** Whether something has to be run yet to have it. What has nothing to run is fetched when it is needed. */
   async isToBeMade(layout: OciLayout, platform: Platform): Promise<boolean> {
-    return this.#build !== undefined && !(await this.#build.isMade(layout, platform));
+    return this.#build !== undefined && !(await (await docker()).knownBase({ ...this.#build, layout, platform }));
   }
 
   /** Runs what has to be run to have it. */
   async make(layout: OciLayout, platform: Platform): Promise<void> {
-    if (this.#build) await this.#make(this.#build, layout, platform);
+    if (this.#build) await this.#make({ ...this.#build, layout, platform });
   }
 
-  #make(build: BuildBase, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
-    const name = platformName(platform);
-    const made = this.#made.get(name) ?? build.make(layout, platform);
+  #make(build: DockerBuild): Promise<FetchedImage> {
+    const name = platformName(build.platform);
+    const made = this.#made.get(name) ?? docker().then(({ builtBase }) => builtBase(build));
     this.#made.set(name, made);
     return made;
   }
@@ -80,16 +79,9 @@ export class BaseImage implements ImageSource {
   /** Not everybody knows that there is a base, or can reach the registry that has it. */
   #advised(error: AppctlError): AppctlError {
     const advice = `${imageNameText(this.name)} is the base of the image; ImageSpec.baseImage or APPCTL_BASE_IMAGE names another one, such as a mirror's`;
-    const { code, exit, message, hint, next, faults, cause } = error;
-    return new AppctlError({
-      code,
-      exit,
-      message,
-      hint: hint === undefined ? advice : `${hint}; ${advice}`,
-      next,
-      faults,
-      cause,
-    });
+    const { message, cause } = error;
+    const hint = error.hint === undefined ? advice : `${error.hint}; ${advice}`;
+    return new AppctlError({ ...error, message, cause, hint, details: [] } as ErrorDetails);
   }
 
   /** A layer of the base, which nobody has given a role. Those of a base that was made are in the layout. */
@@ -114,8 +106,7 @@ export async function onBase(
 ): Promise<FetchedImage> {
   const config = mergedConfig(base.config, environment.config);
   const layers = [...base.manifest.layers.map(ociLayer), ...environment.manifest.layers];
-  const { manifest, descriptor } = await writeImage(layout, config, layers);
-  return { manifest, config, descriptor };
+  return writeImage(layout, config, layers);
 }
 
 /** The configuration of an image that stands on a base. Variables of both have the upper one's value. */

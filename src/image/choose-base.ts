@@ -2,8 +2,7 @@
 import type { LoadedApp } from "../app/validate.ts";
 import { usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";
-import { BaseImage, type BuildBase } from "./base-image.ts";
-import type { DockerBuild } from "./builder/docker-builder.ts";
+import { BaseImage } from "./base-image.ts";
 import { DEFAULT_BASE_IMAGE, DEFAULT_NODE_VERSION, NODE_VERSION_PLACE } from "./default-base.ts";
 
 /** Stands for no base at all, as in a Dockerfile. */
@@ -75,15 +74,5 @@ export function baseImageOf(
   const base = baseOf(app, baseImage);
   if (base === undefined) return undefined;
   const { programs, force } = app.image;
-  return new BaseImage(base, env, signal, programs && builtWith({ base, programs, env, signal, force, onProgress }));
-}
-
-/** A base that a container engine makes; its client is loaded when it is needed. */
-function builtWith(what: Omit<DockerBuild, "layout" | "platform">): BuildBase {
-  const builder = () => import("./builder/docker-builder.ts");
-  return {
-    isMade: async (layout, platform) =>
-      (await (await builder()).knownBase({ ...what, layout, platform })) !== undefined,
-    make: async (layout, platform) => (await builder()).builtBase({ ...what, layout, platform }),
-  };
+  return new BaseImage(base, env, signal, programs && { programs, force, onProgress });
 }

@@ -2,7 +2,6 @@
 import type { DeployEvent } from "../core/events.ts";
 import type { Descriptor } from "../oci/model.ts";
 import type { AppImage } from "./app-image.ts";
-import type { BaseImage } from "./base-image.ts";
 import { type ComposedImage, composeImage, type Prepared, putOnBase, withoutBase } from "./compose-image.ts";
 import { copyImage } from "./copy-image.ts";
 import type { EnvironmentPlan } from "./environment-image.ts";
@@ -47,15 +46,27 @@ export async function* deliver(
   const delivered: Delivered[] = [];
   for (const destination of plan.destinations) {
     const targets = plan.targets.filter(({ reference }) => destination.targets.includes(reference));
-    const added = yield* deliverTo({ ...destination, targets }, from, to, delivered);
-    delivered.push(added);
+    const earlier = new Map(delivered.flatMap(({ images }) => images).map((each) => [each.composed.planned, each]));
+    const leg: Leg = { ...destination, targets, earlier, from, to: to[destination.store] as ImageStore };
+    const prepared = yield* prepare(leg);
+    const images: DeliveredImage[] = [];
+    for (const each of prepared) images.push(yield* send(each, leg, to.registry));
+    const named = yield* nameAll(images, leg);
+    delivered.push({ store: destination.store, images, ...named });
     if (destination.store !== "registry" || plan.destinations.length === 1) continue;
-    yield { type: "pushed", app: from.app.spec.name, reference: added.reference, digest: added.descriptor.digest };
+    yield { type: "pushed", app: from.app.spec.name, reference: named.reference, digest: named.descriptor.digest };
   }
   return delivered;
 }
 
-type Planned = Omit<Destination, "targets"> & { targets: EnvironmentPlan[] };
+/** The way of an image to one destination. */
+interface Leg extends Omit<Destination, "targets"> {
+  targets: EnvironmentPlan[];
+  /** What destinations before it have got. */
+  earlier: ReadonlyMap<EnvironmentPlan, DeliveredImage>;
+  from: StartedImage;
+  to: ImageStore;
+}
 
 /** What `--verbose` calls the way of an image to a store. */
 const PHASES: Record<Destination["store"], string> = {
@@ -64,66 +75,68 @@ const PHASES: Record<Destination["store"], string> = {
   platform: "upload what the platform lacks",
 };
 
-async function* deliverTo(
-  destination: Planned,
-  from: StartedImage,
-  to: Stores,
-  delivered: readonly Delivered[],
-): AsyncGenerator<DeployEvent, Delivered> {
-  const { store: kind, address, targets } = destination;
-  const { progress, trace, layout } = from;
-  const store = to[kind] as ImageStore;
-  const base = destination.withBase ? from.base : undefined;
-  const earlier = new Map(delivered.flatMap(({ images }) => images).map((image) => [image.composed.planned, image]));
+/** The image of each target, as it is to be in the store. A base that one of them does not have ends it before a push. */
+async function* prepare(leg: Leg): AsyncGenerator<DeployEvent, Prepared[]> {
+  const { store, withBase, targets, earlier, from, to } = leg;
+  const { progress, trace } = from;
   const composed: ComposedImage[] = [];
-  for (const plan of targets)
-    composed.push(earlier.get(plan)?.composed ?? (yield* composeImage(from, plan, destination, store)));
-  // A base that does not exist for one of the targets ends the deploy before anything is pushed.
+  for (const plan of targets) composed.push(earlier.get(plan)?.composed ?? (yield* composeImage(from, plan, leg, to)));
+  const base = withBase ? from.base : undefined;
   const prepared: Prepared[] = [];
   for (const image of composed) {
     const known = earlier.get(image.planned);
-    const message = `looking for the base image ${image.plan.baseImage}`;
-    const put = (below: BaseImage) => () => progress.unlessQuick(message, () => putOnBase(image, below, from, kind));
     if (known) prepared.push({ composed: image, image: base ? known.image : image.image });
     else if (!base) prepared.push(withoutBase(image));
-    else prepared.push(yield* progress.during(trace.time("put the image on its base", put(base))));
-  }
-  const images: DeliveredImage[] = [];
-  for (const { environment, image, composed } of prepared) {
-    const isKnown = earlier.has(composed.planned);
-    const others = [...(base && !isKnown ? [base] : []), ...(kind === "platform" && to.registry ? [to.registry] : [])];
-    const content = { layout, others };
-    const message = kind === "platform" ? "uploading the image" : `pushing the image to ${address}`;
-    const onProgress = (done: number, total: number) =>
-      progress.push({ step: "upload", message, done, total, unit: "bytes" });
-    const send = async () => {
-      if (environment) await copyImage(environment, content, store, { onProgress });
-      const document = kind === "platform" ? undefined : composed.bill;
-      const [copied] = await Promise.all([
-        copyImage(image, content, store, { onProgress, document }),
-        kind === "registry" ? layout.tag(image.reference, image.descriptor) : undefined,
-      ]);
-      return copied.document;
-    };
-    const document = yield* progress.during(trace.time(PHASES[kind], send));
-    if (document && "refused" in document) {
-      const message = `${address} does not take the bill of materials beside the image: ${document.refused.message}`;
-      yield { type: "warning", message };
+    else {
+      const message = `looking for the base image ${image.plan.baseImage}`;
+      const put = () => progress.unlessQuick(message, () => putOnBase(image, base, from, store));
+      prepared.push(yield* progress.during(trace.time("put the image on its base", put)));
     }
-    images.push({ image, composed, referrer: document && "descriptor" in document ? document.descriptor : undefined });
   }
-  const at = (reference: string) => (address === "" ? reference : `${address}/${reference}`);
-  const [only] = images;
-  if (only && images.length === 1) {
-    const { reference, descriptor } = only.image;
-    return { store: kind, images, reference: at(reference), descriptor };
-  }
-  const parts = images.map(({ image, composed }) => ({ image, platform: composed.planned.platform }));
-  const { reference, descriptor } = await writeIndex(parts, layout);
-  const name = async () => {
-    if ((await store.resolve(reference))?.digest === descriptor.digest) return;
-    await store.name(reference, descriptor, await layout.readBlob(descriptor.digest));
+  return prepared;
+}
+
+/** Copies the environment image, for others to build on, and the app image. A registry also gets the bill of materials. */
+async function* send(
+  { environment, image, composed }: Prepared,
+  { store, address, withBase, earlier, from, to }: Leg,
+  registry: Stores["registry"],
+): AsyncGenerator<DeployEvent, DeliveredImage> {
+  const { layout, progress, trace } = from;
+  // What a registry has got comes from there: the tag of its base may lead to another one by now.
+  const base = withBase && !earlier.has(composed.planned) ? from.base : undefined;
+  const others = [base, store === "platform" ? registry : undefined].filter((source) => source !== undefined);
+  const message = store === "platform" ? "uploading the image" : `pushing the image to ${address}`;
+  const onProgress = (done: number, total: number) =>
+    progress.push({ step: "upload", message, done, total, unit: "bytes" });
+  const copy = async () => {
+    if (environment) await copyImage(environment, { layout, others }, to, { onProgress });
+    const document = store === "platform" ? undefined : composed.bill;
+    const [copied] = await Promise.all([
+      copyImage(image, { layout, others }, to, { onProgress, document }),
+      store === "registry" ? layout.tag(image.reference, image.descriptor) : undefined,
+    ]);
+    return copied.document;
   };
-  yield* progress.during(trace.time("push the index of the platforms", name));
-  return { store: kind, images, reference: at(reference), descriptor };
+  const document = yield* progress.during(trace.time(PHASES[store], copy));
+  if (document && "refused" in document) {
+    const reason = document.refused.message;
+    yield { type: "warning", message: `${address} does not take the bill of materials beside the image: ${reason}` };
+  }
+  return { image, composed, referrer: document && "descriptor" in document ? document.descriptor : undefined };
+}
+
+/** The name that leads to the images: of several, to an index of them. */
+async function* nameAll(
+  images: readonly DeliveredImage[],
+  { address, from: { layout, progress, trace }, to }: Leg,
+): AsyncGenerator<DeployEvent, Pick<Delivered, "reference" | "descriptor">> {
+  const parts = images.map(({ image, composed }) => ({ image, platform: composed.planned.platform }));
+  const { reference, descriptor } = parts.length === 1 && parts[0] ? parts[0].image : await writeIndex(parts, layout);
+  const name = async () => {
+    if ((await to.resolve(reference))?.digest === descriptor.digest) return;
+    await to.name(reference, descriptor, await layout.readBlob(descriptor.digest));
+  };
+  if (parts.length > 1) yield* progress.during(trace.time("push the index of the platforms", name));
+  return { reference: address === "" ? reference : `${address}/${reference}`, descriptor };
 }

@@ -237,9 +237,9 @@ export async function writeEnvironment(
     })),
   };
   const descriptors = layers.map(({ descriptor }) => descriptor);
-  const { manifest, descriptor } = await writeImage(layout, config, descriptors);
-  await layout.tag(plan.reference, descriptor);
-  return { reference: plan.reference, manifest, config, descriptor };
+  const image = await writeImage(layout, config, descriptors);
+  await layout.tag(plan.reference, image.descriptor);
+  return { reference: plan.reference, ...image };
 }
 
 /** The image that `layout` has under `reference`, or undefined when it has none or lacks its manifest or configuration. */
@@ -314,11 +314,7 @@ export function envList(env: Readonly<Record<string, string>>): string[] {
 }
 
 /** Stores configuration and manifest of an image. */
-export async function writeImage(
-  layout: OciLayout,
-  config: ImageConfig,
-  layers: Descriptor[],
-): Promise<{ manifest: Manifest; descriptor: Descriptor }> {
+export async function writeImage(layout: OciLayout, config: ImageConfig, layers: Descriptor[]): Promise<FetchedImage> {
   const stored = await layout.writeBlob(jsonBytes(config));
   const manifest: Manifest = {
     schemaVersion: 2,
@@ -327,5 +323,5 @@ export async function writeImage(
     layers,
   };
   const descriptor = { mediaType: MediaType.manifest, ...(await layout.writeBlob(jsonBytes(manifest))) };
-  return { manifest, descriptor };
+  return { descriptor, manifest, config };
 }

@@ -6,7 +6,7 @@ import type { LoadedApp } from "../app/validate.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Client } from "../client/client.ts";
 import { bootId } from "../core/boot-id.ts";
-import { AppctlError, isAppctlError, usageError } from "../core/errors.ts";
+import { AppctlError, type ErrorDetails, isAppctlError, usageError } from "../core/errors.ts";
 import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
 import type { OciLayout } from "../oci/layout.ts";
@@ -18,7 +18,7 @@ import { packApp } from "./app-image.ts";
 import type { BaseImage } from "./base-image.ts";
 import type { EnvironmentBuilder, Resolved } from "./builder/environment-builder.ts";
 import { localBuilder } from "./builder/local-builder.ts";
-import { platformBuilder } from "./builder/remote-builder.ts";
+import { remoteBuilder } from "./builder/remote-builder.ts";
 import { baseImageOf, baseOf, refuseProgramsOnNothing } from "./choose-base.ts";
 import { buildEnvironment, type EnvironmentContext, planEnvironment } from "./environment-image.ts";
 import { ImageCache } from "./image-cache.ts";
@@ -115,7 +115,7 @@ function builderOf(
   if (allowScripts) throw scriptsRefused(name);
   if (!client) throw new Error(`${name} is built by the platform, and there is none`); // whoever calls finds one before
   const { onProgress = () => undefined, ...place } = context;
-  return platformBuilder({ ...place, client, force, onProgress });
+  return remoteBuilder({ ...place, client, force, onProgress });
 }
 
 function scriptsRefused(name: string): AppctlError {
@@ -168,18 +168,9 @@ function unpackedIn(cacheDir: string): string {
 /** The error with its faults in the file: the ImageSpec, whose fields they name, is not known before the file has run. */
 function inFile(error: unknown, file: string): unknown {
   if (!isAppctlError(error) || error.faults.length === 0) return error;
-  const { code, exit, message, hint, next, details, cause } = error;
+  const { message, cause } = error;
   const faults = error.faults.map((fault) => ({ ...fault, path: file }));
-  return new AppctlError({
-    code,
-    exit,
-    message,
-    ...(hint === undefined ? {} : { hint }),
-    next,
-    faults,
-    details,
-    cause,
-  });
+  return new AppctlError({ ...error, message, cause, faults } as ErrorDetails);
 }
 
 /** What resolving and installing packages needs to know. */

@@ -17,10 +17,10 @@ import { copyImage } from "../copy-image.ts";
 import type { EnvironmentPlan, EnvironmentSpec } from "../environment-image.ts";
 import { LayoutStore } from "../layout-store.ts";
 import { platformStore } from "../platform-store.ts";
-import type { BuildTarget, BuiltPlan, EnvironmentBuilder, Resolved } from "./environment-builder.ts";
+import type { EnvironmentBuilder } from "./environment-builder.ts";
 
-/** What {@link platformBuilder} needs. */
-export interface PlatformBuilderOptions {
+/** What {@link remoteBuilder} needs. */
+export interface RemoteBuilderOptions {
   client: Client;
   /** Folder of the user's app file. */
   appDir: string;
@@ -35,97 +35,91 @@ export interface PlatformBuilderOptions {
 /** Digests that one question may have. */
 const MOST_DIGESTS = 1000;
 
-/** The one that has the platform do it. */
-export function platformBuilder(options: PlatformBuilderOptions): EnvironmentBuilder {
-  return new PlatformBuilder(options);
+/** The builder that has the platform do both. */
+export function remoteBuilder(options: RemoteBuilderOptions): EnvironmentBuilder {
+  const { client, appDir, force, signal, onProgress } = options;
+  /** What the platform was asked when it resolved the packages. */
+  let packages: PackageRequest = { packages: [] };
+  return {
+    async resolve(spec) {
+      const project = await findNpmProject(appDir);
+      packages = await packageRequest(spec, project, appDir);
+      const request = { ...packages, ...(force ? { refresh: true } : {}) };
+      const { resolved, warnings, platform } = await client.resolvePackages(request, onProgress, signal);
+      return {
+        spec,
+        lock: lockOf(resolved),
+        scripts: [],
+        warnings: [...project.warnings, ...(await registryWarnings(project, options)), ...warnings],
+        host: platform as Platform,
+      };
+    },
+    async build(plan, { layout, whole }) {
+      await upload(plan.copy, options);
+      const { name, env, baseImage, entrypoint, copy, platform } = plan;
+      const request: BuildRequest = {
+        ...packages,
+        ...{ name, env, platform: platform as NonNullable<BuildRequest["platform"]> },
+        copy: copy.map(({ path, digest, size, executable }) => ({ path, digest, size, executable })),
+        ...(baseImage === undefined ? {} : { baseImage }),
+        ...(entrypoint === undefined ? {} : { entrypoint }),
+        ...(force ? { force } : {}),
+      };
+      const built = await client.buildImage(request, onProgress, signal);
+      const { reference, digest } = built;
+      const images = platformStore(client, { address: "", signal });
+      const environment = { reference, ...(await images.read(reference, digest, layout, goPlatform(platform))) };
+      if (whole) {
+        const step = { step: "layer" as const, message: "fetching the image", unit: "bytes" as const };
+        await copyImage(environment, { layout, others: [images] }, new LayoutStore(layout), {
+          onProgress: (done, total) => onProgress({ ...step, done, total }),
+        });
+      }
+      return { plan: planOf(plan, built), environment };
+    },
+  };
 }
 
-class PlatformBuilder implements EnvironmentBuilder {
-  readonly #o: PlatformBuilderOptions;
-  /** What was asked for when the packages were resolved. */
-  #asked: Pick<ResolveRequest, "packages" | "pins" | "requirements"> = { packages: [] };
+/** What a platform is asked about the packages of an image. */
+type PackageRequest = Pick<ResolveRequest, "packages" | "pins" | "requirements">;
 
-  constructor(options: PlatformBuilderOptions) {
-    this.#o = options;
-  }
-
-  async resolve(spec: EnvironmentSpec): Promise<Resolved> {
-    const { client, appDir, force, signal, onProgress } = this.#o;
-    const project = await findNpmProject(appDir);
-    this.#asked = await asked(spec, project, appDir);
-    const request = { ...this.#asked, ...(force ? { refresh: true } : {}) };
-    const { resolved, warnings, platform } = await client.resolvePackages(request, onProgress, signal);
-    return {
-      spec,
-      lock: lockOf(resolved),
-      scripts: [],
-      warnings: [...project.warnings, ...(await this.#registryWarnings(project)), ...warnings],
-      host: platform as Platform,
-    };
-  }
-
-  async build(plan: EnvironmentPlan, { layout, whole }: BuildTarget): Promise<BuiltPlan> {
-    const { client, force, signal, onProgress } = this.#o;
-    await this.#upload(plan.copy);
-    const { name, env, baseImage, entrypoint, copy, platform } = plan;
-    const request: BuildRequest = {
-      ...this.#asked,
-      ...{ name, env, platform: platform as NonNullable<BuildRequest["platform"]> },
-      copy: copy.map(({ path, digest, size, executable }) => ({ path, digest, size, executable })),
-      ...(baseImage === undefined ? {} : { baseImage }),
-      ...(entrypoint === undefined ? {} : { entrypoint }),
-      ...(force ? { force } : {}),
-    };
-    const built = await client.buildImage(request, onProgress, signal);
-    const { reference, digest } = built;
-    const images = platformStore(client, { address: "", signal });
-    const environment = { reference, ...(await images.read(reference, digest, layout, goPlatform(platform))) };
-    if (whole) {
-      const step = { step: "layer" as const, message: "fetching the image", unit: "bytes" as const };
-      await copyImage(environment, { layout, others: [images] }, new LayoutStore(layout), {
-        onProgress: (done, total) => onProgress({ ...step, done, total }),
-      });
-    }
-    return { plan: planOf(plan, built), environment };
-  }
-
-  /** The files that the image copies, as content that the platform can take for its layer. */
-  async #upload(files: readonly CopiedFile[]): Promise<void> {
-    const { client, signal, onProgress } = this.#o;
-    const byDigest = new Map(files.map((file) => [file.digest, file]));
-    const digests = [...byDigest.keys()];
-    const missing: string[] = [];
-    for (let at = 0; at < digests.length; at += MOST_DIGESTS)
-      missing.push(...(await client.missingBlobs(digests.slice(at, at + MOST_DIGESTS), signal)));
-    let done = 0;
-    await inParallel(missing, async (digest) => {
-      const message = "uploading the files that the image copies";
-      onProgress({ step: "upload", message, done, total: missing.length });
-      const { file, size, path } = byDigest.get(digest) as CopiedFile;
-      await client.putBlob(digest, file, size, signal).catch((error: unknown) => {
-        throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? changedMeanwhile(path, error) : error;
-      });
-      done++;
+/** The files that the image copies, as content that the platform can take for its layer. */
+async function upload(
+  files: readonly CopiedFile[],
+  { client, signal, onProgress }: RemoteBuilderOptions,
+): Promise<void> {
+  const byDigest = new Map(files.map((file) => [file.digest, file]));
+  const digests = [...byDigest.keys()];
+  const missing: string[] = [];
+  for (let at = 0; at < digests.length; at += MOST_DIGESTS)
+    missing.push(...(await client.missingBlobs(digests.slice(at, at + MOST_DIGESTS), signal)));
+  let done = 0;
+  await inParallel(missing, async (digest) => {
+    const message = "uploading the files that the image copies";
+    onProgress({ step: "upload", message, done, total: missing.length });
+    const { file, size, path } = byDigest.get(digest) as CopiedFile;
+    await client.putBlob(digest, file, size, signal).catch((error: unknown) => {
+      throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? changedMeanwhile(path, error) : error;
     });
-  }
+    done++;
+  });
+}
 
-  /** Where packages come from is the platform's to say: somebody who has said it here is told. */
-  async #registryWarnings({ npmrc }: NpmProject): Promise<string[]> {
-    if (npmrc === undefined) return [];
-    const { env, cwd } = this.#o;
-    const [own, others] = await Promise.all([npmConfig(env, cwd, npmrc), npmConfig(env, cwd, undefined)]);
-    if (JSON.stringify(own.registries) === JSON.stringify(others.registries)) return [];
-    const file = relative(cwd, npmrc);
-    return [`builder "remote" does not look into ${file}: the platform's own npm configuration names the registries`];
-  }
+/** Where packages come from is the platform's to say: somebody who has said it here is told. */
+async function registryWarnings({ npmrc }: NpmProject, { env, cwd }: RemoteBuilderOptions): Promise<string[]> {
+  if (npmrc === undefined) return [];
+  const [own, others] = await Promise.all([npmConfig(env, cwd, npmrc), npmConfig(env, cwd, undefined)]);
+  if (JSON.stringify(own.registries) === JSON.stringify(others.registries)) return [];
+  const file = relative(cwd, npmrc);
+  return [`builder "remote" does not look into ${file}: the platform's own npm configuration names the registries`];
 }
 
 /** What the platform has to know to give the packages the versions that they would get here. */
-async function asked(
+async function packageRequest(
   { packages = [], requirements }: EnvironmentSpec,
   project: NpmProject,
   appDir: string,
-): Promise<Pick<ResolveRequest, "packages" | "pins" | "requirements">> {
+): Promise<PackageRequest> {
   if (requirements) {
     const { lock: text, project } = await requirementParts(requirements);
     const file = requirements.written;

@@ -48,12 +48,11 @@ export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout:
     return layer as Layer;
   });
   const own = { created, architecture, os, ...(variant ? { variant } : {}), config, rootfs, history };
-  const { manifest, descriptor } = await writeImage(
+  return writeImage(
     layout,
     own,
     kept.map((layer) => layer.descriptor),
   );
-  return { descriptor, manifest, config: own };
 }
 
 async function layerOf(content: AsyncIterable<Buffer>, layout: OciLayout): Promise<Layer> {
