@@ -55,29 +55,21 @@ export async function packApp(files: readonly AppFile[], layout: OciLayout, sign
   });
 }
 
-/** What an app image is made of: the app is its files, or the layer that {@link packApp} made of them. */
-export type AppImageOptions = {
+/** What an app image is made of. Only manifest and configuration of the environment image are needed. */
+export interface AppImageOptions {
   environment: Pick<EnvironmentImage, "reference" | "manifest" | "config">;
+  /** The app's own layer, which {@link packApp} makes. */
+  layer: Layer;
   config: AppConfig;
   layout: OciLayout;
-  signal?: AbortSignal | undefined;
-} & ({ files: readonly AppFile[] } | { layer: Layer });
-
-/** {@link composeAppImage}, and the image has its name in the layout. */
-export async function buildAppImage(options: AppImageOptions): Promise<AppImage> {
-  const image = await composeAppImage(options);
-  await options.layout.tag(image.reference, image.descriptor);
-  return image;
 }
 
 /**
- * Puts an app on top of an environment image. Only manifest and configuration of that are needed: its layers may lie elsewhere.
- * The same files and configuration give the same digest everywhere. The image has no name in the layout yet.
+ * Puts an app on top of an environment image. The same layer and configuration give the same digest everywhere. The image has
+ * no name in the layout yet.
  */
-export async function composeAppImage(options: AppImageOptions): Promise<AppImage> {
-  const { environment, layout, signal } = options;
-  const layer = "layer" in options ? options.layer : await packApp(options.files, layout, signal);
-  const config = appConfig(environment.config, layer.diffId, options.config);
+export async function composeAppImage({ environment, layer, layout, ...app }: AppImageOptions): Promise<AppImage> {
+  const config = appConfig(environment.config, layer.diffId, app.config);
   const layers = [...environment.manifest.layers, layer.descriptor];
   const { manifest, descriptor } = await writeImage(layout, config, layers);
   const base = parseReference(environment.reference);

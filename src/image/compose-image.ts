@@ -9,16 +9,11 @@ import { runConfig } from "./app-files.ts";
 import { type AppImage, composeAppImage } from "./app-image.ts";
 import { type BaseImage, onBase } from "./base-image.ts";
 import { BOM_TYPE, billOfMaterials } from "./bill-of-materials.ts";
-import {
-  type EnvironmentImage,
-  type EnvironmentPlan,
-  isWhole,
-  loadEnvironment,
-  writeEnvironment,
-} from "./environment-image.ts";
+import { type EnvironmentImage, type EnvironmentPlan, loadEnvironment, writeEnvironment } from "./environment-image.ts";
 import type { Destination } from "./image-plan.ts";
 import type { ImageStore } from "./image-store.ts";
 import { LAYER_ROLE } from "./layer.ts";
+import { LayoutStore } from "./layout-store.ts";
 import type { StartedImage } from "./start-image.ts";
 
 /** An app's image in the layout. It has no name there yet. */
@@ -114,7 +109,7 @@ export async function putOnBase(
   return { composed, image, environment: stored ? undefined : isPushed ? upper : environment };
 }
 
-/** The environment image as the store has it, else as this machine has it whole. `onBase`: in the store it has its base. */
+/** The environment image as the store has it, else as this machine has it whole. `isOnBase`: in the store it has its base. */
 async function findEnvironment(
   plan: EnvironmentPlan,
   store: ImageStore,
@@ -122,14 +117,15 @@ async function findEnvironment(
   isOnBase: boolean,
 ): Promise<Pick<ComposedImage, "plan" | "environment" | "stored"> | undefined> {
   const { reference, platform } = plan;
-  const [found, local] = await Promise.all([store.resolve(reference), loadEnvironment(layout, reference)]);
-  const isLocal = async () => local !== undefined && (await isWhole(layout, local.manifest));
-  if (!found) return local && (await isLocal()) ? { plan, environment: local, stored: undefined } : undefined;
-  if (local?.descriptor.digest === found.digest) return { plan, environment: local, stored: local };
-  const stored = { reference, ...(await store.read(reference, found.digest, layout, goPlatform(platform))) };
-  if (!isOnBase) return { plan, environment: stored, stored };
-  const environment = local && (await isLocal()) ? local : await takeOffBase(plan, stored, layout);
-  return { plan, environment, stored };
+  const read = async (from: ImageStore) => {
+    const found = await from.resolve(reference);
+    return found && { reference, ...(await from.read(reference, found.digest, layout, goPlatform(platform))) };
+  };
+  const stored = await read(store);
+  if (stored && !isOnBase) return { plan, environment: stored, stored };
+  const local = await read(new LayoutStore(layout));
+  const environment = local ?? (stored && (await takeOffBase(plan, stored, layout)));
+  return environment && { plan, environment, stored };
 }
 
 /** The environment image of a plan, made of the layers that an image on a base has above it. */

@@ -21,6 +21,10 @@ export interface Stores {
 export interface DeliveredImage {
   /** As it is in the store: there it may include its base. */
   image: AppImage;
+  /** Of the first store that got the very same image. */
+  address: string;
+  /** The layout has it under its name, too. */
+  isNamed: boolean;
   /** Its bill of materials there; absent when the store keeps none. */
   referrer: Descriptor | undefined;
   composed: ComposedImage;
@@ -103,8 +107,9 @@ async function* send(
   registry: Stores["registry"],
 ): AsyncGenerator<DeployEvent, DeliveredImage> {
   const { layout, progress, trace } = from;
+  const known = earlier.get(composed.planned);
   // What a registry has got comes from there: the tag of its base may lead to another one by now.
-  const base = withBase && !earlier.has(composed.planned) ? from.base : undefined;
+  const base = withBase && !known ? from.base : undefined;
   const others = [base, store === "platform" ? registry : undefined].filter((source) => source !== undefined);
   const message = store === "platform" ? "uploading the image" : `pushing the image to ${address}`;
   const onProgress = (done: number, total: number) =>
@@ -123,7 +128,13 @@ async function* send(
     const reason = document.refused.message;
     yield { type: "warning", message: `${address} does not take the bill of materials beside the image: ${reason}` };
   }
-  return { image, composed, referrer: document && "descriptor" in document ? document.descriptor : undefined };
+  return {
+    image,
+    address: known?.image.digest === image.digest ? known.address : address,
+    isNamed: known !== undefined || store !== "platform",
+    referrer: document && "descriptor" in document ? document.descriptor : undefined,
+    composed,
+  };
 }
 
 /** The name that leads to the images: of several, to an index of them. */

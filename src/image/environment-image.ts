@@ -121,16 +121,7 @@ export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, 
   const env = { ...spec.env };
   const copy = [...(spec.copy ?? [])];
   const entrypoint = spec.entrypoint && [...spec.entrypoint];
-  const tag = environmentTag({
-    lock,
-    env,
-    baseImage: spec.baseImage,
-    programs: spec.programs,
-    platform,
-    scripts,
-    copy,
-    entrypoint,
-  });
+  const tag = environmentTag({ ...spec, lock, env, platform, scripts, copy });
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
   const { name, baseImage } = spec;

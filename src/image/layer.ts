@@ -30,19 +30,26 @@ export async function writeLayer(
   entries: Iterable<TarEntry>,
   options: LayerOptions,
 ): Promise<Layer> {
+  const layer = await compressLayer(layout, tar(entries), options);
+  return { ...layer, descriptor: { ...layer.descriptor, annotations: { [LAYER_ROLE]: options.role } } };
+}
+
+/** Compresses an archive and stores the result: a layer without a role. */
+export async function compressLayer(
+  layout: OciLayout,
+  archive: AsyncIterable<Uint8Array>,
+  { level, signal }: Pick<LayerOptions, "level" | "signal">,
+): Promise<Layer> {
   const hash = createHash("sha256");
   async function* hashed() {
-    for await (const chunk of tar(entries)) {
-      options.signal?.throwIfAborted();
+    for await (const chunk of archive) {
+      signal?.throwIfAborted();
       hash.update(chunk);
       yield chunk;
     }
   }
-  const { digest, size } = await layout.writeBlobStream(gzip(hashed(), options.level));
-  return {
-    descriptor: { mediaType: MediaType.layer, digest, size, annotations: { [LAYER_ROLE]: options.role } },
-    diffId: `sha256:${hash.digest("hex")}`,
-  };
+  const blob = await layout.writeBlobStream(gzip(hashed(), level));
+  return { descriptor: { mediaType: MediaType.layer, ...blob }, diffId: `sha256:${hash.digest("hex")}` };
 }
 
 /**

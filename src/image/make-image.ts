@@ -7,7 +7,7 @@ import { parseImageName } from "../oci/registry/image-name.ts";
 import { type Platform, platformName } from "../packages/npm-target.ts";
 import type { Resolved } from "./builder/environment-builder.ts";
 import { baseOf } from "./choose-base.ts";
-import { type Delivered, deliver } from "./deliver.ts";
+import { type DeliveredImage, deliver } from "./deliver.ts";
 import { planImage } from "./image-plan.ts";
 import { platformStore } from "./platform-store.ts";
 import { type RegistryStore, registryAt } from "./registry-store.ts";
@@ -69,18 +69,13 @@ export async function* makeImage(
     const address = { address: options.registry, needsBase: options.needsBase };
     const plan = planImage(resolved, { platforms, own, registry: registry?.address, platform: address });
     const delivered = yield* deliver(plan, started, { platform, ...(registry ? { registry } : {}) });
-    const { image, composed } = (delivered.at(-1) as Delivered).images[0] as Delivered["images"][number];
-    const pushed = delivered.slice(0, -1).flatMap(({ images }) => images);
-    const there = pushed.find((each) => each.composed === composed);
-    const isPushed = registry && there?.image.digest === image.digest;
+    const made = delivered.at(-1)?.images[0] as DeliveredImage;
+    const { reference, digest, descriptor } = made.image;
     return {
-      image: {
-        reference: `${isPushed ? registry.address : options.registry}/${image.reference}`,
-        digest: image.digest,
-      },
+      image: { reference: `${made.address}/${reference}`, digest },
       async keep() {
-        if (!there) await layout.tag(image.reference, image.descriptor); // else it has its name already
-        await composed.bill();
+        if (!made.isNamed) await layout.tag(reference, descriptor);
+        await made.composed.bill();
       },
     };
   } finally {

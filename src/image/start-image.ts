@@ -72,7 +72,7 @@ export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartIma
   const progress = new ProgressQueue();
   const layout = imageCache(cacheDir);
   const report = (step: BuildProgress) => progress.push(step);
-  const context = environmentContext(loaded.bundle.root, options, report);
+  const context: EnvironmentContext = { ...options, appDir: loaded.bundle.root, onProgress: report };
   const packages = packagesFor(app.image, loaded.bundle);
   const { name, env, entrypoint, programs, requirements: written } = app.image;
   const builder = builderOf(app, context, options);
@@ -148,7 +148,7 @@ export async function installedPackages(
 ): Promise<Map<string, string>> {
   const { cacheDir, cwd } = options;
   const layout = imageCache(cacheDir);
-  const context = environmentContext(dirname(resolve(cwd, file)), options);
+  const context: EnvironmentContext = { ...options, appDir: dirname(resolve(cwd, file)) };
   const plan = await planEnvironment({ name: "packages", packages }, context).catch((error: unknown) => {
     throw inFile(error, file);
   });
@@ -171,14 +171,4 @@ function inFile(error: unknown, file: string): unknown {
   const { message, cause } = error;
   const faults = error.faults.map((fault) => ({ ...fault, path: file }));
   return new AppctlError({ ...error, message, cause, faults } as ErrorDetails);
-}
-
-/** What resolving and installing packages needs to know. */
-function environmentContext(
-  appDir: string,
-  options: InstallOptions,
-  onProgress?: (step: BuildProgress) => void,
-): EnvironmentContext {
-  const { cacheDir, cwd, env, allowScripts, signal } = options;
-  return { appDir, cacheDir, cwd, env, allowScripts, signal, onProgress };
 }

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { BOM_TYPE, billOfMaterials } from "../../src/image/bill-of-materials.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
@@ -9,6 +8,7 @@ import { digestOf, jsonBytes, type Manifest } from "../../src/oci/model.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
 import type { Platform } from "../../src/packages/npm-target.ts";
 import { emptyLock, type PackageLock } from "../../src/packages/package-lock.ts";
+import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, folder, installed, npmEnv, run } from "./support.ts";
 
 const linux: Platform = { os: "linux", cpu: "x64", libc: "glibc" };

@@ -5,7 +5,6 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { CACHE_RECENT_MS, collectCache } from "../../src/image/cache-garbage.ts";
 import { isWhole, loadEnvironment, writeEnvironment } from "../../src/image/environment-image.ts";
 import { ImageCache } from "../../src/image/image-cache.ts";
@@ -14,6 +13,7 @@ import { unpackPackages } from "../../src/image/unpack.ts";
 import { digestOf } from "../../src/oci/model.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { emptyLock, LockCache } from "../../src/packages/package-lock.ts";
+import { buildAppImage } from "./build-app-image.ts";
 import { folder } from "./support.ts";
 
 const HOUR = 3600_000;

@@ -5,7 +5,6 @@ import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { readCopied } from "../../src/image/copied-files.ts";
 import { buildEnvironment, environmentTag, planEnvironment } from "../../src/image/environment-image.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
@@ -14,6 +13,7 @@ import { parseReference } from "../../src/oci/model.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
 import { emptyLock } from "../../src/packages/package-lock.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
+import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, failureOf, folder, installed, npmEnv, run } from "./support.ts";
 
 let registry: TestRegistry;
@@ -49,7 +49,7 @@ async function buildElsewhere(umask: string, threads: string, clock: string) {
     process.umask(0o${umask});
     Date.now = () => ${Date.parse(clock)};
     const { planEnvironment, buildEnvironment } = await import("${src}image/environment-image.ts");
-    const { buildAppImage } = await import("${src}image/app-image.ts");
+    const { buildAppImage } = await import("${src}../test/image/build-app-image.ts");
     const { OciLayout } = await import("${src}oci/layout.ts");
     const dir = ${JSON.stringify(dir)};
     const layout = new OciLayout(dir + "/l");

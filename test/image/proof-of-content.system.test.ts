@@ -56,7 +56,7 @@ async function build({ node = process.execPath, umask = "022", uid, env = {}, cl
     const from = (name) => import(${JSON.stringify(`${pathToFileURL(source).href}/`)} + name);
     const { planEnvironment, buildEnvironment } = await from("image/environment-image.ts");
     const { readCopied } = await from("image/copied-files.ts");
-    const { buildAppImage } = await from("image/app-image.ts");
+    const { composeAppImage, packApp } = await from("image/app-image.ts");
     const { attachReferrer } = await from("oci/referrer.ts");
     const { BOM_TYPE, billOfMaterials } = await from("image/bill-of-materials.ts");
     const { jsonBytes } = await from("oci/model.ts");
@@ -70,7 +70,9 @@ async function build({ node = process.execPath, umask = "022", uid, env = {}, cl
     const environment = await buildEnvironment(plan, layout, context);
     const text = "export const many = " + JSON.stringify(Array.from({ length: 40000 }, (_, i) => (i * 7919) % 977)) + ";\\n";
     const files = [{ path: "app.mjs", bytes: Buffer.from(text) }, { path: "bin/x", bytes: Buffer.from("x"), executable: true }];
-    const app = await buildAppImage({ environment, files, config: { cmd: ["node", "app.mjs"], port: 8080 }, layout });
+    const layer = await packApp(files, layout);
+    const app = await composeAppImage({ environment, layer, config: { cmd: ["node", "app.mjs"], port: 8080 }, layout });
+    await layout.tag(app.reference, app.descriptor);
     const bill = billOfMaterials({ name: "app", contents: [], lock: plan.lock.lock, platform: plan.platform });
     await attachReferrer(layout, app, BOM_TYPE, jsonBytes(bill));
     console.log(JSON.stringify([process.version, process.getuid(), app.digest]));`;

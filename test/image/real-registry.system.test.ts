@@ -5,7 +5,6 @@ import { readdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { expect, it } from "vitest";
 import { isAppctlError } from "../../src/core/errors.ts";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { treeEntries } from "../../src/image/layer.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
@@ -14,6 +13,7 @@ import { OciLayout } from "../../src/oci/layout.ts";
 import { installPackages } from "../../src/packages/install-packages.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, folder } from "./support.ts";
 
 const app = `

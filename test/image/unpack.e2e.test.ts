@@ -17,7 +17,6 @@ import {
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment, writeImage } from "../../src/image/environment-image.ts";
 import { LAYER_ROLE } from "../../src/image/layer.ts";
 import { unpackApp, unpackAppLayer, unpackPackages } from "../../src/image/unpack.ts";
@@ -25,6 +24,7 @@ import { gzip } from "../../src/oci/archive/gzip.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { digestOf, hexOf, type ImageConfig, type Manifest, MediaType } from "../../src/oci/model.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
+import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "./support.ts";
 
 let registry: TestRegistry;

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { writeEnvironment } from "../../src/image/environment-image.ts";
 import { writeIndex } from "../../src/image/image-index.ts";
 import { writeLayer } from "../../src/image/layer.ts";
@@ -9,6 +8,7 @@ import { collectGarbage } from "../../src/oci/garbage.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { buildAppImage } from "../image/build-app-image.ts";
 import { folder } from "../image/support.ts";
 
 const LATER = Date.now() + 1000 * 3600;

@@ -6,13 +6,13 @@ import { Client } from "../../src/client/client.ts";
 import type { AppRef, AppSpec, ImageReference } from "../../src/contract/types.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { buildAppImage } from "../../src/image/app-image.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
 import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/create-platform.ts";
 import { contentDirs } from "../../src/platform/leftovers.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
+import { buildAppImage } from "../image/build-app-image.ts";
 import { register } from "./canary.ts";
 import { expectNoSecrets } from "./secret-search.ts";
 

@@ -1,16 +1,13 @@
 /** Reads what `GET /images/{name}/get` of a container engine gives: a docker-archive. */
-import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { gzip } from "../../oci/archive/gzip.ts";
 import { readTar } from "../../oci/archive/tar-reader.ts";
 import { configFrom } from "../../oci/documents.ts";
 import type { OciLayout } from "../../oci/layout.ts";
-import { MediaType } from "../../oci/model.ts";
 import type { FetchedImage } from "../../oci/registry/fetch-image.ts";
 import { writeImage } from "../environment-image.ts";
-import type { Layer } from "../layer.ts";
+import { compressLayer, type Layer } from "../layer.ts";
 
 /** Puts the archive's one image into the layout, its layers compressed anew: the same content has the same digests. */
 export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout: OciLayout): Promise<FetchedImage> {
@@ -30,7 +27,11 @@ export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout:
       for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
     }
     if (isDocument || first[0] === 0x7b || first[0] === 0x5b) documents.set(path, await bytesOf(whole()));
-    else layers.set(path, await layerOf(first[0] === 0x1f && first[1] === 0x8b ? unzipped(whole()) : whole(), layout));
+    else
+      layers.set(
+        path,
+        await compressLayer(layout, first[0] === 0x1f && first[1] === 0x8b ? unzipped(whole()) : whole(), { level: 6 }),
+      );
   }
   const json = (path: string) => {
     const bytes = documents.get(path);
@@ -53,18 +54,6 @@ export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout:
     own,
     kept.map((layer) => layer.descriptor),
   );
-}
-
-async function layerOf(content: AsyncIterable<Buffer>, layout: OciLayout): Promise<Layer> {
-  const hash = createHash("sha256");
-  async function* hashed() {
-    for await (const piece of content) {
-      hash.update(piece);
-      yield piece;
-    }
-  }
-  const blob = await layout.writeBlobStream(gzip(hashed(), 6));
-  return { descriptor: { mediaType: MediaType.layer, ...blob }, diffId: `sha256:${hash.digest("hex")}` };
 }
 
 function unzipped(content: AsyncIterable<Buffer>): AsyncIterable<Buffer> {

@@ -37,24 +37,14 @@ export class Repository {
   readonly signal: AbortSignal;
 
   constructor(options: RepositoryOptions) {
-    const { name, env, signal, wait, transport, refuse, unreachable, silenceMs } = options;
+    const { name, env, signal } = options;
     this.name = name;
     this.signal = signal;
     const own = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
     const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
     const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
     const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
-    this.http = new RegistryHttp({
-      origin: apiOrigin(name),
-      authorizer,
-      env,
-      signal,
-      wait,
-      transport,
-      refuse,
-      unreachable,
-      silenceMs,
-    });
+    this.http = new RegistryHttp({ ...options, origin: apiOrigin(name), authorizer });
   }
 
   /** The address of a part of the API: `manifests/latest`. */

@@ -2,7 +2,6 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { inParallel } from "../../../src/core/in-parallel.ts";
-import { buildAppImage } from "../../../src/image/app-image.ts";
 import { copyImage } from "../../../src/image/copy-image.ts";
 import { type EnvironmentImage, writeImage } from "../../../src/image/environment-image.ts";
 import { writeLayer } from "../../../src/image/layer.ts";
@@ -16,6 +15,7 @@ import { fetchImage } from "../../../src/oci/registry/fetch-image.ts";
 import { Repository } from "../../../src/oci/registry/repository.ts";
 import type { PlatformName } from "../../../src/oci/target.ts";
 import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { buildAppImage } from "../../image/build-app-image.ts";
 import { folder } from "../../image/support.ts";
 import type { FaultProxy } from "../../support/fault-proxy.ts";
 
