@@ -7,7 +7,7 @@ import type { DeployEvent } from "../core/events.ts";
 import type { Descriptor } from "../oci/model.ts";
 import { hostPlatform, platformName } from "../packages/npm-target.ts";
 import type { AppImage } from "./app-image.ts";
-import { type Delivered, deliver } from "./deliver.ts";
+import { type Delivery, deliver } from "./deliver.ts";
 import { planImage } from "./image-plan.ts";
 import { LAYER_ROLE } from "./layer.ts";
 import { LayoutStore } from "./layout-store.ts";
@@ -74,17 +74,17 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     const place = pushed ? { registry: address } : { layout: address };
     const plan = planImage(resolved, { platforms, own: hostPlatform(), ...place });
     const stores = { layout: new LayoutStore(layout, address), ...(registry ? { registry } : {}) };
-    const [delivered] = (yield* deliver(plan, started, stores)) as [Delivered];
-    return builtImage(delivered, address, pushed);
+    const [delivery] = (yield* deliver(plan, started, stores)) as [Delivery];
+    return builtImage(delivery, address, pushed);
   } finally {
     await registry?.close();
     await base?.close();
   }
 }
 
-function builtImage({ images, reference, descriptor }: Delivered, address: string, pushed: boolean): BuiltImage {
-  const built = images.map(({ image, composed, referrer }) => ({
-    platform: platformName(composed.planned.platform),
+function builtImage({ images, reference, descriptor }: Delivery, address: string, pushed: boolean): BuiltImage {
+  const built = images.map(({ image, local, referrer }) => ({
+    platform: platformName(local.target.platform),
     ...described(image, referrer, address),
   }));
   const [only] = built;

@@ -16,24 +16,24 @@ import { LAYER_ROLE } from "./layer.ts";
 import { LayoutStore } from "./layout-store.ts";
 import type { StartedImage } from "./start-image.ts";
 
-/** An app's image in the layout. It has no name there yet. */
-export interface ComposedImage {
-  /** What was planned, and what was built: another builder may have given packages other versions meanwhile. */
-  planned: EnvironmentPlan;
+/** An app's image in the layout. It has no name in it yet. */
+export interface LocalImage {
+  /** The plan, and what was built: a platform may have given packages other versions meanwhile. */
+  target: EnvironmentPlan;
   plan: EnvironmentPlan;
   /** Without the base. Its layers may be in the store alone. */
   environment: EnvironmentImage;
-  /** What the store has under the name of the environment image: in a registry, that on its base. */
-  stored: EnvironmentImage | undefined;
+  /** The environment image in the store; undefined when it lacks that. In a registry it is on its base. */
+  existing: EnvironmentImage | undefined;
   /** The app on `environment`. */
   image: AppImage;
   /** Attaches the bill of materials, once. Nothing else waits for it. */
   bill(): Promise<Referrer>;
 }
 
-/** What a store gets: the app image, and the environment image where the store lacks that. */
-export interface Prepared {
-  composed: ComposedImage;
+/** An app image on its way to a store, with the environment image where the store lacks that. */
+export interface Shipment {
+  local: LocalImage;
   image: AppImage;
   environment?: EnvironmentImage | undefined;
 }
@@ -41,29 +41,29 @@ export interface Prepared {
 /** The app image on an environment image that the store or this machine has, or that is built now. */
 export async function* composeImage(
   { app, builder, context, layer, contents, layout, trace, progress, ...from }: StartedImage,
-  planned: EnvironmentPlan,
+  target: EnvironmentPlan,
   { store: kind, address, withBase }: Pick<Destination, "store" | "address" | "withBase">,
   store: ImageStore,
-): AsyncGenerator<DeployEvent, ComposedImage> {
+): AsyncGenerator<DeployEvent, LocalImage> {
   const named = ({ reference }: EnvironmentPlan) => (address === "" ? reference : `${address}/${reference}`);
   const { force = false } = app.image;
   // What runs on a base is a part of building an image, also of one that stays here without its base.
   const base = withBase || kind === "layout" ? from.base : undefined;
   const find = async () => {
-    const found = await findEnvironment(planned, store, layout, withBase && kind === "registry");
-    const isOnBase = kind === "registry" && found?.stored;
-    return isOnBase || !(await base?.isToBeMade(layout, planned.platform)) ? found : undefined;
+    const found = await findEnvironment(target, store, layout, withBase && kind === "registry");
+    const isOnBase = kind === "registry" && found?.existing;
+    return isOnBase || !(await base?.isToBeMade(layout, target.platform)) ? found : undefined;
   };
-  const look = () => progress.unlessQuick(`looking for ${named(planned)}`, find);
+  const look = () => progress.unlessQuick(`looking for ${named(target)}`, find);
   let found = force ? undefined : yield* progress.during(trace.time("look for the environment image", look));
-  const reference = named(planned);
-  if (found) yield { type: "image", state: "found", reference, ...(found.stored ? {} : { here: true }) };
+  const reference = named(target);
+  if (found) yield { type: "image", state: "found", reference, ...(found.existing ? {} : { here: true }) };
   else yield { type: "image", state: force ? "forced" : "missing", reference };
   if (!found) {
     const build = async () => {
-      const built = await builder.build(planned, { layout, whole: kind !== "platform" });
-      await base?.make(layout, planned.platform);
-      return { ...built, stored: undefined };
+      const built = await builder.build(target, { layout, whole: kind !== "platform" });
+      await base?.make(layout, target.platform);
+      return { ...built, existing: undefined };
     };
     found = yield* progress.during(trace.time("build the environment image", build));
     yield { type: "image", state: "built", reference: named(found.plan) };
@@ -80,33 +80,33 @@ export async function* composeImage(
     attached.catch(() => undefined); // thrown where it is awaited
     return attached;
   };
-  return { ...found, planned, image, bill };
+  return { ...found, target, image, bill };
 }
 
 /** The image as the platform or a process runs it: without the base. */
-export function withoutBase(composed: ComposedImage): Prepared {
-  return { composed, image: composed.image, environment: composed.stored ? undefined : composed.environment };
+export function withoutBase(local: LocalImage): Shipment {
+  return { local, image: local.image, environment: local.existing ? undefined : local.environment };
 }
 
 /**
- * The image on its base. A registry has the environment image on the base as well; there it stays what it is. For a platform
- * the base is asked for once for each environment image: until that changes, what its tag names elsewhere changes nothing.
+ * The image on its base. A registry has the environment image on the base as well, and keeps it as it is. For a platform the
+ * base is fetched once for each environment image: until that changes, it does not matter where the tag of the base leads.
  */
 export async function putOnBase(
-  composed: ComposedImage,
+  local: LocalImage,
   base: BaseImage,
   { app, layer, layout }: Pick<StartedImage, "app" | "layer" | "layout">,
   kind: Destination["store"],
-): Promise<Prepared> {
-  const { plan, environment, stored } = composed;
+): Promise<Shipment> {
+  const { plan, environment, existing } = local;
   const isPushed = kind === "registry";
   const name = `based/${plan.reference}`;
-  const known = isPushed ? stored : app.image.force ? undefined : await loadEnvironment(layout, name);
-  const based = known ?? (await onBase(environment, await base.fetch(layout, plan.platform), layout));
-  if (!isPushed && !known) await layout.tag(name, based.descriptor);
+  const basedImage = isPushed ? existing : app.image.force ? undefined : await loadEnvironment(layout, name);
+  const based = basedImage ?? (await onBase(environment, await base.fetch(layout, plan.platform), layout));
+  if (!isPushed && !basedImage) await layout.tag(name, based.descriptor);
   const upper = { ...based, reference: plan.reference };
   const image = await composeAppImage({ environment: upper, layer: await layer, config: runConfig(app), layout });
-  return { composed, image, environment: stored ? undefined : isPushed ? upper : environment };
+  return { local, image, environment: existing ? undefined : isPushed ? upper : environment };
 }
 
 /** The environment image as the store has it, else as this machine has it whole. `isOnBase`: in the store it has its base. */
@@ -115,17 +115,17 @@ async function findEnvironment(
   store: ImageStore,
   layout: OciLayout,
   isOnBase: boolean,
-): Promise<Pick<ComposedImage, "plan" | "environment" | "stored"> | undefined> {
+): Promise<Pick<LocalImage, "plan" | "environment" | "existing"> | undefined> {
   const { reference, platform } = plan;
   const read = async (from: ImageStore) => {
     const found = await from.resolve(reference);
     return found && { reference, ...(await from.read(reference, found.digest, layout, goPlatform(platform))) };
   };
-  const stored = await read(store);
-  if (stored && !isOnBase) return { plan, environment: stored, stored };
+  const existing = await read(store);
+  if (existing && !isOnBase) return { plan, environment: existing, existing };
   const local = await read(new LayoutStore(layout));
-  const environment = local ?? (stored && (await takeOffBase(plan, stored, layout)));
-  return environment && { plan, environment, stored };
+  const environment = local ?? (existing && (await takeOffBase(plan, existing, layout)));
+  return environment && { plan, environment, existing };
 }
 
 /** The environment image of a plan, made of the layers that an image on a base has above it. */

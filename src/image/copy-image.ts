@@ -23,7 +23,7 @@ export interface CopyOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** What {@link copyImage} did: the content that it sent, none for an image that was there, and the document in the store. */
+/** What {@link copyImage} sent, nothing if the store had the image, and the document in the store. */
 export interface Copied {
   sent: Descriptor[];
   document: PushedReferrer | undefined;
@@ -39,23 +39,23 @@ export async function copyImage(
   to: ImageStore,
   { document, onProgress }: CopyOptions = {},
 ): Promise<Copied> {
-  const named = to.resolve(reference);
-  named.catch(() => undefined); // thrown where it is awaited
-  const isThere = async () => (await named)?.digest === descriptor.digest;
+  const lookup = to.resolve(reference);
+  lookup.catch(() => undefined); // thrown where it is awaited
+  const hasImage = async () => (await lookup)?.digest === descriptor.digest;
   const attach = async (find: boolean) =>
     document && to.attach?.(reference, descriptor, { parts: (await document()).parts, layout, find });
-  if (!to.near && (await isThere())) return { sent: [], document: await attach(true) };
+  if (!to.near && (await hasImage())) return { sent: [], document: await attach(true) };
   const { config, layers } = await readManifest(layout, descriptor.digest);
   const sent: Descriptor[] = [];
-  const arrived = new Map<string, number>();
+  const bytesOf = new Map<string, number>();
   let total = 0;
   const report = () =>
     onProgress?.(
-      [...arrived.values()].reduce((sum, bytes) => sum + bytes, 0),
+      [...bytesOf.values()].reduce((sum, bytes) => sum + bytes, 0),
       total,
     );
   const send = async (blob: Descriptor) => {
-    if ((await to.has(reference, blob)) || (await isThere())) return;
+    if ((await to.has(reference, blob)) || (await hasImage())) return;
     total += blob.size;
     report();
     const [other] = others.flatMap((source) => source.open(reference, blob) ?? []);
@@ -63,18 +63,18 @@ export async function copyImage(
       total -= blob.size;
       return;
     }
-    const isHere = !other || (await layout.hasBlob(blob.digest, blob.size));
-    await to.put(reference, isHere ? fromLayout(layout, blob) : other, (bytes) => {
-      arrived.set(blob.digest, bytes);
+    const isLocal = !other || (await layout.hasBlob(blob.digest, blob.size));
+    await to.put(reference, isLocal ? fromLayout(layout, blob) : other, (bytes) => {
+      bytesOf.set(blob.digest, bytes);
       report();
     });
     sent.push(blob);
   };
   const blobs = new Map([...layers, config].map((blob) => [blob.digest, blob]));
-  const ended = await Promise.allSettled([inParallel([...blobs.values()], send), attach(false)]);
-  for (const each of ended) if (each.status === "rejected") throw each.reason;
-  const attached = ended[1].status === "fulfilled" ? ended[1].value : undefined;
-  if (await isThere()) return { sent: [], document: attached };
+  const results = await Promise.allSettled([inParallel([...blobs.values()], send), attach(false)]);
+  for (const each of results) if (each.status === "rejected") throw each.reason;
+  const pushed = results[1].status === "fulfilled" ? results[1].value : undefined;
+  if (await hasImage()) return { sent: [], document: pushed };
   await to.name(reference, descriptor, await layout.readBlob(descriptor.digest));
-  return { sent: [...sent, descriptor], document: attached };
+  return { sent: [...sent, descriptor], document: pushed };
 }

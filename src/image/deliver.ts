@@ -2,7 +2,7 @@
 import type { DeployEvent } from "../core/events.ts";
 import type { Descriptor } from "../oci/model.ts";
 import type { AppImage } from "./app-image.ts";
-import { type ComposedImage, composeImage, type Prepared, putOnBase, withoutBase } from "./compose-image.ts";
+import { composeImage, type LocalImage, putOnBase, type Shipment, withoutBase } from "./compose-image.ts";
 import { copyImage } from "./copy-image.ts";
 import type { EnvironmentPlan } from "./environment-image.ts";
 import { writeIndex } from "./image-index.ts";
@@ -18,7 +18,7 @@ export interface Stores {
 }
 
 /** An app's image in a store. */
-export interface DeliveredImage {
+export interface ImageCopy {
   /** As it is in the store: there it may include its base. */
   image: AppImage;
   /** Of the first store that got the very same image. */
@@ -27,12 +27,12 @@ export interface DeliveredImage {
   isNamed: boolean;
   /** Its bill of materials there; absent when the store keeps none. */
   referrer: Descriptor | undefined;
-  composed: ComposedImage;
+  local: LocalImage;
 }
 
-/** What a store has of an app: an image, or an index of several. */
-export interface Delivered extends Pick<Destination, "store"> {
-  images: DeliveredImage[];
+/** What a store gets of an app: an image, or an index of several. */
+export interface Delivery extends Pick<Destination, "store"> {
+  images: ImageCopy[];
   /** With the address of the store. */
   reference: string;
   descriptor: Descriptor;
@@ -46,28 +46,28 @@ export async function* deliver(
   plan: ImagePlan,
   from: StartedImage,
   to: Stores,
-): AsyncGenerator<DeployEvent, Delivered[]> {
-  const delivered: Delivered[] = [];
+): AsyncGenerator<DeployEvent, Delivery[]> {
+  const deliveries: Delivery[] = [];
   for (const destination of plan.destinations) {
     const targets = plan.targets.filter(({ reference }) => destination.targets.includes(reference));
-    const earlier = new Map(delivered.flatMap(({ images }) => images).map((each) => [each.composed.planned, each]));
+    const earlier = new Map(deliveries.flatMap(({ images }) => images).map((each) => [each.local.target, each]));
     const leg: Leg = { ...destination, targets, earlier, from, to: to[destination.store] as ImageStore };
-    const prepared = yield* prepare(leg);
-    const images: DeliveredImage[] = [];
-    for (const each of prepared) images.push(yield* send(each, leg, to.registry));
+    const shipments = yield* prepare(leg);
+    const images: ImageCopy[] = [];
+    for (const each of shipments) images.push(yield* send(each, leg, to.registry));
     const named = yield* nameAll(images, leg);
-    delivered.push({ store: destination.store, images, ...named });
+    deliveries.push({ store: destination.store, images, ...named });
     if (destination.store !== "registry" || plan.destinations.length === 1) continue;
     yield { type: "pushed", app: from.app.spec.name, reference: named.reference, digest: named.descriptor.digest };
   }
-  return delivered;
+  return deliveries;
 }
 
 /** The way of an image to one destination. */
 interface Leg extends Omit<Destination, "targets"> {
   targets: EnvironmentPlan[];
-  /** What destinations before it have got. */
-  earlier: ReadonlyMap<EnvironmentPlan, DeliveredImage>;
+  /** The copies at the destinations before it. */
+  earlier: ReadonlyMap<EnvironmentPlan, ImageCopy>;
   from: StartedImage;
   to: ImageStore;
 }
@@ -80,43 +80,43 @@ const PHASES: Record<Destination["store"], string> = {
 };
 
 /** The image of each target, as it is to be in the store. A base that one of them does not have ends it before a push. */
-async function* prepare(leg: Leg): AsyncGenerator<DeployEvent, Prepared[]> {
+async function* prepare(leg: Leg): AsyncGenerator<DeployEvent, Shipment[]> {
   const { store, withBase, targets, earlier, from, to } = leg;
   const { progress, trace } = from;
-  const composed: ComposedImage[] = [];
-  for (const plan of targets) composed.push(earlier.get(plan)?.composed ?? (yield* composeImage(from, plan, leg, to)));
+  const locals: LocalImage[] = [];
+  for (const plan of targets) locals.push(earlier.get(plan)?.local ?? (yield* composeImage(from, plan, leg, to)));
   const base = withBase ? from.base : undefined;
-  const prepared: Prepared[] = [];
-  for (const image of composed) {
-    const known = earlier.get(image.planned);
-    if (known) prepared.push({ composed: image, image: base ? known.image : image.image });
-    else if (!base) prepared.push(withoutBase(image));
+  const shipments: Shipment[] = [];
+  for (const local of locals) {
+    const copy = earlier.get(local.target);
+    if (copy) shipments.push({ local, image: base ? copy.image : local.image });
+    else if (!base) shipments.push(withoutBase(local));
     else {
-      const message = `looking for the base image ${image.plan.baseImage}`;
-      const put = () => progress.unlessQuick(message, () => putOnBase(image, base, from, store));
-      prepared.push(yield* progress.during(trace.time("put the image on its base", put)));
+      const message = `looking for the base image ${local.plan.baseImage}`;
+      const put = () => progress.unlessQuick(message, () => putOnBase(local, base, from, store));
+      shipments.push(yield* progress.during(trace.time("put the image on its base", put)));
     }
   }
-  return prepared;
+  return shipments;
 }
 
 /** Copies the environment image, for others to build on, and the app image. A registry also gets the bill of materials. */
 async function* send(
-  { environment, image, composed }: Prepared,
+  { environment, image, local }: Shipment,
   { store, address, withBase, earlier, from, to }: Leg,
   registry: Stores["registry"],
-): AsyncGenerator<DeployEvent, DeliveredImage> {
+): AsyncGenerator<DeployEvent, ImageCopy> {
   const { layout, progress, trace } = from;
-  const known = earlier.get(composed.planned);
-  // What a registry has got comes from there: the tag of its base may lead to another one by now.
-  const base = withBase && !known ? from.base : undefined;
+  const first = earlier.get(local.target);
+  // The layers of an image in a registry come from it: the tag of its base may lead to another one by now.
+  const base = withBase && !first ? from.base : undefined;
   const others = [base, store === "platform" ? registry : undefined].filter((source) => source !== undefined);
   const message = store === "platform" ? "uploading the image" : `pushing the image to ${address}`;
   const onProgress = (done: number, total: number) =>
     progress.push({ step: "upload", message, done, total, unit: "bytes" });
   const copy = async () => {
     if (environment) await copyImage(environment, { layout, others }, to, { onProgress });
-    const document = store === "platform" ? undefined : composed.bill;
+    const document = store === "platform" ? undefined : local.bill;
     const [copied] = await Promise.all([
       copyImage(image, { layout, others }, to, { onProgress, document }),
       store === "registry" ? layout.tag(image.reference, image.descriptor) : undefined,
@@ -130,19 +130,19 @@ async function* send(
   }
   return {
     image,
-    address: known?.image.digest === image.digest ? known.address : address,
-    isNamed: known !== undefined || store !== "platform",
+    address: first?.image.digest === image.digest ? first.address : address,
+    isNamed: first !== undefined || store !== "platform",
     referrer: document && "descriptor" in document ? document.descriptor : undefined,
-    composed,
+    local,
   };
 }
 
 /** The name that leads to the images: of several, to an index of them. */
 async function* nameAll(
-  images: readonly DeliveredImage[],
+  images: readonly ImageCopy[],
   { address, from: { layout, progress, trace }, to }: Leg,
-): AsyncGenerator<DeployEvent, Pick<Delivered, "reference" | "descriptor">> {
-  const parts = images.map(({ image, composed }) => ({ image, platform: composed.planned.platform }));
+): AsyncGenerator<DeployEvent, Pick<Delivery, "reference" | "descriptor">> {
+  const parts = images.map(({ image, local }) => ({ image, platform: local.target.platform }));
   const { reference, descriptor } = parts.length === 1 && parts[0] ? parts[0].image : await writeIndex(parts, layout);
   const name = async () => {
     if ((await to.resolve(reference))?.digest === descriptor.digest) return;

@@ -1,4 +1,4 @@
-/** The seam between what an image is and where it goes. Only `deliver.ts` moves images over it. */
+/** The seam between what an image is and where it goes. `deliver.ts` moves images over it, blob by blob with `copy-image.ts`. */
 import type { Buffer } from "node:buffer";
 import type { OciLayout } from "../oci/layout.ts";
 import type { Descriptor } from "../oci/model.ts";

@@ -7,7 +7,7 @@ import { parseImageName } from "../oci/registry/image-name.ts";
 import { type Platform, platformName } from "../packages/npm-target.ts";
 import type { Resolved } from "./builder/environment-builder.ts";
 import { baseOf } from "./choose-base.ts";
-import { type DeliveredImage, deliver } from "./deliver.ts";
+import { type Delivery, deliver, type ImageCopy } from "./deliver.ts";
 import { planImage } from "./image-plan.ts";
 import { platformStore } from "./platform-store.ts";
 import { type RegistryStore, registryAt } from "./registry-store.ts";
@@ -66,16 +66,16 @@ export async function* makeImage(
     const resolved = yield* resolvedOf(started);
     const { platforms } = started;
     const own = ownPlatform(resolved, started, options);
-    const address = { address: options.registry, needsBase: options.needsBase };
-    const plan = planImage(resolved, { platforms, own, registry: registry?.address, platform: address });
-    const delivered = yield* deliver(plan, started, { platform, ...(registry ? { registry } : {}) });
-    const made = delivered.at(-1)?.images[0] as DeliveredImage;
-    const { reference, digest, descriptor } = made.image;
+    const place = { address: options.registry, needsBase: options.needsBase };
+    const plan = planImage(resolved, { platforms, own, registry: registry?.address, platform: place });
+    const deliveries = yield* deliver(plan, started, { platform, ...(registry ? { registry } : {}) });
+    const { images } = deliveries.at(-1) as Delivery;
+    const { address, image, isNamed, local } = images[0] as ImageCopy;
     return {
-      image: { reference: `${made.address}/${reference}`, digest },
+      image: { reference: `${address}/${image.reference}`, digest: image.digest },
       async keep() {
-        if (!made.isNamed) await layout.tag(reference, descriptor);
-        await made.composed.bill();
+        if (!isNamed) await layout.tag(image.reference, image.descriptor);
+        await local.bill();
       },
     };
   } finally {
