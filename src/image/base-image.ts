@@ -40,8 +40,7 @@ export class BaseImage implements ImageSource {
    */
   async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
     if (this.#build) return this.#make({ ...this.#build, layout, platform });
-    const { digest, tag = "latest" } = this.name;
-    const image = await this.#fetch(digest, tag, layout, platform).catch((error: unknown) => {
+    const image = await this.#fetch(layout, platform).catch((error: unknown) => {
       throw isAppctlError(error) ? this.#advised(error) : error;
     });
     const { os, architecture } = goPlatform(platform);
@@ -71,9 +70,10 @@ export class BaseImage implements ImageSource {
     return made;
   }
 
-  async #fetch(digest: string | undefined, tag: string, layout: OciLayout, platform: Platform): Promise<FetchedImage> {
-    const named = digest ?? (await this.#repository.resolve(tag))?.digest;
-    return fetchImage(this.#repository, named ?? tag, layout, goPlatform(platform));
+  async #fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+    const { tag = "latest" } = this.name;
+    const digest = this.name.digest ?? (await this.#repository.resolve(tag))?.digest;
+    return fetchImage(this.#repository, digest ?? tag, layout, goPlatform(platform));
   }
 
   /** Not everybody knows that there is a base, or can reach the registry that has it. */

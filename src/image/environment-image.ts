@@ -4,7 +4,6 @@
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import type { BuildProgress } from "../core/events.ts";
 import type { TarEntry } from "../oci/archive/tar.ts";
 import { readConfig, readManifest } from "../oci/documents.ts";
 import type { OciLayout } from "../oci/layout.ts";
@@ -112,7 +111,13 @@ export async function resolveEnvironment(
   spec: EnvironmentSpec,
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<ResolvedEnvironment> {
-  const { lock, warnings } = await resolve(spec, { ...context, platform: context.platform ?? hostPlatform() });
+  const { requirements, packages = [] } = spec;
+  const place = { ...context, platform: context.platform ?? hostPlatform() };
+  const read = async (lockfile: Requirements) => {
+    const lock = await readRequirements(lockfile, packages);
+    return { lock, warnings: scriptWarnings(lock, place) };
+  };
+  const { lock, warnings } = await (requirements ? read(requirements) : resolvePackages({ ...place, packages }));
   return { spec, lock, warnings, scripts: context.allowScripts ? packagesWithScripts(lock) : [] };
 }
 
@@ -131,16 +136,6 @@ export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, 
     ...{ name, tag, reference, lock, packages, env, baseImage, platform, layers, copy, warnings },
     ...(entrypoint ? { entrypoint } : {}),
   };
-}
-
-/** Every package of the image at one version: as the user's lock file has it, or as npm finds it. */
-async function resolve(
-  { requirements, packages = [] }: EnvironmentSpec,
-  context: PackageContext & { refresh?: boolean | undefined },
-): Promise<{ lock: ResolvedLock; warnings: string[] }> {
-  if (requirements === undefined) return resolvePackages({ ...context, packages });
-  const lock = await readRequirements(requirements, packages);
-  return { lock, warnings: scriptWarnings(lock, context) };
 }
 
 /**
@@ -257,8 +252,7 @@ async function packagesLayer(
   const { entries, dispose } = "entries" in cached ? cached : await installedPackages(plan.lock, context);
   try {
     if (entries.length === 0) return undefined;
-    const message = "packing the packages";
-    progress(context, { step: "layer", message });
+    context.onProgress?.({ step: "layer", message: "packing the packages" });
     return await writeLayer(layout, entries, { role: "packages", level: 6, signal: context.signal });
   } finally {
     await dispose();
@@ -284,10 +278,6 @@ async function installedPackages(
     await dispose();
     throw error;
   }
-}
-
-function progress(context: PackageContext, event: BuildProgress): void {
-  context.onProgress?.(event);
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -70,7 +70,7 @@ export interface StartedImage {
 export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartImageOptions): StartedImage {
   const { cacheDir, signal, trace } = options;
   const progress = new ProgressQueue();
-  const layout = imageCache(cacheDir);
+  const layout = new ImageCache(join(cacheDir, "images"));
   const report = (step: BuildProgress) => progress.push(step);
   const context: EnvironmentContext = { ...options, appDir: loaded.bundle.root, onProgress: report };
   const packages = packagesFor(app.image, loaded.bundle);
@@ -132,11 +132,6 @@ export async function* resolvedOf({ resolved, progress }: StartedImage): AsyncGe
   return found;
 }
 
-/** The images of this machine. */
-export function imageCache(cacheDir: string): OciLayout {
-  return new ImageCache(join(cacheDir, "images"));
-}
-
 /**
  * Directories of packages that the user's file imports and that are not installed beside it, by name. They are installed
  * into a packages layer, the very one that the image will have, and unpacked from there.
@@ -147,22 +142,16 @@ export async function installedPackages(
   options: InstallOptions,
 ): Promise<Map<string, string>> {
   const { cacheDir, cwd } = options;
-  const layout = imageCache(cacheDir);
+  const layout = new ImageCache(join(cacheDir, "images"));
   const context: EnvironmentContext = { ...options, appDir: dirname(resolve(cwd, file)) };
   const plan = await planEnvironment({ name: "packages", packages }, context).catch((error: unknown) => {
     throw inFile(error, file);
   });
   const image = await buildEnvironment(plan, layout, context);
-  const root = await unpackPackages(layout, image, unpackedIn(cacheDir));
+  // The disk is not waited for, and a loss of power can leave files empty that nobody checks: what was unpacked before the
+  // machine was started last is left alone, and goes with what is not used.
+  const root = await unpackPackages(layout, image, join(cacheDir, "content", bootId()));
   return new Map(root === undefined ? [] : plan.packages.map(({ name }) => [name, join(root, name)]));
-}
-
-/**
- * Where packages are unpacked. The disk is not waited for, and a loss of power can leave files empty that nobody checks: what was
- * unpacked before the machine was started last is left alone, and goes with what is not used.
- */
-function unpackedIn(cacheDir: string): string {
-  return join(cacheDir, "content", bootId());
 }
 
 /** The error with its faults in the file: the ImageSpec, whose fields they name, is not known before the file has run. */
