@@ -31,7 +31,7 @@ const MANIFEST = /\/manifests\//;
 export const exchangePoints: Record<string, ExchangePoint> = {
   "it asks what stands in the way": on("asked", "checkApp"),
   "it knows that nothing does": on("answered", "checkApp"),
-  "it knows whether the image is there": on("answered", "resolveImage"),
+  "it knows whether the image is there": sending("answered", "HEAD", MANIFEST),
   "it asks whether a blob is there": sending("asked", "HEAD", BLOB),
   "it knows whether a blob is there": sending("answered", "HEAD", BLOB),
   "it is about to send a blob": sending("asked", "POST", UPLOAD),

@@ -53,7 +53,7 @@ const firstChunk: Trap = (spring) => {
 /** Points of an update of an app that serves, in their order. The platform kills itself there. */
 export const platformPoints: Record<string, Trap> = {
   "the check arrives": before(SecretStore, "pin"),
-  "the missing blobs are asked for": before(OciLayout, "missing"),
+  "the parts of the image are looked for": before(OciLayout, "missing"),
   "the first bytes of a blob are written": firstChunk,
   "a blob is whole, but has no name yet": beforeFilePromise("rename", /images\/blobs\/sha256\//),
   "a blob has its name": afterFilePromise("rename", /images\/blobs\/sha256\//),

@@ -6,9 +6,11 @@ import type { Lease } from "../../core/lease.ts";
 import type { Condition, Engine, EngineFacts, LogQuery, WantedApp } from "../engine.ts";
 import { AppSupervisor, type SupervisorContext } from "./app-supervisor.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { DRAIN_MS, STOP_MS } from "./drain-time.ts";
 import { EstablishedRevisions } from "./established.ts";
 import { AppLog, type LogLimits } from "./logs/app-log.ts";
 import { readLog } from "./logs/read-log.ts";
+import { OTHER_PORT_MS } from "./readiness.ts";
 import type { Gate } from "./revision-run.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkSpec } from "./spec-check.ts";
@@ -20,11 +22,11 @@ export interface LocalEngineOptions {
   /** Gets messages for the platform's own log: one line each, never a secret. */
   log(message: string): void;
   clock?: Clock;
-  /** How long requests under way may take when a replica is to end. Default 30 s. */
+  /** How long requests under way may take when a replica is to end. Default {@link DRAIN_MS}. */
   drainMs?: number;
-  /** How long a replica may take to end after SIGTERM. Default 10 s. */
+  /** How long a replica may take to end after SIGTERM. Default {@link STOP_MS}. */
   stopMs?: number;
-  /** How long a starting replica may listen on another port only. Default 15 s. */
+  /** How long a starting replica may listen on another port only. Default {@link OTHER_PORT_MS}. */
   otherPortMs?: number;
   logLimits?: LogLimits;
   /** Holds a revision at a step, for tests that look at what is true there. */
@@ -53,9 +55,9 @@ class LocalEngine implements Engine {
       runtime,
       clock: options.clock ?? systemClock,
       gate: options.gate ?? (async () => {}),
-      drainMs: options.drainMs ?? 30_000,
-      stopMs: options.stopMs ?? 10_000,
-      otherPortMs: options.otherPortMs ?? 15_000,
+      drainMs: options.drainMs ?? DRAIN_MS,
+      stopMs: options.stopMs ?? STOP_MS,
+      otherPortMs: options.otherPortMs ?? OTHER_PORT_MS,
       established: new EstablishedRevisions(join(options.stateDir, "established")),
       log: options.log,
     };

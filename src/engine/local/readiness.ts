@@ -21,6 +21,9 @@ export interface ReadinessOptions {
   signal: AbortSignal;
 }
 
+/** How long a replica may listen on another port only, in milliseconds. */
+export const OTHER_PORT_MS = 15_000;
+
 const SHORTEST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 250;
 /** Part of the time since the start that a pause takes: nobody waits for much longer than the replica needed. */

@@ -12,7 +12,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
-import { MOST_TASKS } from "../replica-limits.ts";
+import { PIDS_LIMIT } from "../replica-limits.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
 import { AppImages, type OutlineSource, type ReadyImage } from "./app-images.ts";
 import {
@@ -121,7 +121,7 @@ class DockerRuntime implements Runtime {
       limits: {
         cpu: held(this.#kept.cpu, ""),
         mem: held(this.#kept.mem, "; no swap"),
-        tasks: held(this.#kept.tasks, `, ${MOST_TASKS}`),
+        tasks: held(this.#kept.tasks, `, ${PIDS_LIMIT}`),
         storage: `hard: only memory can be written: /tmp, ${DEFAULT_TMP} or limits.ephemeralStorage; /dev/shm, sharedMemory or what ${engine} gives, usually 64Mi${this.#api.isPodman ? "; /run and /var/tmp, up to limits.mem" : ""}`,
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,

@@ -10,7 +10,7 @@ import type { RunnableRevision } from "../../engine.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
-import { MOST_TASKS } from "../replica-limits.ts";
+import { PIDS_LIMIT } from "../replica-limits.ts";
 import {
   type Content,
   type ReplicaAddress,
@@ -289,7 +289,7 @@ function limitsOf(spec: AppSpec): Limits {
   return {
     ...(mem === undefined ? {} : { memoryBytes: bytesOf(mem) }),
     ...(cpu === undefined ? {} : { cores: coresOf(cpu) }),
-    tasks: MOST_TASKS,
+    tasks: PIDS_LIMIT,
   };
 }
 
