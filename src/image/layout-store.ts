@@ -22,12 +22,13 @@ export class LayoutStore implements ImageStore {
     this.address = address;
   }
 
-  /** An image of which a part is missing counts as none: it is built or fetched again. */
+  /** An image of which a part is missing, or cut off, counts as none: it is built or fetched again. */
   async resolve(reference: string): Promise<Descriptor | undefined> {
     const found = await this.#layout.resolve(reference);
     if (!found || !(await this.has(reference, found))) return undefined;
-    const missing = await this.#layout.missing(partsOf(await this.#layout.readBlob(found.digest)));
-    return missing.length === 0 ? found : undefined;
+    const parts = partsOf(await this.#layout.readBlob(found.digest));
+    const exist = await Promise.all(parts.map((part) => this.has(reference, part)));
+    return exist.every(Boolean) ? found : undefined;
   }
 
   has(_: string, { digest, size }: Pick<Descriptor, "digest" | "size">): Promise<boolean> {
@@ -45,11 +46,7 @@ export class LayoutStore implements ImageStore {
 
   async name(reference: string, manifest: Descriptor, bytes: Buffer): Promise<void> {
     await this.#layout.writeBlob(bytes);
-    await this.#layout.tag(
-      reference,
-      manifest,
-      partsOf(bytes).map((digest) => ({ digest })),
-    );
+    await this.#layout.tag(reference, manifest, partsOf(bytes));
   }
 
   /** Whoever makes a document has attached it in the layout already. */
@@ -65,8 +62,8 @@ export class LayoutStore implements ImageStore {
   }
 }
 
-/** Digests of what a manifest or an index names. */
-function partsOf(bytes: Buffer): string[] {
+/** What a manifest or an index names. */
+function partsOf(bytes: Buffer): Descriptor[] {
   const { config, layers = [], manifests = [] } = JSON.parse(bytes.toString("utf8"));
-  return [config, ...layers, ...manifests].filter(isDescriptor).map(({ digest }) => digest);
+  return [config, ...layers, ...manifests].filter(isDescriptor);
 }

@@ -29,6 +29,8 @@ export class RegistryStore implements ImageStore, ImageSource {
   readonly near: boolean;
   readonly #options: RegistryStoreOptions;
   readonly #repositories = new Map<string, Repository>();
+  /** Uploads that a registry began instead of a mount, by reference and digest: the content goes there. */
+  readonly #begun = new Map<string, URL>();
 
   constructor(options: RegistryStoreOptions) {
     this.address = options.address;
@@ -47,12 +49,17 @@ export class RegistryStore implements ImageStore, ImageSource {
   async mount(reference: string, blob: Descriptor, origin: BlobSource["origin"]): Promise<boolean> {
     const repository = this.#at(reference);
     const { host, plain } = repository.name;
-    return origin?.host === host && origin.plain === plain && (await repository.mount(blob, origin.repository));
+    if (origin?.host !== host || origin.plain !== plain) return false;
+    const location = await repository.mount(blob, origin.repository);
+    if (location) this.#begun.set(`${reference} ${blob.digest}`, location);
+    return location === undefined;
   }
 
   put(reference: string, blob: BlobSource, onBytes?: (bytes: number) => void): Promise<void> {
     const { chunkSize = CHUNK_SIZE } = this.#options;
-    return uploadBlob(this.#at(reference), blob, { chunkSize, atOnce: this.near, onBytes });
+    const location = this.#begun.get(`${reference} ${blob.digest}`);
+    this.#begun.delete(`${reference} ${blob.digest}`);
+    return uploadBlob(this.#at(reference), blob, { chunkSize, atOnce: this.near, location, onBytes });
   }
 
   async name(reference: string, { mediaType }: Descriptor, bytes: Buffer): Promise<void> {

@@ -242,3 +242,20 @@ export class RegistryHttp {
     return (this.#options.wait ?? pause)(ms, this.#options.signal);
   }
 }
+
+/**
+ * Where an upload goes on: the answer's `Location`, which may be relative to `base`, the URL that was asked. Throws a protocol
+ * error for none, and for one that leaves TLS.
+ */
+export function locationOf({ headers: { location } }: RegistryAnswer, base: URL, about: Purpose): URL {
+  const next = typeof location === "string" && URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+  if (next === undefined) throw protocolError("no place to send the content to", about);
+  if (base.protocol === "https:" && next.protocol === "http:") {
+    // A registry behind a proxy that ends TLS does not always know that it is spoken to so.
+    if (next.hostname !== base.hostname)
+      throw protocolError(`the content should go to ${next.origin}, without TLS`, about);
+    next.protocol = "https:";
+    next.port = base.port;
+  }
+  return next;
+}

@@ -5,7 +5,7 @@ import { Authorizer } from "./authorizer.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
 import { damagedError, isBrokenConnection, type Purpose, protocolError, triesOf } from "./registry-error.ts";
-import { type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
+import { locationOf, type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
 
 /** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
 const MANIFEST_TYPES = [
@@ -107,16 +107,16 @@ export class Repository {
 
   /**
    * Takes a blob over from the repository `from` of the same registry (distribution-spec, "Mounting a blob from another
-   * repository"). False: the registry needs the content.
+   * repository"). When the registry needs the content, this is where the upload that it has begun goes on.
    */
-  async mount({ digest }: Pick<Descriptor, "digest">, from: string): Promise<boolean> {
+  async mount({ digest }: Pick<Descriptor, "digest">, from: string): Promise<URL | undefined> {
     const url = this.url("blobs/uploads/");
     url.searchParams.set("mount", digest);
     url.searchParams.set("from", from);
     const about = this.purpose("pushed", digest);
     const answer = await this.http.send({ method: "POST", url, length: 0, about }, [201, 202]);
     await answer.body.dump();
-    return answer.status === 201;
+    return answer.status === 201 ? undefined : locationOf(answer, url, about);
   }
 
   /**

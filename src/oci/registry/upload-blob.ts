@@ -4,7 +4,7 @@ import type { AppctlError } from "../../core/errors.ts";
 import { isPassing, RETRIES } from "../../http/retry.ts";
 import type { ImageName } from "./image-name.ts";
 import { damagedError, isBrokenConnection, type Purpose, protocolError, triesOf } from "./registry-error.ts";
-import type { RegistryAnswer, RegistryRequest } from "./registry-http.ts";
+import { locationOf, type RegistryAnswer, type RegistryRequest } from "./registry-http.ts";
 import type { Repository } from "./repository.ts";
 
 /** A blob to send. */
@@ -30,6 +30,8 @@ export interface UploadOptions {
   chunkSize: number;
   /** A blob of one request goes with the one that begins its upload: not every registry takes that. */
   atOnce?: boolean | undefined;
+  /** Where an upload goes on that the registry has begun already; absent: none is open. */
+  location?: URL | undefined;
   /** Called with the number of bytes that the registry has of it, as it grows. */
   onBytes?: ((sent: number) => void) | undefined;
 }
@@ -74,8 +76,9 @@ class Upload {
     this.#options = options;
     this.#chunkSize = options.chunkSize;
     this.#chunked = source.size > options.chunkSize;
-    this.#atOnce = options.atOnce === true && !this.#chunked;
+    this.#atOnce = options.atOnce === true && !this.#chunked && !options.location;
     this.#about = repository.purpose("pushed", source.digest);
+    this.#location = options.location;
   }
 
   async run(): Promise<void> {
@@ -97,7 +100,7 @@ class Upload {
     const answer = await this.#repository.http.send(request, [202]);
     await answer.body.dump();
     this.#offset = 0;
-    this.#location = this.#locationOf(answer, url);
+    this.#location = locationOf(answer, url, this.#about);
     const least = answer.headers["oci-chunk-min-length"];
     if (typeof least === "string" && /^\d{1,12}$/.test(least)) {
       this.#chunkSize = Math.max(this.#chunkSize, Number(least));
@@ -135,14 +138,14 @@ class Upload {
       // It has begun an upload, and has taken nothing of the content.
       await answer.body.dump();
       this.#atOnce = false;
-      this.#location = this.#locationOf(answer, request.url);
+      this.#location = locationOf(answer, request.url, this.#about);
       return false;
     }
     if (request.method === "PATCH" && (status === 202 || status === 204)) {
       await answer.body.dump();
       this.#proven = true;
       const sent = Math.min(this.#offset + this.#chunkSize, this.#source.size);
-      this.#location = this.#locationOf(answer, request.url);
+      this.#location = locationOf(answer, request.url, this.#about);
       const before = this.#offset;
       this.#moveTo(rangeEnd(answer) ?? sent);
       if (this.#offset <= before) {
@@ -200,7 +203,7 @@ class Upload {
     await answer.body.dump();
     const end = rangeEnd(answer);
     if ((answer.status !== 204 && answer.status !== 200) || end === undefined) return false;
-    this.#location = answer.headers["location"] === undefined ? location : this.#locationOf(answer, location);
+    this.#location = answer.headers["location"] === undefined ? location : locationOf(answer, location, this.#about);
     this.#moveTo(end);
     return false;
   }
@@ -214,22 +217,6 @@ class Upload {
     this.#furthest = offset;
     this.#failures = 0;
     this.#options.onBytes?.(offset);
-  }
-
-  #locationOf(answer: RegistryAnswer, base: URL): URL {
-    const { location } = answer.headers;
-    const next =
-      typeof location === "string" && URL.canParse(location, base.href) ? new URL(location, base) : undefined;
-    if (next === undefined) throw protocolError("no place to send the content to", this.#about);
-    if (base.protocol === "https:" && next.protocol === "http:") {
-      // A registry behind a proxy that ends TLS does not always know that it is spoken to so.
-      if (next.hostname !== base.hostname) {
-        throw protocolError(`the content should go to ${next.origin}, without TLS`, this.#about);
-      }
-      next.protocol = "https:";
-      next.port = base.port;
-    }
-    return next;
   }
 }
 
