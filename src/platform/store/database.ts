@@ -1,5 +1,6 @@
-import { writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, rmSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { diskError } from "../../core/disk-error.ts";
 import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
 import { moveDurably } from "../../core/write-durably.ts";
 import { databaseError } from "./database-error.ts";
@@ -68,13 +69,22 @@ export class Database {
     });
   }
 
-  /** Writes the whole database to another file (0600), which replaces an older copy when it is whole and on disk. */
+  /**
+   * Copies the file byte by byte (0600), damaged pages included. The copy replaces an older one when it is whole and on disk.
+   * Throws DISK_FULL and the like, and leaves nothing then.
+   */
   #copyTo(file: string): void {
+    const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
+    if (busy !== 0) throw new Error(`another process reads ${this.#file}`);
     const temporary = `${file}.new`;
-    // SQLite writes into an empty file that exists, and does not flush what it has written.
-    writeFileSync(temporary, "", { mode: 0o600 });
-    this.#db.prepare("VACUUM INTO ?").run(temporary);
-    moveDurably(temporary, file);
+    try {
+      copyFileSync(this.#file, temporary);
+      chmodSync(temporary, 0o600);
+      moveDurably(temporary, file);
+    } catch (error) {
+      rmSync(temporary, { force: true, recursive: true });
+      throw diskError(error, file);
+    }
   }
 
   /** Every row of a query. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
@@ -89,6 +89,31 @@ describe("a migration", () => {
     expect(before.get("SELECT stopped FROM apps")).toEqual({ stopped: 1 });
     before.close();
     expect(readdirSync(join(file, "..")).filter((name) => name.endsWith(".new"))).toEqual([]);
+  });
+
+  it("copies damaged pages too: the platform reports them, and serves what it can", () => {
+    const file = recorded(previous);
+    const db = new DatabaseSync(file);
+    const { rootpage } = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").get() as {
+      rootpage: number;
+    };
+    const { page_size } = db.prepare("PRAGMA page_size").get() as { page_size: number };
+    db.close();
+    const bytes = readFileSync(file);
+    bytes.fill(0xa5, (rootpage - 1) * page_size, rootpage * page_size);
+    writeFileSync(file, bytes);
+    const migrated = new Database(file, next);
+    expect(migrated.damage().map(({ table }) => table)).toEqual(["events"]);
+    expect(migrated.get("SELECT name, note FROM apps")).toEqual({ name: "web", note: "migrated" });
+    migrated.close();
+    expect(versionOf(`${file}.v${previous}`)).toBe(previous);
+  });
+
+  it("does not begin, and says why, when the copy cannot be written", () => {
+    const file = recorded(previous);
+    mkdirSync(`${file}.v${previous}.new`);
+    expect(() => new Database(file, next)).toThrow(/platform\.db\.v1 cannot be written/);
+    expect(versionOf(file)).toBe(previous);
   });
 
   it("that fails leaves the file as it was, and works the next time", () => {
