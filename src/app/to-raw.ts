@@ -23,8 +23,13 @@ export function describeModule(namespace: Record<string, unknown>): RawFile {
 }
 
 function describeApp(app: App, names: string[], apps: App[]): RawApp {
-  const given = (app.options ?? {}) as Record<string, unknown>;
-  const options = entries(given, apps, 0, "frameworkApp");
+  const given = (attempt(() => app.options) ?? {}) as Record<string, unknown>;
+  let options: RawApp["options"];
+  try {
+    options = entries(given, apps, 0, "frameworkApp");
+  } catch {
+    options = { name: UNREADABLE };
+  }
   const frameworkApp = attempt(() => given["frameworkApp"]);
   if (frameworkApp === undefined) return { exports: names, options };
   const kind = frameworkKind(frameworkApp);
