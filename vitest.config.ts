@@ -29,6 +29,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     teardownTimeout: 30_000,
+    // A forgotten `it.only` would leave the rest of its file out.
+    allowOnly: false,
     sequence: { sequencer: LongestFirst },
     setupFiles: ["test/setup.ts"],
     globalSetup: ["test/support/secret-ledger.ts"],

@@ -1,5 +1,5 @@
 // Every test file starts from the same environment: nothing of the caller's configuration, keys or CI reaches a test.
-import { afterAll } from "vitest";
+import { afterAll, afterEach, vi } from "vitest";
 import { endFile } from "./support/file-end.ts";
 
 for (const name of Object.keys(process.env)) {
@@ -7,4 +7,6 @@ for (const name of Object.keys(process.env)) {
 }
 for (const name of ["CI", "NO_COLOR", "FORCE_COLOR", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS"]) delete process.env[name];
 
+// Files of a worker share its environment: what a test stubs is gone before the next file is loaded, also when it fails.
+afterEach(() => void vi.unstubAllEnvs());
 afterAll(endFile);

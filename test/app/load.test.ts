@@ -273,7 +273,6 @@ createServer(() => {}).listen(0); export default new App({ name: "busy", framewo
     const { dir: folder, remove } = await temporaryDirectory();
     onTestFinished(remove);
     vi.stubEnv("TMPDIR", folder);
-    onTestFinished(() => void vi.unstubAllEnvs());
     const loaded = await load(cwd);
     expect(selectApp(loaded).spec.name).toBe("busy");
     await loaded.tidied;

@@ -23,5 +23,4 @@ it("clears up the cache though the folder for temporary files cannot be read, an
   expect(existsSync(old)).toBe(true);
   await tidyCache(cache, now + 25 * 3600_000, signal);
   expect(existsSync(old)).toBe(false);
-  vi.unstubAllEnvs();
 });

@@ -29,5 +29,4 @@ it("removes what killed commands left a while ago, and nothing else", () => {
     ...[true, true, true],
   ]);
   rmSync(recent, { recursive: true });
-  vi.unstubAllEnvs();
 });

@@ -8,5 +8,13 @@ export function atFileEnd(end: () => unknown): void {
 
 /** Calls everything that {@link atFileEnd} got, the newest first. `test/setup.ts` does so after each file. */
 export async function endFile(): Promise<void> {
-  for (const end of ends.splice(0).reverse()) await end();
+  const errors: unknown[] = [];
+  for (const end of ends.splice(0).reverse()) {
+    try {
+      await end();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, "helpers could not clear up after the file");
 }

@@ -23,5 +23,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   # shellcheck disable=SC2086
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null
 else
-  echo "Missing programs:$need. Tests that need them are left out; install them, or run this as root on Debian." >&2
+  echo "Missing programs:$need. Tests that need them are left out, and the tier fails for what it does not search; install them, or run this as root on Debian." >&2
 fi
