@@ -55,6 +55,7 @@ const folderOf = (file: string) => file.split("/")[0] as string;
 
 /** Arrows within a rung, each with the reason for it. */
 const SIDEWAYS: Record<string, string> = {
+  "core -> contract": "the rotation of logs takes its size from the table of limits",
   "app -> bundle": "to load a file is to bundle it and to describe what the bundle exports",
   "app -> sdk": "the worker that describes a file recognizes the SDK's objects",
   "serve -> sdk": "the shim serves what the SDK describes",

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { REPLICA_TOKEN_HEADER } from "../contract/headers.ts";
+import { LIMITS } from "../contract/limits.ts";
 import { CONTENT_LENGTH } from "./content-length.ts";
 import { connectionHas, Field, fieldOf, nominatedBy } from "./fields.ts";
 import { badRequest, type Refusal } from "./refusal.ts";
@@ -32,7 +33,7 @@ export interface RequestFacts {
 }
 
 /** More fields than any honest client sends; node:http drops those beyond 1000 without a word. */
-const MAX_FIELDS = 256;
+const MAX_FIELDS = LIMITS.requestFields.value;
 const REQUEST_ID = /^[A-Za-z0-9._~:+/=@-]{1,128}$/;
 
 /** True when the request has, or may have, a body. */

@@ -1,7 +1,7 @@
 /** Where a secret's bytes come from, and which bytes are refused. Values live in `Redacted` and in no message. */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { MAX_SECRET_BYTES } from "../../contract/limits.ts";
+import { LIMITS } from "../../contract/limits.ts";
 import { isEnvironmentText } from "../../core/environment-text.ts";
 import { type AppctlError, messageOf, usageError } from "../../core/errors.ts";
 import { Redacted } from "../../core/redacted.ts";
@@ -40,7 +40,7 @@ export async function promptValue(io: Io, label: string, name: string): Promise<
     });
   }
   const { askHidden } = await import("../../ui/prompt.ts");
-  const value = await askHidden(io, label, MAX_SECRET_BYTES);
+  const value = await askHidden(io, label, LIMITS.secretBytes.value);
   if (isFirstLineOfPem(value)) {
     throw usageError(`only the first line of a PEM file arrived for secret ${name}`, {
       code: "CUT_PASTE",
@@ -57,7 +57,7 @@ export async function readSource(io: Io, source: string, flag: string): Promise<
   const file = resolve(io.cwd, source);
   try {
     // A special file (a pipe of the shell's <(…)) has no size: only what is read of it tells.
-    if (statSync(file).size > MAX_SECRET_BYTES) throw tooLarge(flag);
+    if (statSync(file).size > LIMITS.secretBytes.value) throw tooLarge(flag);
     return new Redacted(new Uint8Array(readFileSync(file)));
   } catch (cause) {
     if (cause instanceof Error && "syscall" in cause) {
@@ -71,7 +71,7 @@ export async function readSource(io: Io, source: string, flag: string): Promise<
 export function checkedValue(name: string, value: Value, binary: boolean | undefined): Value {
   const bytes = value.reveal();
   if (bytes.length === 0) throw usageError(`the value of secret ${name} is empty`, { code: "EMPTY_SECRET" });
-  if (bytes.length > MAX_SECRET_BYTES) throw tooLarge(`secret ${name}`);
+  if (bytes.length > LIMITS.secretBytes.value) throw tooLarge(`secret ${name}`);
   if (!binary && !isEnvironmentText(bytes)) {
     const why = bytes.includes(0) ? "holds a NUL byte" : "is not valid UTF-8";
     throw usageError(`the value of secret ${name} ${why}, so no environment variable can hold it`, {
@@ -95,7 +95,7 @@ async function readAll(io: Io, flag: string): Promise<Uint8Array> {
       const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
       chunks.push(bytes);
       length += bytes.length;
-      if (length > MAX_SECRET_BYTES) throw tooLarge(flag);
+      if (length > LIMITS.secretBytes.value) throw tooLarge(flag);
     }
   } finally {
     io.signal.removeEventListener("abort", onAbort);
@@ -104,7 +104,9 @@ async function readAll(io: Io, flag: string): Promise<Uint8Array> {
 }
 
 function tooLarge(what: string): AppctlError {
-  return usageError(`${what}: the value is longer than ${bytesText(MAX_SECRET_BYTES)}`, { code: "SECRET_TOO_LARGE" });
+  return usageError(`${what}: the value is longer than ${bytesText(LIMITS.secretBytes.value)}`, {
+    code: "SECRET_TOO_LARGE",
+  });
 }
 
 function isFirstLineOfPem(value: Value): boolean {

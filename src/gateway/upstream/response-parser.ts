@@ -1,10 +1,11 @@
 /** Incremental parser of HTTP/1.1 responses. It keeps no body bytes: each read's are handed on before the next is asked for. */
 import type { Buffer } from "node:buffer";
+import { LIMITS } from "../../contract/limits.ts";
 import { ChunkedDecoder } from "./chunked-decoder.ts";
 import { Framing, MalformedResponse, parseResponseHead, type ResponseHead } from "./response-head.ts";
 
 /** Longest head that a replica may send, in bytes. */
-export const MAX_HEAD_BYTES = 64 * 1024;
+export const MAX_HEAD_BYTES = LIMITS.responseHeadBytes.value;
 
 /** Takes what a {@link ResponseParser} finds. */
 export interface ResponseSink {

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { LIMITS } from "../../contract/limits.ts";
 import * as schemas from "../../contract/schemas.ts";
 import { type Fault, isAppctlError, messageOf } from "../../core/errors.ts";
 import { parsePackages } from "../../packages/package-spec.ts";
@@ -6,8 +7,6 @@ import { type BuildTask, brokenOff, type TaskEvent } from "../builds/task.ts";
 import { wholeImage } from "../images/whole-image.ts";
 import { type ApiRequest, faultsOf, invalidInput, readJson } from "./context.ts";
 
-/** Largest request, in bytes: the lock file of a large project is in it. */
-const MAX_BYTES = 32 * 1024 * 1024;
 /** How long an answer may be silent, in milliseconds: whatever stands between would take it for dead. */
 const HEARTBEAT_MS = 10_000;
 
@@ -30,7 +29,7 @@ export async function buildImage(request: ApiRequest): Promise<Response> {
 
 /** The body, checked: its shape, and what its packages are, in one answer. */
 async function read<T extends z.core.$ZodType>(request: ApiRequest, schema: T): Promise<z.infer<T>> {
-  const value = await readJson(request, MAX_BYTES);
+  const value = await readJson(request, LIMITS.buildRequestBytes.value);
   const { data, faults } = faultsOf(schema, value);
   const packages = (value as { packages?: unknown } | null)?.packages;
   const all = [...faults, ...packageFaults(packages)];

@@ -1,10 +1,9 @@
+import { LIMITS } from "../../contract/limits.ts";
+import { Names } from "../../contract/names.ts";
 import * as schemas from "../../contract/schemas.ts";
 import { wholeImage } from "../images/whole-image.ts";
 import { notFound, ProblemError } from "../problem.ts";
 import { type ApiRequest, check, readBody } from "./context.ts";
-
-/** Largest blob, in bytes. */
-export const MAX_BLOB_BYTES = 4 * 1024 ** 3;
 
 /** Which of the digests are not here yet. */
 export async function missingBlobs(request: ApiRequest) {
@@ -16,7 +15,7 @@ export async function missingBlobs(request: ApiRequest) {
 export async function putBlob(request: ApiRequest): Promise<Response> {
   const digest = digestOf(request);
   if (!request.incoming) throw new ProblemError(400, "NO_BODY", "the blob is missing");
-  const descriptor = await request.services.images.writeBlobStream(request.incoming, digest, MAX_BLOB_BYTES);
+  const descriptor = await request.services.images.writeBlobStream(request.incoming, digest, LIMITS.blobBytes.value);
   return Response.json({ mediaType: "application/octet-stream", ...descriptor }, { status: 201 });
 }
 
@@ -36,5 +35,5 @@ const yes = () => true;
 const no = () => false;
 
 function digestOf({ params }: ApiRequest): string {
-  return check(schemas.Names.digest, params["digest"], "digest");
+  return check(Names.digest, params["digest"], "digest");
 }

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
+import { LIMITS } from "../../contract/limits.ts";
 
 /** How long a one-time link works, and how long a session lasts, in milliseconds. */
-const LINK_MS = 10 * 60_000;
-const SESSION_MS = 12 * 60 * 60_000;
+const LINK_MS = LIMITS.consoleLinkSeconds.value * 1000;
+const SESSION_MS = LIMITS.consoleSessionHours.value * 3_600_000;
 /** More than anybody needs; the oldest go first. */
 const MOST = 1000;
 

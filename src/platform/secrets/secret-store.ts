@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
-import { MAX_SECRET_BYTES } from "../../contract/limits.ts";
+import { LIMITS } from "../../contract/limits.ts";
 import type { SecretInfo, SecretRequest, SecretScope } from "../../contract/types.ts";
 import { isEnvironmentText } from "../../core/environment-text.ts";
 import { Redacted } from "../../core/redacted.ts";
@@ -15,8 +15,6 @@ export interface Place {
 
 /** Narrowest first: the order in which a name is looked up. */
 const SCOPES: SecretScope[] = ["project", "domain", "organization"];
-/** Largest value of an environment variable, in bytes, with its name: Linux's MAX_ARG_STRLEN. */
-const MAX_ENV_BYTES = 128 * 1024 - 1;
 
 interface SecretRow {
   id: string;
@@ -139,7 +137,7 @@ export class SecretStore {
       if (request.mount === "env") {
         const reason = row.binary
           ? "holds bytes that no environment variable can hold"
-          : row.bytes + request.envVar.length + 2 > MAX_ENV_BYTES
+          : row.bytes + request.envVar.length + 2 > LIMITS.variableBytes.value
             ? `has ${row.bytes} bytes, more than an environment variable can hold`
             : undefined;
         if (reason) unfit.push(`secret ${request.key} ${reason}: give the Secret mount: "file"`);
@@ -221,8 +219,11 @@ function checkValue(name: string, value: Redacted<Buffer>, binary: boolean): voi
   const fault = (code: string, message: string, hint?: string) =>
     new ProblemError(422, code, `the value of secret ${name} ${message}`, hint === undefined ? {} : { hint });
   if (bytes.length === 0) throw fault("EMPTY_SECRET", "is empty");
-  if (bytes.length > MAX_SECRET_BYTES)
-    throw fault("SECRET_TOO_LARGE", `has ${bytes.length} bytes; ${MAX_SECRET_BYTES / 1024 ** 2} MiB is the most`);
+  if (bytes.length > LIMITS.secretBytes.value)
+    throw fault(
+      "SECRET_TOO_LARGE",
+      `has ${bytes.length} bytes; ${LIMITS.secretBytes.value / 1024 ** 2} MiB is the most`,
+    );
   if (!binary && !isEnvironmentText(bytes)) {
     throw fault(
       "SECRET_NOT_TEXT",

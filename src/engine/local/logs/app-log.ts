@@ -5,8 +5,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { LIMITS } from "../../../contract/limits.ts";
 import type { LogLine } from "../../../contract/types.ts";
-import { LOG_FILE_BYTES } from "../../../core/log-rotation.ts";
 
 /** Sizes of the log of one app. */
 export interface LogLimits {
@@ -17,7 +17,7 @@ export interface LogLimits {
 }
 
 /** 10 MiB five times. */
-export const DEFAULT_LOG_LIMITS: LogLimits = { segmentBytes: LOG_FILE_BYTES, segments: 5 };
+export const DEFAULT_LOG_LIMITS: LogLimits = { segmentBytes: LIMITS.logFileBytes.value, segments: 5 };
 
 /** A place in an app's log: a segment's number and a byte in it. */
 export interface LogPosition {

@@ -1,9 +1,9 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { LIMITS } from "../../../contract/limits.ts";
 import type { OciLayout } from "../../../oci/layout.ts";
 import { isDigest } from "../../../oci/model.ts";
-import { MAX_BLOB_BYTES } from "../../api/image-content.ts";
 import { RegistryError } from "./registry-fault.ts";
 import { type Source, type Uploads, uploadHeaders } from "./uploads.ts";
 
@@ -52,7 +52,7 @@ export async function startUpload(
   if (mount !== null && (await layout.hasBlob(requireDigest(mount)))) return created(name, mount);
   const digest = query.get("digest");
   if (digest !== null) {
-    await layout.writeBlobStream(body, requireDigest(digest), MAX_BLOB_BYTES);
+    await layout.writeBlobStream(body, requireDigest(digest), LIMITS.blobBytes.value);
     return created(name, digest);
   }
   const id = await uploads.start(name);

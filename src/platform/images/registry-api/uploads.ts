@@ -2,9 +2,9 @@ import { createHash, type Hash, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { LIMITS } from "../../../contract/limits.ts";
 import { diskError } from "../../../core/disk-error.ts";
 import type { OciLayout } from "../../../oci/layout.ts";
-import { MAX_BLOB_BYTES } from "../../api/image-content.ts";
 import { RegistryError } from "./registry-fault.ts";
 
 /** An upload to which nothing was sent for so long is given up, in milliseconds. */
@@ -121,9 +121,9 @@ export class Uploads {
       const file = await open(upload.file, "r+");
       try {
         for await (const chunk of source) {
-          if (upload.size + chunk.length > MAX_BLOB_BYTES) {
+          if (upload.size + chunk.length > LIMITS.blobBytes.value) {
             await this.#remove(id, upload, false);
-            const message = `the content has more than the ${MAX_BLOB_BYTES} bytes that are allowed`;
+            const message = `the content has more than the ${LIMITS.blobBytes.value} bytes that are allowed`;
             throw new RegistryError(413, { code: "SIZE_INVALID", message });
           }
           for (let at = 0; at < chunk.length; ) {
