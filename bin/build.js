@@ -56,7 +56,6 @@ const parts = {
   program: "src/program.ts",
   deploy: "src/deploy/deploy.ts",
   platform: "src/platform/run.ts",
-  "app-spec": "src/contract/app-spec.ts",
   undici: "src/http/undici.ts",
   "cache-garbage": "src/image/cache-garbage.ts",
   ora: "ora",

@@ -5,6 +5,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { APP_OPTIONS, SECRET_OPTIONS } from "../src/contract/app-options.ts";
+import { IMAGE_OPTIONS } from "../src/contract/image-options.ts";
+import type { OptionTable } from "../src/contract/option.ts";
 import { createProgram } from "../src/program.ts";
 import type { Io } from "../src/ui/io.ts";
 
@@ -61,33 +64,19 @@ function commandsPart(): string {
   ].join("\n");
 }
 
-/** Fields of the SDK's option types, from their doc comments. */
-export function optionFields(file: string, type: string): { name: string; text: string }[] {
-  const source = readFileSync(join(root, "src", "sdk", file), "utf8");
-  const body = new RegExp(`export interface ${type} \\{\\n([\\s\\S]*?)\\n\\}`).exec(source)?.[1] ?? "";
-  return [...body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*(\w+)\??:/g)].map(([, comment, name]) => ({
-    name: name as string,
-    text: (comment as string)
-      .replace(/\n\s*\*/g, " ")
-      .replace(/\s+/g, " ")
-      .trim(),
-  }));
-}
+/** The option tables of the README. */
+export const OPTION_TABLES: Record<string, OptionTable> = {
+  "`new App({ … })`": APP_OPTIONS,
+  "`new ImageSpec({ … })`": IMAGE_OPTIONS,
+  "`new Secret({ … })`": SECRET_OPTIONS,
+};
 
 function fieldsPart(): string {
-  const table = (title: string, file: string, type: string) =>
-    [
-      `**${title}**`,
-      "",
-      "| field | meaning |",
-      "|---|---|",
-      ...optionFields(file, type).map(({ name, text }) => `| \`${name}\` | ${text.replaceAll("|", "\\|")} |`),
-    ].join("\n");
-  return [
-    table("`new App({ … })`", "app.ts", "AppOptions"),
-    table("`new ImageSpec({ … })`", "options.ts", "ImageSpecOptions"),
-    table("`new Secret({ … })`", "options.ts", "SecretOptions"),
-  ].join("\n\n");
+  const tables = Object.entries(OPTION_TABLES).map(([title, table]) => {
+    const rows = Object.entries(table).map(([name, { doc }]) => `| \`${name}\` | ${doc.replaceAll("|", "\\|")} |`);
+    return [`**${title}**`, "", "| field | meaning |", "|---|---|", ...rows].join("\n");
+  });
+  return tables.join("\n\n");
 }
 
 const PARTS: Record<string, () => string> = { commands: commandsPart, fields: fieldsPart };

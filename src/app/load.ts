@@ -61,16 +61,14 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
     return describer;
   };
   try {
-    // Two slow starts at once: esbuild's service and the worker thread. The schemas (zod) are loaded while the thread
-    // runs the file: earlier, they would keep this thread from answering esbuild (measured: 45 ms of 210).
+    // Two slow starts at once: esbuild's service and the worker thread.
     const ready = early?.describer ?? start();
     const bundling = trace.time("bundle the file", () =>
       bundleFile({ entry, cwd, sdkFile, early: early?.bundle, signal }),
     );
     bundling.catch(() => undefined); // awaited at once, but for a thread that cannot be started
     let bundle = await bundling;
-    const schemas = () => import("../contract/app-spec.ts");
-    const context = { cwd, packageDirs, timeoutMs, signal, meanwhile: schemas, folders };
+    const context = { cwd, packageDirs, timeoutMs, signal, folders };
     let raw = await trace.time("run the file once, to describe its Apps", () => describe(bundle, ready, context));
     const listed = listedPackages(raw, bundle.root);
     if (!fits(bundle, listed)) {
@@ -84,9 +82,8 @@ export async function loadApps(options: LoadOptions): Promise<LoadedFile> {
     }
     bundle = withSpecs(bundle, listed);
     if (raw.apps.length === 0) throw noAppError(raw, bundle, cwd);
-    const checks = await schemas();
     const file = displayPath(entry, cwd);
-    const apps = raw.apps.map((app) => validateApp(app, raw.apps, checks, bundle.permissions));
+    const apps = raw.apps.map((app) => validateApp(app, raw.apps, bundle.permissions));
     checkUniqueNames({ file, cwd, bundle, apps });
     const tidied = tidy().catch(() => undefined); // a folder below the system's own for such; it removes what stays
     return { file, cwd, bundle, apps, tidied };
@@ -136,8 +133,6 @@ interface DescribeContext {
   packageDirs: ReadonlyMap<string, string>;
   timeoutMs: number;
   signal: AbortSignal;
-  /** Started when the thread is at work. Whoever needs its result asks again: a module is loaded once. */
-  meanwhile: () => Promise<unknown>;
   /** Gets the path of the folder that was made: it is removed later. */
   folders: string[];
 }
@@ -151,8 +146,7 @@ async function describe(bundle: Bundle, describer: Describer, context: DescribeC
   writeFileSync(file, bundle.code);
   linkPackages(dir, dirs);
   linkFiles(dir, bundle);
-  const describing = describer.describe(file, context.timeoutMs, context.signal);
-  const [outcome] = await Promise.all([describing, context.meanwhile()]);
+  const outcome = await describer.describe(file, context.timeoutMs, context.signal);
   if (outcome.type === "described") return outcome.file;
   const { cwd, timeoutMs } = context;
   throw await describeError(outcome, { bundle, bundleFile: file, cwd, timeoutMs });

@@ -1,37 +1,51 @@
+import { isReserved } from "../contract/app-environment.ts";
+import { SECRET_OPTIONS } from "../contract/app-options.ts";
+import { reservedFault } from "../contract/check-env.ts";
+import { checkFields } from "../contract/check-option.ts";
+import { ENV_NAME } from "../contract/name-patterns.ts";
+import type { OptionContext } from "../contract/option.ts";
+import type { SecretRequest } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
 import { isRawSdk, type Raw } from "./description.ts";
 import { describeValue } from "./readable.ts";
-import { isReserved, reservedFault } from "./validate-env.ts";
 
-/** The secrets of an App as the spec has them. */
-export interface Secrets {
-  requests: Record<string, Raw>[];
-  /** For each request its place in the user's list, and whether the user chose the variable. */
-  places: { index: number; ownVar: boolean }[];
-}
+/** A secret of an App, at `index` of the user's list. Its fields are there as far as they are valid. */
+export type CheckedSecret = { index: number } & { [Field in keyof SecretRequest]: SecretRequest[Field] | undefined };
 
-/** Reads `secrets`, fills in each variable's default, and adds what is no Secret to `faults`. */
-export function secretRequests(raw: Raw | undefined, faults: Fault[]): Secrets {
-  const secrets: Secrets = { requests: [], places: [] };
-  if (raw === undefined) return secrets;
+const SECRET = {
+  type: "object",
+  owner: "Secret",
+  typeName: "SecretOptions",
+  plain: false,
+  fields: SECRET_OPTIONS,
+} as const;
+
+/** Reads `secrets`, fills in each variable's default, and adds what is wrong to the faults of `context`. */
+export function checkSecrets(raw: Raw | undefined, context: OptionContext): CheckedSecret[] {
+  const { faults } = context;
+  if (raw === undefined) return [];
   if (!Array.isArray(raw)) {
     faults.push({ path: "secrets", message: `must be a list of new Secret({ key: … }), not ${describeValue(raw)}` });
-    return secrets;
+    return [];
   }
-  raw.forEach((item, index) => {
+  return raw.flatMap((item, index) => {
+    const path = `secrets[${index}]`;
     if (!isRawSdk(item, "Secret")) {
       const example = typeof item === "string" ? item : "NAME";
-      const hint = `Write new Secret({ key: ${JSON.stringify(example)} }).`;
-      faults.push({ path: `secrets[${index}]`, message: `must be a Secret, not ${describeValue(item)}`, hint });
-      return;
+      const hint = `write new Secret({ key: ${JSON.stringify(example)} })`;
+      faults.push({ path, message: `must be a Secret, not ${describeValue(item)}`, hint });
+      return [];
     }
-    const { key, envVar, mount = "env" } = item.value;
-    const chosen = envVar ?? (typeof key === "string" ? defaultVariable(key, mount === "file") : undefined);
-    const request = { ...item.value, mount };
-    secrets.requests.push(chosen === undefined ? request : { ...request, envVar: chosen });
-    secrets.places.push({ index, ownVar: envVar !== undefined });
+    const { key, envVar, mount }: Partial<SecretRequest> = checkFields(SECRET, item.value, path, context);
+    if (item.value["envVar"] !== undefined || typeof item.value["key"] !== "string")
+      return [{ index, key, envVar, mount }];
+    const variable = defaultVariable(item.value["key"], mount === "file");
+    if (!ENV_NAME.test(variable)) {
+      const message = `would be ${describeValue(variable)}, which is no name of a variable`;
+      faults.push({ path: `${path}.envVar`, message, hint: "give the Secret an envVar" });
+    }
+    return [{ index, key, envVar: variable, mount }];
   });
-  return secrets;
 }
 
 function defaultVariable(key: string, file: boolean): string {
@@ -40,11 +54,11 @@ function defaultVariable(key: string, file: boolean): string {
 
 /**
  * Adds a fault for each variable that is set twice or belongs to the platform. `env` and `inputs` are the App's own;
- * entries that are not valid by themselves are passed over, they have their faults already.
+ * entries that are not valid by themselves are passed over: they have their faults already.
  */
 export function variableFaults(
   env: Record<string, string>,
-  { requests, places }: Secrets,
+  secrets: CheckedSecret[],
   inputs: Raw | undefined,
   faults: Fault[],
 ): void {
@@ -56,11 +70,11 @@ export function variableFaults(
     else if (isReserved(name) && !allowed) faults.push(reservedFault(path, name));
     taken.set(name, by ?? path);
   };
-  requests.forEach(({ envVar, mount }, position) => {
+  for (const { index, envVar, mount } of secrets) {
     // `new Remote()` reads its key there, so a secret has to be able to put it there.
-    const key = envVar === "APPCTL_API_KEY" && mount === "env";
-    take(envVar, `secrets[${places[position]?.index ?? position}].envVar`, key);
-  });
+    const isKey = envVar === "APPCTL_API_KEY" && mount === "env";
+    take(envVar, `secrets[${index}].envVar`, isKey);
+  }
   if (!Array.isArray(inputs)) return;
   inputs.forEach((input, index) => {
     if (typeof input !== "object" || input === null || Array.isArray(input)) return;

@@ -3,8 +3,8 @@
  * builds the environment image. Paths of faults are those of the fields here.
  */
 import * as z from "zod";
-import { Names } from "./app-spec.ts";
 import { LOCKFILE_LIST, LOCKFILE_PATTERN } from "./lockfiles.ts";
+import { Names } from "./names.ts";
 
 const { digest, envName } = Names;
 const noNul = (text: string) => !text.includes("\0");

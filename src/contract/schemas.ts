@@ -5,13 +5,24 @@
  */
 import * as z from "zod";
 
-import { AppSpec, Names } from "./app-spec.ts";
+import { APP_SPEC, checkAppSpec } from "./app-spec.ts";
+import { Names } from "./names.ts";
+import { jsonSchemaOf } from "./option-schema.ts";
 
-export { AppSpec, Names, Permission, ResourceAmounts, SecretRequest } from "./app-spec.ts";
 export { BuildEvent, BuildRequest, ResolvedPackages, ResolveEvent, ResolveRequest } from "./remote-build.ts";
 
 const { digest, scopeSegment, secretName } = Names;
 const time = z.iso.datetime();
+
+/** An app as the platform gets it. The option tables describe and check it. */
+export const AppSpec = z
+  .unknown()
+  .transform((value, context) => {
+    const { spec, faults } = checkAppSpec(value);
+    for (const { path, message } of faults) context.addIssue({ code: "custom", path: path ? [path] : [], message });
+    return spec ?? z.NEVER;
+  })
+  .meta(jsonSchemaOf(APP_SPEC));
 
 /** One thing that is wrong with a request; `path` names the field. */
 export const Fault = z.object({ path: z.string(), message: z.string(), hint: z.string().optional() });

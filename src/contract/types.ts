@@ -2,10 +2,8 @@
 import type { z } from "zod";
 import type * as schemas from "./schemas.ts";
 
-export type AppSpec = z.infer<typeof schemas.AppSpec>;
-export type SecretRequest = z.infer<typeof schemas.SecretRequest>;
-export type Permission = z.infer<typeof schemas.Permission>;
-export type ResourceAmounts = z.infer<typeof schemas.ResourceAmounts>;
+export type { AppSpec, Permission, ResourceAmounts, SecretRequest } from "./app-spec.ts";
+
 export type Problem = z.infer<typeof schemas.Problem>;
 export type CheckResult = z.infer<typeof schemas.CheckResult>;
 export type ImageReference = z.infer<typeof schemas.ImageReference>;

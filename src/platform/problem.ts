@@ -30,7 +30,8 @@ export class ProblemError extends Error {
   }
 }
 
-const TITLES: Record<number, string> = {
+/** What a status says, for every status that the API refuses a request with. */
+export const TITLES: Record<number, string> = {
   400: "Bad request",
   401: "Not authenticated",
   403: "Not allowed",

@@ -22,12 +22,12 @@ export function frameworkKind(value: unknown): FrameworkKind {
 /** Why a value of kind `unknown` cannot be served and what to pass instead, where that can be told. */
 export function frameworkHint(value: unknown): string | undefined {
   try {
-    if (isClass(value)) return "It is a class: pass an instance of it.";
-    if (has(value, "then")) return "It is a Promise: await it first (top-level await works).";
-    if (has(value, "callback")) return "It looks like Koa: pass app.callback().";
+    if (isClass(value)) return "it is a class: pass an instance of it";
+    if (has(value, "then")) return "it is a Promise: await it first (top-level await works)";
+    if (has(value, "callback")) return "it looks like Koa: pass app.callback()";
     if (has(value, "listen") && has(value, "close"))
-      return "It is a server: pass the listener that the server was made with.";
-    if (has(value, "handler")) return "It looks like h3 version 1: pass toNodeListener(app).";
+      return "it is a server: pass the listener that the server was made with";
+    if (has(value, "handler")) return "it looks like h3 version 1: pass toNodeListener(app)";
   } catch {
     // A Proxy or a getter that throws when it is looked at: there is nothing to say about it.
   }

@@ -1,39 +1,10 @@
 /**
- * What a user's file may say: the option types of every SDK class. They are plain data; nothing is checked here, because
- * constructors never throw: `appctl deploy` collects every fault of a file and reports them together.
+ * Options of the SDK's classes. Generated from the tables of `src/contract/` by `npm run generate`: change them there.
+ * Nothing is checked here: constructors never throw, and `appctl deploy` reports every fault of a file together.
  */
-
-/** Anything that can answer HTTP: an object with `fetch(request)`, a `(req, res)` listener, or a Fastify instance. */
-export type FrameworkApp =
-  | { fetch: (request: Request, ...rest: never[]) => Response | Promise<Response> }
-  // biome-ignore lint/suspicious/noExplicitAny: a listener of any framework's own request and response types
-  | ((req: any, res: any, ...rest: any[]) => unknown)
-  // biome-ignore lint/suspicious/noExplicitAny: a Fastify instance, whatever its type parameters
-  | { ready: (...args: any[]) => any; routing: (req: any, res: any) => void };
 
 /** A duration: seconds as a number, or text such as `"90s"`, `"10m"`, `"1h"`, `"500ms"`. */
 export type Duration = number | string;
-
-/** Options of a {@link Secret}. */
-export interface SecretOptions {
-  /** The secret's name on the platform: letters, digits, `_`, `-`, `.`; at most 63 characters. */
-  key: string;
-  /**
-   * The environment variable that carries it. Default: `key` with everything but letters and digits turned into `_`.
-   * With `mount: "file"` the variable carries the file's path instead (default: the same with `_FILE` at its end).
-   */
-  envVar?: string;
-  /** `"env"` (default) puts the value into `envVar`; `"file"` writes the exact bytes to a file only the app can read. */
-  mount?: "env" | "file";
-}
-
-/** Amounts in Kubernetes' notation: cpu `"1"`, `"250m"`; mem and ephemeralStorage `"512Mi"`, `"1Gi"`. */
-export interface ResourcesOptions {
-  cpu?: string | number;
-  mem?: string | number;
-  /** What the files that a replica writes may take. Default 2Gi. */
-  ephemeralStorage?: string | number;
-}
 
 /** What an app may do besides computing, and reading and writing its own files. */
 export type Permission = "addons" | "child-process" | "worker";
@@ -43,68 +14,110 @@ export interface ImageSpecOptions {
   /** Name of the image: lower-case letters, digits and `-`, `_`, `.`, `/`. Default: `<app name>-image`. */
   name?: string;
   /**
-   * What builds it. Default `"default"`: appctl itself. `"remote"`: the platform, which fetches the packages itself.
-   * `"docker"`: a container engine runs `commands` and `aptPackages` on the base.
+   * What builds the image. `"default"`: appctl itself. `"remote"`: the platform, which fetches the packages itself.
+   * `"docker"`: a container engine runs `commands` and `aptPackages` on the base image.
    */
   builder?: "default" | "remote" | "docker";
-  /** npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their own. */
+  /**
+   * npm packages, with pins as npm writes them: `"hono@4.13.19"`. They stay outside the bundle, in a layer of their
+   * own.
+   */
   packages?: string[];
   /**
-   * A lock file to install from (package-lock.json, pnpm-lock.yaml, yarn.lock or bun.lock), as a path relative to the file
-   * that declares the app: the packages layer then has exactly what is locked for running the project beside it, and the
-   * bundle nothing of it. Instead of `packages`.
+   * Lockfile to install from (package-lock.json, pnpm-lock.yaml, yarn.lock or bun.lock), as a path relative to the
+   * file that declares the app. The packages layer then has exactly the locked packages that running the project
+   * needs. The bundle has none of them. Cannot be combined with `packages`.
    */
   requirements?: string;
   /**
-   * Name of the base image, such as `"node:22-slim"` or with a digest: it is put below the image where that is pushed to a
-   * registry or runs in containers. `"scratch"` is none. Default: Debian with Node, `"node:24-slim"`.
+   * Name of the base image, such as `"node:22-slim"` or with a digest. It is put below the image in a registry and in
+   * containers. `"scratch"` is none. Default: Debian with Node, `"node:24-slim"`.
    */
   baseImage?: string;
   /**
-   * Version of Node in the default base image, such as `"24"` or `"24.11.1"`; 22.19 or newer. Apps that run as processes get
-   * the platform's Node. Not beside `baseImage`. Default: `"24"`.
+   * Version of Node in the default base image, such as `"24"` or `"24.11.1"`; 22.19 or newer. Apps that run as
+   * processes get the platform's Node. Cannot be combined with `baseImage`. Default: `"24"`.
    */
   nodeVersion?: string;
   /** Registry and prefix that the image goes to, such as `"ghcr.io/my-org"`. Default: the platform itself. */
   registry?: string;
-  /** Environment of every app that runs in the image. */
+  /** Environment variables of every app that runs in the image. */
   env?: Record<string, string>;
-  /** Shell commands to run while building. They need `builder: "docker"`, a base image and an app that runs in containers. */
+  /**
+   * Shell commands to run while building. They need `builder: "docker"`, a base image and an app that runs in
+   * containers.
+   */
   commands?: string[];
   /** Debian packages to install. They need `builder: "docker"`, a base image and an app that runs in containers. */
   aptPackages?: string[];
   /**
-   * Platforms that the image is for, such as `["linux/amd64", "linux/arm64"]`: a registry gets an image for each, without
-   * emulation, and an index over them. The platform that runs it gets its own. Default: what that runs.
+   * Targets of the image, such as `["linux/amd64", "linux/arm64"]`. A registry gets an image for each, without
+   * emulation, and an index of them. The platform that runs it gets its own. Default: the target of the platform.
    */
   platform?: string | string[];
   /**
-   * Files to copy into the environment image, as globs relative to the file that declares the app; they lie beside the app
-   * when it runs. What `.dockerignore` beside that file leaves out is left out. They are for what seldom changes, since the
-   * image is built again when they do; `include` of the App is for the rest.
+   * Files to copy into the environment image, as globs relative to the file that declares the app. The app finds them
+   * at the same relative path. `.dockerignore` next to that file excludes files. A change of these files builds the
+   * image again; for files that change often, use `include` of the App.
    */
   copy?: string[];
   /**
-   * What the `args` of the App are handed to, such as `["node", "cli.js"]`: the image's entry point for container engines,
-   * put before `args` by the process runtime. Not beside `frameworkApp` or `command`.
+   * Program that gets the `args` of the App, such as `["node", "cli.js"]`: the entry point for container engines. The
+   * process runtime puts it before `args`. Cannot be combined with `frameworkApp` or `command`.
    */
   entrypoint?: string[];
-  /** Build even when the image exists, and ask the registry again for versions that are not pinned. */
+  /** Build even if the image exists, and ask the registry again for versions that are not pinned. */
   force?: boolean;
+}
+
+/** Options of a {@link Secret}. */
+export interface SecretOptions {
+  /** Name of the secret on the platform: letters, digits, `_`, `-`, `.`; at most 63 characters. */
+  key: string;
+  /**
+   * Environment variable that carries the secret. Default: `key` with `_` for everything but letters and digits. With
+   * `mount: "file"` the variable carries the path of the file. Its default then ends with `_FILE`.
+   */
+  envVar?: string;
+  /**
+   * `"env"` (default) puts the value into `envVar`. `"file"` writes the exact bytes to a file that only the app can
+   * read.
+   */
+  mount?: "env" | "file";
+}
+
+/** Amounts in Kubernetes' notation. */
+export interface ResourcesOptions {
+  /** Cores, such as `"1"`, `"0.5"` or `"250m"`. */
+  cpu?: string | number;
+  /** Bytes of memory, such as `"512Mi"` or `"1Gi"`. */
+  mem?: string | number;
+  /** Bytes of the files that a replica writes. Default: 2Gi. */
+  ephemeralStorage?: string | number;
 }
 
 /** A value for the app that is resolved at deploy time. */
 export interface Input {
+  /** Name of the input. */
   name: string;
+  /** Value of the input. */
   value: string;
+  /** Environment variable that carries the value. */
   envVar?: string;
 }
 
-/** A link that the console shows beside the app. */
+/** A link that the console shows next to the app. */
 export interface Link {
+  /** Text of the link. */
   title: string;
+  /** Path on the app's address, or a URL. */
   path: string;
 }
 
 /** When to add replicas. */
-export type ScalingMetric = { type: "concurrency"; target: number } | { type: "request-rate"; target: number };
+export interface ScalingMetric {
+  /** What is counted. */
+  type: "concurrency" | "request-rate";
+  /** Requests at once, or a second, for each replica. */
+  target: number;
+}

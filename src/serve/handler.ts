@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { frameworkHint, frameworkKind } from "../sdk/framework.ts";
-import type { FrameworkApp } from "../sdk/options.ts";
+import type { FrameworkApp } from "../sdk/framework-app.ts";
 
 /** Something that answers HTTP. */
 export interface ServableHandler {

@@ -37,15 +37,20 @@ describe("frameworkKind", () => {
 });
 
 it("exportedApps finds each App once, by brand, and not in arrays", () => {
-  const one = new App({ name: "one" });
+  const one = new App({ name: "one", command: "x" });
   const foreign = Object.defineProperty({ name: "two", options: {} }, Symbol.for("appctl.sdk.App"), { value: true });
-  const found = exportedApps({ default: { one, three: 3 }, again: one, foreign, list: [new App({ name: "no" })] });
+  const found = exportedApps({
+    default: { one, three: 3 },
+    again: one,
+    foreign,
+    list: [new App({ name: "no", command: "x" })],
+  });
   expect(found.map(({ exports }) => exports)).toEqual([["one", "again"], ["foreign"]]);
 });
 
 it("exportedApps passes over what throws when it is looked at", () => {
-  const one = new App({ name: "one" });
-  const two = new App({ name: "two" });
+  const one = new App({ name: "one", command: "x" });
+  const two = new App({ name: "two", command: "x" });
   const members = Object.defineProperty({ two }, "bad", { get: () => hostile.bad, enumerable: true });
   const found = exportedApps({ default: members, hostile, one });
   expect(found.map(({ exports }) => exports)).toEqual([["two"], ["one"]]);

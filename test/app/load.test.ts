@@ -228,7 +228,7 @@ export const fine = new App({ name: "fine", frameworkApp: app });
     );
     const error = await failureOf(() => selectApp(loaded));
     expect(error.message).toBe('App "x" in app.ts is not valid: requireAuth is not an option of App');
-    expect(error.hint).toBe('Did you mean "requiresAuth"?');
+    expect(error.hint).toBe('did you mean "requiresAuth"?');
     expect(error.location).toMatchObject({ line: 3, column: 56 });
   });
 });

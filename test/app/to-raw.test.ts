@@ -4,7 +4,7 @@ import { App, type AppOptions } from "../../src/sdk/app.ts";
 
 it("describes the other Apps of a file when the options of one throw as they are listed", () => {
   const options = new Proxy<AppOptions>(
-    { name: "hostile" },
+    { name: "hostile", command: "x" },
     {
       ownKeys: () => {
         throw new Error("do not look");

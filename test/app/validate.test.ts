@@ -4,8 +4,8 @@ import type { RawApp } from "../../src/app/description.ts";
 import { parseDuration } from "../../src/app/duration.ts";
 import { nearest } from "../../src/app/nearest.ts";
 import { describeModule } from "../../src/app/to-raw.ts";
-import { type Checked, OPTIONS, validateApp } from "../../src/app/validate.ts";
-import * as schemas from "../../src/contract/schemas.ts";
+import { type Checked, validateApp } from "../../src/app/validate.ts";
+import { APP_OPTIONS } from "../../src/contract/app-options.ts";
 import { App, type AppOptions, ImageSpec, Resources, Secret } from "../../src/sdk/index.ts";
 
 const frameworkApp = { fetch: () => new Response("x") };
@@ -14,7 +14,7 @@ const frameworkApp = { fetch: () => new Response("x") };
 function check(options: Record<string, unknown>, others: Record<string, unknown> = {}): Checked {
   const app = new App({ name: "x", frameworkApp, ...options } as unknown as AppOptions);
   const { apps } = describeModule({ app, ...others });
-  return validateApp(apps[0] as RawApp, structuredClone(apps).with(0, apps[0] as RawApp), schemas);
+  return validateApp(apps[0] as RawApp, structuredClone(apps).with(0, apps[0] as RawApp));
 }
 
 const faults = (options: Record<string, unknown>) =>
@@ -158,21 +158,21 @@ describe("faults", () => {
       ].sort(),
     );
     const hint = (path: string) => found.find((fault) => fault.path === path)?.hint;
-    expect(hint("requires_auth")).toBe('Did you mean "requiresAuth"?');
-    expect(hint("limits.cpus")).toBe('Did you mean "cpu"?');
+    expect(hint("requires_auth")).toBe('did you mean "requiresAuth"?');
+    expect(hint("limits.cpus")).toBe('did you mean "cpu"?');
     expect(hint("secrets[1]")).toContain('new Secret({ key: "PLAIN" })');
   });
 
   it.each([
     [{ frameworkApp: undefined }, "frameworkApp is missing: give one of frameworkApp, args and command"],
-    [{ command: "x" }, "command cannot stand beside frameworkApp"],
+    [{ command: "x" }, "command cannot be combined with frameworkApp"],
     [
       { frameworkApp: { callback: () => 1 } },
-      "frameworkApp is nothing that can answer HTTP | It looks like Koa: pass app.callback().",
+      "frameworkApp cannot answer HTTP | it looks like Koa: pass app.callback()",
     ],
-    [{ frameworkApp: Promise.resolve(frameworkApp) }, "frameworkApp is nothing that can answer HTTP | It is a Promise"],
-    [{ frameworkApp: class Web {} }, "frameworkApp is nothing that can answer HTTP | It is a class"],
-    [{ frameworkApp: null }, "frameworkApp is nothing that can answer HTTP"],
+    [{ frameworkApp: Promise.resolve(frameworkApp) }, "frameworkApp cannot answer HTTP | it is a Promise"],
+    [{ frameworkApp: class Web {} }, "frameworkApp cannot answer HTTP | it is a class"],
+    [{ frameworkApp: null }, "frameworkApp cannot answer HTTP"],
     [{ frameworkApp: undefined, args: [] }, "args must not be empty"],
     [{ frameworkApp: undefined, args: "node x.js" }, 'args must be a list, not "node x.js"'],
     [
@@ -200,7 +200,7 @@ describe("faults", () => {
     [{ links: [new Date()] }, "links[0] must be an object, not an instance of Date"],
     [{ limits: new Secret({ key: "x" }) }, "limits must be an object, not a Secret"],
     [{ limits: "1Gi" }, 'limits must be an object, not "1Gi"'],
-    [{ limits: { cpu: 0 } }, 'limits.cpu must be more than 0, not "0"'],
+    [{ limits: { cpu: 0 } }, 'limits.cpu must be a number of cores above 0, such as "1", "0.5" or "250m", not "0"'],
     [
       { scalingMetric: { type: "cpu", target: 1 } },
       'scalingMetric.type must be "concurrency" or "request-rate", not "cpu"',
@@ -234,18 +234,18 @@ describe("faults", () => {
       { containerImage: { builder: "far" } },
       'containerImage.builder must be "default", "remote" or "docker", not "far"',
     ],
-    [{ containerImage: { builder: "remote", commands: ["x"] } }, 'runs programs, and "remote" runs none'],
+    [{ containerImage: { builder: "remote", commands: ["x"] } }, 'runs programs, and builder "remote" runs none'],
     [
       { containerImage: { builder: "docker", aptPackages: ["curl; id"] } },
-      'containerImage.aptPackages has "curl; id", which is not the name of a Debian package',
+      'containerImage.aptPackages[0] must be the name of a Debian package, not "curl; id"',
     ],
     [
       { containerImage: { package: ["hono"] } },
-      'containerImage.package is not an option of ImageSpec | Did you mean "packages"?',
+      'containerImage.package is not an option of ImageSpec | did you mean "packages"?',
     ],
     [
       { containerImage: { commands: ["make"] } },
-      'containerImage.commands needs a builder that runs programs, and the default one runs none | That is builder: "docker"',
+      'containerImage.commands needs a builder that runs programs, and builder "default" runs none | use builder: "docker"',
     ],
     [
       { containerImage: { nodeVersion: 24 } },
@@ -255,7 +255,7 @@ describe("faults", () => {
     [{ containerImage: { nodeVersion: "lts" } }, "containerImage.nodeVersion must be text"],
     [
       { containerImage: { nodeVersion: "24", baseImage: "x" } },
-      "containerImage.nodeVersion cannot stand beside baseImage, which brings its own Node",
+      "containerImage.nodeVersion cannot be combined with baseImage, which has its own Node",
     ],
     [{ containerImage: { aptPackages: ["curl"] } }, "containerImage.aptPackages needs a builder that runs programs"],
     [
@@ -264,27 +264,27 @@ describe("faults", () => {
     ],
     [
       { containerImage: { requirements: "../bun.lockb" } },
-      "containerImage.requirements names a binary lock file, which only bun can read | bun install --save-text-lockfile writes a bun.lock.",
+      "containerImage.requirements names a binary lockfile, which only bun can read | bun install --save-text-lockfile writes a bun.lock",
     ],
     [{ containerImage: { requirements: "/a/pnpm-lock.yaml" } }, "containerImage.requirements must be relative"],
     [{ containerImage: { requirements: "/a/package-lock.json" } }, "containerImage.requirements must be relative"],
     [
       { containerImage: { requirements: "package-lock.json", packages: ["hono"] } },
-      "containerImage.requirements cannot stand beside packages",
+      "containerImage.requirements cannot be combined with packages",
     ],
     [{ containerImage: { copy: "assets" } }, 'containerImage.copy must be a list of globs such as ["assets/**"]'],
     [{ containerImage: { copy: ["ok", 5] } }, "containerImage.copy[1] must be text, not 5"],
     [{ containerImage: { force: "yes" } }, 'containerImage.force must be true or false, not "yes"'],
-    [{ containerImage: { entrypoint: ["tini"] } }, "containerImage.entrypoint cannot stand beside frameworkApp"],
+    [{ containerImage: { entrypoint: ["tini"] } }, "containerImage.entrypoint cannot be combined with frameworkApp"],
     [
       { frameworkApp: undefined, command: "x", containerImage: { entrypoint: ["tini"] } },
-      "containerImage.entrypoint cannot stand beside command",
+      "containerImage.entrypoint cannot be combined with command",
     ],
     [
       { frameworkApp: undefined, args: ["x"], containerImage: { entrypoint: [] } },
       "containerImage.entrypoint must not be empty",
     ],
-    [{ containerImage: { packages: ["fastapi==0.115.11"] } }, 'npm writes a pin as "fastapi@0.115.11".'],
+    [{ containerImage: { packages: ["fastapi==0.115.11"] } }, 'npm writes a pin as "fastapi@0.115.11"'],
     [{ containerImage: { name: "UPPER" } }, "containerImage.name must be lower-case"],
     [{ include: "public" }, "include must be a list"],
     [{ dependencies: ["api"] }, 'dependencies[0] must be an App of this file, not "api"'],
@@ -302,7 +302,7 @@ describe("faults", () => {
     const b = new App({ name: "b", command: "x", dependencies: [a] });
     (a.options.dependencies as App[]).push(b);
     const { apps } = describeModule({ a, b });
-    const checked = apps.map((app) => validateApp(app, apps, schemas));
+    const checked = apps.map((app) => validateApp(app, apps));
     expect(checked.map(({ faults }) => faults.map(({ path }) => path))).toEqual([
       ["dependencies[0]"],
       ["dependencies[0]"],
@@ -401,7 +401,7 @@ describe("faults", () => {
       fc.array(measured, { maxLength: 2 }),
       fc.dictionary(fc.string(), odd),
     );
-    const key = fc.constantFrom(...OPTIONS.filter((name) => name !== "frameworkApp"));
+    const key = fc.constantFrom(...Object.keys(APP_OPTIONS).filter((name) => name !== "frameworkApp"));
     fc.assert(
       fc.property(fc.dictionary(key, anything), (options) => {
         const checked = check(options);

@@ -51,9 +51,9 @@ describe("the local platform", () => {
     }
   });
 
-  it("asks for a key everywhere but at health", async () => {
-    expect((await api("/health")).status).toBe(200);
-    for (const path of ["/platform", "/openapi.json", "/api-keys", "/projects/default/domains/development/apps"]) {
+  it("asks for a key everywhere but at health and at its own description", async () => {
+    for (const path of ["/health", "/openapi.json"]) expect((await api(path)).status).toBe(200);
+    for (const path of ["/platform", "/api-keys", "/projects/default/domains/development/apps"]) {
       const { status, headers, body } = await api(path);
       expect([path, status, headers["content-type"]]).toEqual([path, 401, "application/problem+json"]);
       expect(headers["www-authenticate"]).toContain("Bearer");
@@ -72,8 +72,22 @@ describe("the local platform", () => {
     expect(form.status).toBe(415);
   });
 
-  it("describes itself: every path of the document answers, and its schemas are resolvable", async () => {
-    const document = JSON.parse((await api("/openapi.json", bearer())).body);
+  it("describes itself: every path of the document answers with a status that it has, and every reference leads to a schema", async () => {
+    const document = JSON.parse((await api("/openapi.json")).body);
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref = ""]) => ref);
+    expect(references.length).toBeGreaterThan(60);
+    for (const ref of references) {
+      const target = ref
+        .slice(2)
+        .split("/")
+        .reduce((value, key) => value?.[key], document);
+      expect(target, ref).toBeTypeOf("object");
+    }
+    const { put } = document.paths["/api/v1/projects/{project}/domains/{domain}/apps/{name}"];
+    expect(put.parameters).toContainEqual(expect.objectContaining({ name: "Idempotency-Key", in: "header" }));
+    const { properties } = document.components.schemas.AppSpec;
+    expect(properties.port).toMatchObject({ type: "integer", minimum: 1, maximum: 65_535, default: 8080 });
+    expect(properties.secrets.items.required).toEqual(["key", "envVar"]);
     expect(document.openapi).toBe("3.1.0");
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods as object).map((method) => ({ path, method: method.toUpperCase() })),
@@ -89,6 +103,8 @@ describe("the local platform", () => {
         method === "GET" || method === "DELETE" ? undefined : "{}",
       );
       expect(status, `${method} ${path}: ${body}`).toBeLessThan(500);
+      const { responses } = document.paths[path][method.toLowerCase()];
+      expect(Object.keys(responses), `${method} ${path}: ${body}`).toContain(String(status));
       expect(JSON.parse(body).code, `${method} ${path}`).not.toBe("NO_SUCH_ENDPOINT");
     }
   });
@@ -100,7 +116,7 @@ describe("the local platform", () => {
     const problem = JSON.parse(bad.body);
     expect(bad.status).toBe(422);
     const paths = problem.faults.map((fault: { path: string }) => fault.path);
-    expect(paths).toEqual(expect.arrayContaining(["spec.name", "spec.port", "spec.kind", "spec"]));
+    expect(paths.sort()).toEqual(["spec.extra", "spec.kind", "spec.name", "spec.port"]);
     expect((await api(path, json, "POST", "{")).status).toBe(400);
     expect((await api(path, json, "POST", `"${"x".repeat(5 << 20)}"`)).status).toBe(413);
   });

@@ -1,11 +1,9 @@
+import { IDEMPOTENCY_KEY, LIMITS } from "../../contract/limits.ts";
 import * as schemas from "../../contract/schemas.ts";
 import type { AppRef, AppStatus, Deployment, LogLine, Revision } from "../../contract/types.ts";
 import { notFound, ProblemError } from "../problem.ts";
 import type { AppRecord, DeploymentRecord } from "../store/app-store.ts";
 import { type ApiRequest, numberIn, placeOf, readBody, refOf, type Services } from "./context.ts";
-
-/** Longest wait of one long poll, in seconds. */
-const MAX_WAIT_SECONDS = 60;
 
 /** Every app of a project and domain. */
 export function listApps(request: ApiRequest) {
@@ -54,8 +52,12 @@ export async function applyApp(request: ApiRequest): Promise<Response> {
     throw new ProblemError(422, "NOT_HONOURED", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
   }
   const key = request.request.headers.get("idempotency-key") ?? undefined;
-  if (key !== undefined && !/^[\x21-\x7e]{1,200}$/.test(key)) {
-    throw new ProblemError(422, "INVALID_INPUT", "idempotency-key: must be 1 to 200 visible ASCII characters");
+  if (key !== undefined && !IDEMPOTENCY_KEY.test(key)) {
+    throw new ProblemError(
+      422,
+      "INVALID_INPUT",
+      `idempotency-key: must be 1 to ${LIMITS.idempotencyKeyCharacters.value} visible ASCII characters`,
+    );
   }
   const deployment = await deployer.accept(ref, spec, image, key);
   return Response.json(deploymentView(request.services, ref, deployment), { status: 202 });
@@ -125,7 +127,7 @@ export async function deploymentEvents(request: ApiRequest) {
   if (!deployment)
     throw notFound(id === undefined ? `a deployment of app ${app.name}` : `deployment ${id} of app ${app.name}`);
   const after = numberIn(request.query, "after", 0, Number.MAX_SAFE_INTEGER);
-  const wait = numberIn(request.query, "wait", 0, MAX_WAIT_SECONDS);
+  const wait = numberIn(request.query, "wait", 0, LIMITS.eventWaitSeconds.value);
   const waitMs = deployer.unwritten(app.id) ? 0 : wait * 1000;
   const events = await log.read(deployment, after, waitMs, request.request.signal);
   const unwritten = deployer.unwritten(app.id);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { safeParse, type z } from "zod";
-import { Names } from "../../contract/schemas.ts";
+import { LIMITS } from "../../contract/limits.ts";
+import { Names } from "../../contract/names.ts";
 import type { AppRef, PlatformStatus } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -50,12 +51,9 @@ export interface ApiRequest {
 /** What a handler answers with: a value (200, as JSON) or a whole response. */
 export type Handler = (request: ApiRequest) => unknown | Promise<unknown>;
 
-/** Largest JSON body, in bytes. */
-const MAX_JSON_BYTES = 4 * 1024 * 1024;
-
 /** The request's JSON, checked. Throws one problem with every fault. */
 export async function readBody<T extends z.core.$ZodType>(request: ApiRequest, schema: T): Promise<z.infer<T>> {
-  return check(schema, await readJson(request, MAX_JSON_BYTES));
+  return check(schema, await readJson(request, LIMITS.jsonBytes.value));
 }
 
 /** The request's JSON, of at most `maxBytes`. */

@@ -1,3 +1,4 @@
+import { Names } from "../../contract/names.ts";
 import * as schemas from "../../contract/schemas.ts";
 import { Redacted } from "../../core/redacted.ts";
 import { ProblemError } from "../problem.ts";
@@ -53,5 +54,5 @@ export function deleteApiKey(request: ApiRequest) {
 }
 
 function nameOf({ params }: ApiRequest): string {
-  return check(schemas.Names.secretName, params["name"], "name");
+  return check(Names.secretName, params["name"], "name");
 }

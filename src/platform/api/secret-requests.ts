@@ -1,3 +1,4 @@
+import { Names } from "../../contract/names.ts";
 import * as schemas from "../../contract/schemas.ts";
 import type { SecretScope } from "../../contract/types.ts";
 import { Redacted } from "../../core/redacted.ts";
@@ -37,7 +38,7 @@ export function deleteSecret(request: ApiRequest) {
 }
 
 function nameOf({ params }: ApiRequest): string {
-  return check(schemas.Names.secretName, params["name"], "name");
+  return check(Names.secretName, params["name"], "name");
 }
 
 function scopeIn({ query }: ApiRequest): SecretScope | undefined {

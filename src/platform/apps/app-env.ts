@@ -2,6 +2,7 @@
  * The variables that the platform gives to every app. The engine adds `PORT` and `HOST`; the image's and the app's own
  * variables come before all of these, and the app's secrets after them.
  */
+import type { AppVariable } from "../../contract/app-environment.ts";
 import type { AppRef } from "../../contract/types.ts";
 
 /** Where an app reaches the platform, and the addresses of the apps next to it. */
@@ -12,7 +13,11 @@ export interface PlatformEndpoints {
 }
 
 /** The variables of one revision of an app. */
-export function appEnv(app: AppRef, revision: string, platform: PlatformEndpoints): Record<string, string> {
+export function appEnv(
+  app: AppRef,
+  revision: string,
+  platform: PlatformEndpoints,
+): Record<Exclude<AppVariable, "PORT" | "HOST">, string> {
   return {
     K_SERVICE: app.name,
     K_CONFIGURATION: app.name,
