@@ -6,6 +6,8 @@ export interface CuttingProxy {
   port: number;
   /** Connections that were cut. */
   cuts: number;
+  /** After how many bytes each of them was cut. */
+  cutAfter: number[];
   close(): void;
 }
 
@@ -37,6 +39,7 @@ export async function cuttingProxy(
       }
       from.removeAllListeners("data");
       proxy.cuts++;
+      proxy.cutAfter.push(limit);
       to.write(chunk.subarray(0, limit - passed), () => to.resetAndDestroy());
       from.destroy();
     });
@@ -48,6 +51,7 @@ export async function cuttingProxy(
   const proxy: CuttingProxy = {
     port: (server.address() as AddressInfo).port,
     cuts: 0,
+    cutAfter: [],
     close() {
       server.close();
       for (const socket of open) socket.destroy();
