@@ -27,7 +27,7 @@ export function entryFile(file: string, cwd: string): string {
   if (!isFile || !EXTENSIONS.includes(extname(path))) {
     throw usageError(`${file} is not a TypeScript or JavaScript file`, {
       code: "FILE_TYPE",
-      hint: `Name the file that exports the App: it ends in ${EXTENSIONS.slice(0, 3).join(", ")} or the like.`,
+      hint: `name the file that exports the App, such as app${EXTENSIONS[0]}`,
     });
   }
   return realpathSync(path);
@@ -39,7 +39,7 @@ function notFound(file: string, path: string, cwd: string): AppctlError {
   const meant = near && displayPath(resolve(dirname(path), near), cwd);
   return usageError(`${file}: no such file`, {
     code: "FILE_NOT_FOUND",
-    hint: meant ? `Did you mean ${meant}?` : `It was looked for in ${cwd}.`,
+    hint: meant ? `did you mean "${meant}"?` : `searched in ${cwd}`,
   });
 }
 
@@ -48,7 +48,7 @@ function isDirectory(file: string, path: string, cwd: string): AppctlError {
   const meant = names.find((name) => stem(name) === "app") ?? names.find((name) => stem(name) === "index") ?? names[0];
   return usageError(`${file} is a directory, not a file`, {
     code: "FILE_TYPE",
-    hint: meant ? `Did you mean ${displayPath(resolve(path, meant), cwd)}?` : "Name the file that exports the App.",
+    hint: meant ? `did you mean "${displayPath(resolve(path, meant), cwd)}"?` : "name the file that exports the App",
   });
 }
 

@@ -54,8 +54,8 @@ export async function collectIncluded(
     if (isAbsolute(pattern) || posix.normalize(pattern.replaceAll(sep, "/")).split("/")[0] === "..") {
       faults.push({
         path,
-        message: `"${pattern}" leads out of the app's directory`,
-        hint: "Move the file beside the app.",
+        message: `"${pattern}" is outside of the app's folder`,
+        hint: "move the file into the folder of the app",
       });
       continue;
     }
@@ -64,7 +64,7 @@ export async function collectIncluded(
       faults.push({
         path,
         message: `"${pattern}" matches no file`,
-        hint: "Globs are relative to the file that has the App.",
+        hint: "globs are relative to the file that declares the App",
       });
     }
     const left: string[] = [];
@@ -75,8 +75,8 @@ export async function collectIncluded(
     if (matched.length > 0 && left.length === 0) {
       faults.push({
         path,
-        message: `"${pattern}" matches only files that .dockerignore leaves out`,
-        hint: `Write a line with ! in .dockerignore that takes them: !${pattern.replace(/^\.\//, "")}`,
+        message: `"${pattern}" matches only files that .dockerignore excludes`,
+        hint: `add this line to .dockerignore to include them: !${pattern.replace(/^\.\//, "")}`,
       });
     }
     for (const name of left) {

@@ -32,9 +32,9 @@ function find({ file, apps }: LoadedFile, name: string | undefined, command: str
   const only = apps.length === 1 ? apps[0] : undefined;
   if (name === undefined) {
     if (only) return only;
-    throw usageError(`${file} has ${apps.length} Apps: say which one`, {
+    throw usageError(`${file} has ${apps.length} Apps: name one of them`, {
       code: "APP_NAME_REQUIRED",
-      hint: `They are: ${names.join(", ")}.`,
+      hint: `the Apps are ${names.join(", ")}`,
       next: names.slice(0, 5).map((known) => `appctl ${command} ${file} ${known}`),
     });
   }
@@ -43,10 +43,10 @@ function find({ file, apps }: LoadedFile, name: string | undefined, command: str
   // A single App without a usable name: what is wrong with it says more than that this name was not found.
   if (only && only.name === "") return only;
   const near = nearest(name, names);
-  const meant = near === undefined ? "" : `Did you mean "${near}"? `;
+  const meant = near === undefined ? "" : `did you mean "${near}"? `;
   throw usageError(`${file} has no App named "${name}"`, {
     code: "APP_NOT_FOUND",
-    hint: `${meant}${names.length === 1 ? "Its App is" : "Its Apps are"}: ${names.join(", ")}.`,
+    hint: `${meant}${names.length === 1 ? "its App is" : "its Apps are"} ${names.join(", ")}`,
     next: near === undefined ? [] : [`appctl ${command} ${file} ${near}`],
   });
 }
@@ -63,7 +63,7 @@ function invalidError(faulty: Checked[], chosen: Checked | undefined, { file, bu
   const [first] = faults;
   const name = chosen?.name ? `App "${chosen.name}"` : "An App";
   const one =
-    faults.length === 1 && first ? `: ${first.path} ${first.message}` : `: ${faults.length} options are wrong`;
+    faults.length === 1 && first ? `: ${first.path} ${first.message}` : `: ${faults.length} options are not valid`;
   return new AppctlError({
     code: "INVALID_APP",
     exit: ExitCode.usage,
@@ -88,8 +88,8 @@ export function checkUniqueNames({ file, apps, bundle, cwd }: Omit<LoadedFile, "
   const last = places.at(-1);
   throw usageError(`${file} has more than one App named "${twice.name}"`, {
     code: "DUPLICATE_APP_NAME",
-    hint: "Give each App a name of its own.",
-    faults: places.map((location) => ({ path: "name", message: `"${twice.name}" is taken twice`, location })),
+    hint: "give each App another name",
+    faults: places.map((location) => ({ path: "name", message: `"${twice.name}" is used twice`, location })),
     ...(last ? { location: last } : {}),
   });
 }

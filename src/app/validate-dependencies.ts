@@ -20,13 +20,13 @@ export function dependencyNames(raw: Raw | undefined, all: readonly RawApp[], se
     if (place === undefined) {
       faults.push({ path, message: `must be an App of this file, not ${describeValue(item)}` });
     } else if (!target) {
-      const hint = "Export that App too: only exported Apps can be deployed.";
+      const hint = "export that App, too: only exported Apps can be deployed";
       faults.push({ path, message: "is an App that this file does not export", hint });
     } else if (place === self || reaches(place, self, all)) {
       faults.push({
         path,
         message: `needs this App itself: ${cycleText(self, place, all)}`,
-        hint: "Remove one of the two.",
+        hint: "remove one of the two",
       });
     } else names.add(nameOf(target) ?? "");
   });

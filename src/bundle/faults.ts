@@ -57,14 +57,17 @@ function explain(message: Message): { text: string; hint?: string } {
   if (path !== undefined && scheme !== undefined) {
     return {
       text: `"${path}" cannot be imported`,
-      hint: `Apps run on Node.js, which has no "${scheme}:" modules of this name.`,
+      hint: `apps run on Node.js, which has no such "${scheme}:" module`,
     };
   }
   if (path !== undefined && /^\.{0,2}\//.test(path)) {
-    return { text: `there is no file "${path}"`, hint: "Check the spelling and the file's extension." };
+    return { text: `there is no file "${path}"`, hint: "check the spelling and the extension" };
   }
   if (message.detail === "native-addon") {
-    return { text: message.text, hint: "Put the addon into an npm package: packages with native code stay outside." };
+    return {
+      text: message.text,
+      hint: "put the addon into an npm package: packages with native code stay outside of the bundle",
+    };
   }
   // esbuild's advice on its own flags helps nobody who does not run esbuild.
   const note = message.notes

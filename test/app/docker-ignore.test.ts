@@ -71,7 +71,7 @@ describe("files to copy", () => {
     const error = await failureOf(copy("assets/*.log", "nothing", "assets/*.txt"));
     expect(error.code).toBe("INVALID_COPY");
     expect(error.faults.map(({ path, message }) => `${path} ${message}`)).toEqual([
-      'containerImage.copy[0] "assets/*.log" matches only files that .dockerignore leaves out',
+      'containerImage.copy[0] "assets/*.log" matches only files that .dockerignore excludes',
       'containerImage.copy[1] "nothing" matches no file',
     ]);
   });

@@ -82,12 +82,12 @@ it("refuses what leads out, what matches nothing and what would replace appctl's
   );
   expect(error).toMatchObject({ code: "INVALID_INCLUDE", exit: 2 });
   expect(error.faults.map(({ path, message }) => `${path} ${message}`)).toEqual([
-    'include[0] "../outside.txt" leads out of the app\'s directory',
-    'include[1] "/etc/passwd" leads out of the app\'s directory',
+    'include[0] "../outside.txt" is outside of the app\'s folder',
+    'include[1] "/etc/passwd" is outside of the app\'s folder',
     'include[2] "nothing/**" matches no file',
     'include[3] "escape.txt" links to a file outside of the app\'s directory',
     'include[4] "app.mjs" has the name of a file that appctl itself puts there',
-    'include[5] "a/../../x" leads out of the app\'s directory',
+    'include[5] "a/../../x" is outside of the app\'s folder',
     'include[7] "../outside.txt" is outside of the app\'s directory',
   ]);
 });

@@ -182,13 +182,16 @@ describe("faults of the file", () => {
     expect(await failureOf(load(cwd, "ap.ts"))).toMatchObject({
       code: "FILE_NOT_FOUND",
       exit: 2,
-      hint: "Did you mean app.ts?",
+      hint: 'did you mean "app.ts"?',
     });
     expect(await failureOf(load(cwd, "app.py"))).toMatchObject({
       code: "FILE_NOT_FOUND",
-      hint: "Did you mean app.ts?",
+      hint: 'did you mean "app.ts"?',
     });
-    expect(await failureOf(load(cwd, "sub"))).toMatchObject({ code: "FILE_TYPE", hint: "Did you mean sub/index.ts?" });
+    expect(await failureOf(load(cwd, "sub"))).toMatchObject({
+      code: "FILE_TYPE",
+      hint: 'did you mean "sub/index.ts"?',
+    });
     expect(await failureOf(load(cwd, "notes.txt"))).toMatchObject({ code: "FILE_TYPE", exit: 2 });
   });
 });
@@ -210,7 +213,7 @@ export const fine = new App({ name: "fine", frameworkApp: app });
     expect(error).toMatchObject({
       code: "INVALID_APP",
       exit: 2,
-      message: 'App "web" in app.ts is not valid: 2 options are wrong',
+      message: 'App "web" in app.ts is not valid: 2 options are not valid',
     });
     expect(
       error.faults.map(({ path, location }) => [path, location?.line, location?.column, location?.lineText]),
