@@ -76,7 +76,11 @@ export const LogLine = z.object({
   line: z.string(),
 });
 
-/** Why a revision failed. `code` comes from the catalogue in `engine/causes.ts`; `location` is in the user's own file. */
+/**
+ * Why a revision failed. `code` comes from the table in `engine/causes.ts`. `stack` has frames, innermost first, and
+ * `location` is in the user's own file; both are relative to the folder of the deployed file. `logs` are the last lines
+ * of output that say something that the message does not.
+ */
 export const FailureCause = z.object({
   code: z.string(),
   message: z.string(),
@@ -108,7 +112,14 @@ export const DeploymentEvent = z.discriminatedUnion("type", [
     digest: z.string(),
     unchanged: z.boolean(),
   }),
-  z.object({ ...eventBase, type: z.literal("failed"), revision: z.string(), cause: FailureCause }),
+  z.object({
+    ...eventBase,
+    type: z.literal("failed"),
+    revision: z.string(),
+    cause: FailureCause,
+    /** The revision that serves after the failure; null when none does. */
+    serving: z.string().nullable().optional(),
+  }),
 ]);
 
 export const EventPage = z.object({ deployment: Deployment, events: z.array(DeploymentEvent), done: z.boolean() });

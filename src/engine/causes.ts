@@ -1,305 +1,363 @@
 /**
- * The catalogue of reasons for which a revision fails: from what was seen of a replica to a cause in words. Pure functions;
- * every engine reports the same codes.
+ * The causes for which a revision fails, as one table: every engine and the platform take code and words from here.
+ * `explain-failure.ts` finds the cause of a replica's end.
  */
-import type { AppSpec, FailureCause, LogLine } from "../contract/types.ts";
-import { messageOf } from "../core/errors.ts";
-import { SHIM_PREFIX, ShimExit } from "../serve/exits.ts";
-import { type Denial, denialIn } from "./denial.ts";
-import { findPrintedError, type PrintedError } from "./printed-error.ts";
+import type { FailureCause } from "../contract/types.ts";
+import { ExitCode, messageOf } from "../core/errors.ts";
 
-/** What was seen of a replica that failed. */
-export interface FailureFacts {
-  spec: Pick<AppSpec, "kind" | "args" | "command" | "startTimeout" | "limits" | "permissions">;
-  /** How it ended; undefined while it runs. */
-  exit?: { code: number | null; signal: string | null; outOfMemory: boolean; outOfStorage?: boolean };
-  /** It had been ready before. */
-  wasReady: boolean;
-  /** The program could not be started at all: the system's error code, for example `ENOENT`. */
-  spawnError?: string;
-  /** The program of which the engine says that it is missing, when it says one. */
-  missing?: string;
-  /** TCP ports on which it listened, when that is why it is given up. */
-  otherPorts?: number[];
-  /** The port that it was given in `PORT`. */
-  port?: number;
-  /** The last lines of its output. */
-  output: readonly LogLine[];
-  /** Directories to cut from paths in a stack. */
-  roots: readonly string[];
-}
-
-/** Codes that the catalogue can give. */
-export type FailureCode =
-  | (typeof CATALOGUE)[number]["code"]
-  | "IMAGE_UNREADABLE"
-  | "SECRET_UNREADABLE"
-  | "SECRET_NOT_TEXT"
-  | "NO_BASE_IMAGE"
-  | "IMAGE_NOT_LOADED"
-  | "LIMIT_REFUSED"
-  | "RUNTIME_UNAVAILABLE"
-  | "SUPERSEDED"
-  | "ENGINE_ERROR";
-
-interface Entry {
+/** One row of {@link CAUSES}. `{name}` in a text stands for a value that is known when it happens. */
+export interface CauseRow {
+  /** Stable name in UPPER_SNAKE_CASE. Rows that share one differ in words. */
   code: string;
-  fits(seen: Seen): boolean;
-  message(seen: Seen): string;
-  hint(seen: Seen): string;
+  message: string;
+  hint: string;
+  /** Exit code of the command that waits for the deploy. */
+  exit: ExitCode;
+  /** What happened, for the reference. */
+  docs: string;
 }
 
-type Seen = FailureFacts & { stderr: string[]; error: PrintedError | undefined; denial: Denial | undefined };
+const exit = ExitCode.failed;
 
-/** What the files of a replica may take when its App says nothing. */
-export const DEFAULT_STORAGE = "2Gi";
-
-const LAST_LINES = 20;
-const SHELL = "/bin/sh";
-const LONGEST_LINE = 2000;
-
-/** Ordered: the first entry that fits is the cause. */
-const CATALOGUE = [
-  {
+/** Every cause. */
+export const CAUSES = {
+  memoryLimit: {
     code: "OUT_OF_MEMORY",
-    fits: ({ exit, stderr }) =>
-      exit !== undefined && (exit.outOfMemory || stderr.some((line) => line.includes("JavaScript heap out of memory"))),
-    message: ({ spec, exit }) =>
-      exit?.outOfMemory
-        ? `out of memory: it used more than its limit of ${spec.limits.mem ?? "memory"}`
-        : "out of memory: the JavaScript heap is full",
-    hint: ({ spec }) => `raise limits.mem${spec.limits.mem ? ` (now ${spec.limits.mem})` : ""}, or use less memory`,
+    message: "out of memory: it used more than its limit of {limit}",
+    hint: "raise limits.mem (now {limit}), or use less memory",
+    exit,
+    docs: "The replica used more memory than `limits.mem` allows.",
   },
-  {
+  memoryOfMachine: {
+    code: "OUT_OF_MEMORY",
+    message: "out of memory: the machine had no memory left for it",
+    hint: "set limits.mem, or use less memory",
+    exit,
+    docs: "The machine has no memory left.",
+  },
+  heap: {
+    code: "OUT_OF_MEMORY",
+    message: "out of memory: the JavaScript heap is full",
+    hint: "raise limits.mem, or use less memory",
+    exit,
+    docs: "The JavaScript heap is full.",
+  },
+  storageLimit: {
     code: "OUT_OF_STORAGE",
-    fits: ({ exit }) => exit?.outOfStorage === true,
-    message: ({ spec }) => `its files took more than its limit of ${spec.limits.ephemeralStorage ?? DEFAULT_STORAGE}`,
-    hint: () => "write less, or raise limits.ephemeralStorage; files of a replica go with it in any case",
+    message: "its files took more than its limit of {limit}",
+    hint: "write less, or raise limits.ephemeralStorage; the files of a replica go with it in any case",
+    exit,
+    docs: "The replica's files took more than `limits.ephemeralStorage` allows.",
   },
-  {
+  environmentTooLarge: {
     code: "ENVIRONMENT_TOO_LARGE",
-    fits: ({ spawnError }) => spawnError === "E2BIG",
-    message: () => "its environment variables are larger than the system allows (about 128 KiB for one)",
-    hint: () => 'give the app large secrets as files: new Secret({ key, mount: "file" })',
+    message: "its environment variables are larger than the system allows (about 128 KiB for one)",
+    hint: 'give the app large secrets as files: new Secret({ key, mount: "file" })',
+    exit,
+    docs: "The environment variables are larger than the system allows.",
   },
-  {
-    // Only a container is started through a shell for its secrets; see `docker/launch.ts`.
+  programFailed: {
     code: "NO_SUCH_PROGRAM",
-    fits: ({ spec, wasReady, missing, stderr }) =>
-      !wasReady &&
-      spec.kind === "args" &&
-      spec.args?.[0] !== SHELL &&
-      (missing === SHELL || programThatFailed(stderr) === SHELL),
-    message: ({ spec }) =>
-      `the image has no ${SHELL}, which a program needs to get secrets as variables: "${spec.args?.[0]}" was not started`,
-    hint: () =>
-      'mount the secrets as files: new Secret({ key, mount: "file" }); or name a base image with a shell, or start the program with "node"',
+    message: 'the program "{program}" {why}',
+    hint: 'use a program that the image has; "node" is the platform\'s Node, and programs of packages are found by name',
+    exit,
+    docs: "The program of `args` was not found, or cannot be executed.",
   },
-  {
+  commandFailed: {
     code: "NO_SUCH_PROGRAM",
-    fits: ({ spec, spawnError, exit, wasReady, stderr }) =>
-      spawnError !== undefined ||
-      (!wasReady &&
-        (exit?.code === 127 || exit?.code === 126) &&
-        (spec.kind === "command" || programThatFailed(stderr) !== undefined)),
-    message: ({ spec, spawnError, exit, stderr }) => {
-      if (spec.kind === "command") {
-        const why = exit?.code === 126 ? "cannot be executed" : "was not found";
-        return `a program of the command "${spec.command ?? ""}" ${why}${stderr.length > 0 ? `: ${stderr.at(-1)}` : ""}`;
-      }
-      const isMissing = spawnError === "ENOENT" || exit?.code === 127;
-      const why = isMissing ? "was not found" : `cannot be executed${spawnError ? ` (${spawnError})` : ""}`;
-      return `the program "${spec.args?.[0] ?? "node"}" ${why}`;
-    },
-    hint: ({ spec }) =>
-      spec.kind === "framework"
-        ? "the platform's Node binary is missing: restart the platform"
-        : 'use a program that the image has; "node" is the platform\'s Node, and programs of packages are found by name',
+    message: 'a program of the command "{command}" {why}',
+    hint: 'use a program that the image has; "node" is the platform\'s Node, and programs of packages are found by name',
+    exit,
+    docs: "A program of `command` was not found, or cannot be executed.",
   },
-  {
+  shellMissing: {
+    code: "NO_SUCH_PROGRAM",
+    message: 'the image has no {shell}, which a program needs to get secrets as variables: "{program}" was not started',
+    hint: 'mount the secrets as files: new Secret({ key, mount: "file" }); or name a base image with a shell, or start the program with "node"',
+    exit,
+    docs: "Secrets as variables need a shell, and the image has none.",
+  },
+  nodeMissing: {
+    code: "NO_SUCH_PROGRAM",
+    message: 'the program "node" {why}',
+    hint: "the platform's Node binary is missing: restart the platform",
+    exit,
+    docs: "The platform's own Node binary is missing.",
+  },
+  missingSecret: {
     code: "MISSING_SECRET",
-    fits: ({ exit }) => exit?.code === ShimExit.missingSecret,
-    message: ({ stderr }) => shimLine(stderr) ?? "a secret that the app declares is not in its environment",
-    hint: () => "create the secret, then deploy again",
+    message: "{shimMessage}",
+    hint: "create the secret, then deploy again",
+    exit,
+    docs: "A secret that the App declares is not in its environment.",
   },
-  {
+  noSuchApp: {
     code: "NO_SUCH_APP",
-    fits: ({ exit }) => exit?.code === ShimExit.noSuchApp,
-    message: ({ stderr }) => shimLine(stderr) ?? "the bundle exports no App of that name",
-    hint: () => "export the App from the file that is deployed, always under the same name",
+    message: "{shimMessage}",
+    hint: "export the App from the file that is deployed, always under the same name",
+    exit,
+    docs: "The bundle exports no App of that name when it runs.",
   },
-  {
+  notServable: {
     code: "NOT_SERVABLE",
-    fits: ({ exit }) => exit?.code === ShimExit.notServable,
-    message: ({ stderr }) => shimLine(stderr) ?? "the App's frameworkApp cannot answer HTTP",
-    hint: () => "frameworkApp is an object with fetch(request), a (req, res) listener or a Fastify instance",
+    message: "{shimMessage}",
+    hint: "frameworkApp is an object with fetch(request), a (req, res) listener or a Fastify instance",
+    exit,
+    docs: "The `frameworkApp` cannot answer HTTP.",
   },
-  {
+  otherPort: {
     code: "OTHER_PORT",
-    fits: ({ exit, otherPorts }) => exit === undefined && otherPorts !== undefined && otherPorts.length > 0,
-    message: ({ otherPorts, port }) =>
-      `it listens on port ${otherPorts?.join(", ")}, not on ${port === undefined ? "the address it was given" : `$PORT (${port})`}`,
-    hint: ({ spec }) =>
-      spec.kind === "framework"
-        ? "export the web app as frameworkApp and do not call listen() in the file"
-        : "listen on the port in the environment variable PORT, for example: server.listen(process.env.PORT)",
+    message: "it listens on port {ports}, not on {wanted}",
+    hint: "listen on the port in the environment variable PORT, for example: server.listen(process.env.PORT)",
+    exit,
+    docs: "The program listens on another port than `$PORT`.",
   },
-  {
+  otherPortOfFramework: {
+    code: "OTHER_PORT",
+    message: "it listens on port {ports}, not on {wanted}",
+    hint: "export the web app as frameworkApp and do not call listen() in the file",
+    exit,
+    docs: "The file calls `listen()` itself.",
+  },
+  neverAnswered: {
     code: "NEVER_LISTENED",
-    fits: ({ exit }) => exit === undefined,
-    message: ({ spec, port }) =>
-      `it did not answer within ${spec.startTimeout} s${port === undefined ? "" : ` on $PORT (${port})`}`,
-    hint: ({ spec }) =>
-      spec.kind === "framework"
-        ? "something at the top level of the file never finishes, or GET / never answers; a slow start needs a longer startTimeout"
-        : "listen on the port in the environment variable PORT; a slow start needs a longer startTimeout",
+    message: "it did not answer within {seconds} s{place}",
+    hint: "something at the top level of the file never finishes, or GET / never answers; a slow start needs a longer startTimeout",
+    exit,
+    docs: "The app did not answer within `startTimeout`.",
   },
-  {
+  neverListened: {
+    code: "NEVER_LISTENED",
+    message: "it did not answer within {seconds} s{place}",
+    hint: "listen on the port in the environment variable PORT; a slow start needs a longer startTimeout",
+    exit,
+    docs: "The program did not answer on `$PORT` within `startTimeout`.",
+  },
+  denied: {
     code: "NOT_PERMITTED",
-    fits: ({ exit, error, denial }) => error !== undefined && exit?.code === 1 && denial !== undefined,
-    message: ({ denial }) => denial?.message ?? "",
-    hint: ({ denial }) => denial?.hint ?? "",
+    message: "{refusal}",
+    hint: "{remedy}",
+    exit,
+    docs: "Node's permission model refused the app something. The hint says how to allow it.",
   },
-  {
+  widerOptions: {
+    code: "NOT_PERMITTED",
+    message: "NODE_OPTIONS changes what it may do ({option}…)",
+    hint: 'take it out of NODE_OPTIONS; the App says what it may do: permissions: ["child-process", "worker", "addons"]',
+    exit,
+    docs: "`NODE_OPTIONS` must not change what the app may do.",
+  },
+  threwAtStart: {
     code: "APP_THREW",
-    // 1 is the code with which Node leaves after an uncaught error; an error that was only printed explains other codes too.
-    fits: ({ exit, error }) => error !== undefined && exit?.code === 1,
-    message: ({ error }) => error?.headline ?? "",
-    hint: ({ error, wasReady }) => hintForError(error?.headline ?? "", wasReady),
+    message: "{error}",
+    hint: "the app threw this error while it started",
+    exit,
+    docs: "The app threw an error while it started.",
   },
-  {
+  threwLater: {
+    code: "APP_THREW",
+    message: "{error}",
+    hint: "nothing in the app caught this error",
+    exit,
+    docs: "Nothing in the app caught an error.",
+  },
+  portTaken: {
+    code: "APP_THREW",
+    message: "{error}",
+    hint: "the app listens on a port of its own that is taken: export the web app as frameworkApp, or listen on $PORT",
+    exit,
+    docs: "The app listens on a port that is taken.",
+  },
+  packageMissing: {
+    code: "APP_THREW",
+    message: "{error}",
+    hint: '"{package}" is not in the image: install it in your project, or list it in ImageSpec.packages',
+    exit,
+    docs: "The app imports a package that is not in the image.",
+  },
+  fileMissing: {
+    code: "APP_THREW",
+    message: "{error}",
+    hint: '"{file}" is not in the image: list it in the App\'s include',
+    exit,
+    docs: "The app loads a file that is not in the image.",
+  },
+  serviceAway: {
+    code: "APP_THREW",
+    message: "{error}",
+    hint: "something that the app connects to when it starts does not answer: check its address",
+    exit,
+    docs: "Something that the app connects to does not answer.",
+  },
+  exitedZero: {
     code: "EXITED_ZERO",
-    fits: ({ exit, wasReady }) => exit?.code === 0 && !wasReady,
-    message: () => "it exited with code 0 before it was ready",
-    hint: ({ spec }) =>
-      spec.kind === "framework"
-        ? "something in the file calls process.exit(): an app must keep running"
-        : "the program ended by itself: it must keep running and listen on the port in PORT",
+    message: "it exited with code 0 before it was ready",
+    hint: "the program ended by itself: it must keep running and listen on the port in PORT",
+    exit,
+    docs: "The program exited with code 0 before it was ready.",
   },
-  {
+  exitedZeroOfFramework: {
+    code: "EXITED_ZERO",
+    message: "it exited with code 0 before it was ready",
+    hint: "something in the file calls process.exit(): an app must keep running",
+    exit,
+    docs: "The file calls `process.exit()`.",
+  },
+  exited: {
     code: "EXITED",
-    fits: ({ exit }) => typeof exit?.code === "number",
-    message: ({ exit, wasReady }) =>
-      exit?.code === 13 && !wasReady
-        ? "it exited with code 13: a top-level await never settled"
-        : `it exited with code ${exit?.code}${wasReady ? "" : " before it was ready"}`,
-    hint: ({ exit, wasReady, output }) =>
-      exit?.code === 13 && !wasReady
-        ? "find the await at the top level of the file whose promise nobody resolves"
-        : output.length > 0
-          ? "its last lines of output say more"
-          : "it printed nothing: look for what calls process.exit(), or let it say why it ends",
+    message: "it exited with code {exitCode}{when}",
+    hint: "its last lines of output say more",
+    exit,
+    docs: "The program exited with a code other than 0.",
   },
-  {
+  unsettled: {
+    code: "EXITED",
+    message: "it exited with code 13: a top-level await never settled",
+    hint: "find the await at the top level of the file whose promise nobody resolves",
+    exit,
+    docs: "A top-level `await` never settled.",
+  },
+  exitedSilently: {
+    code: "EXITED",
+    message: "it exited with code {exitCode}{when}",
+    hint: "it printed nothing: look for what calls process.exit(), or let it print why it ends",
+    exit,
+    docs: "It printed nothing.",
+  },
+  killed: {
     code: "KILLED",
-    fits: ({ exit }) => typeof exit?.signal === "string",
-    message: ({ exit, wasReady }) => `it was killed by ${exit?.signal}${wasReady ? "" : " before it was ready"}`,
-    hint: () => "something outside appctl ended the process, or a native module crashed it",
+    message: "it was killed by {signal}{when}",
+    hint: "something outside appctl ended the process, or a native module crashed it",
+    exit,
+    docs: "A signal ended the process.",
   },
-] as const satisfies readonly Entry[];
-
-/** The cause of a replica's failure. */
-export function explainFailure(facts: FailureFacts): FailureCause {
-  const stderr = facts.output.filter((line) => line.stream === "stderr").map((line) => line.line);
-  const error = findPrintedError(stderr, facts.roots);
-  const seen: Seen = { ...facts, stderr, error, denial: denialIn(stderr, facts.spec.permissions) };
-  const entries: readonly Entry[] = CATALOGUE;
-  const entry = entries.find((candidate) => candidate.fits(seen));
-  if (!entry) return engineError("the replica ended in a way that nothing describes", facts.output);
-  const { exit } = seen;
-  const code = entry.code;
-  // An error printed while the program ran on explains its end only when the program then ended by itself.
-  const blame =
-    code === "APP_THREW" || code === "NOT_PERMITTED" || code === "EXITED" || code === "EXITED_ZERO" ? error : undefined;
-  return {
-    code,
-    message: entry.message(seen),
-    hint: entry.hint(seen),
-    ...(typeof exit?.code === "number" ? { exitCode: exit.code } : {}),
-    ...(exit?.signal ? { signal: exit.signal } : {}),
-    ...(blame && blame.stack.length > 0 ? { stack: blame.stack } : {}),
-    ...(blame?.location ? { location: blame.location } : {}),
-    logs: lastLines(facts.output),
-  };
-}
-
-/** The revision's image could not be made ready. */
-export function imageUnreadable(digest: string, error: unknown): FailureCause {
-  return {
+  imageUnreadable: {
     code: "IMAGE_UNREADABLE",
-    message: `the image ${digest} cannot be unpacked: ${messageOf(error)}`,
-    hint: "deploy again: what is missing or damaged is uploaded anew",
-  };
-}
-
-/** A secret's stored value could not be read. */
-export function secretUnreadable(key: string, version: number, error: unknown): FailureCause {
-  return {
+    message: "the image {digest} cannot be unpacked: {error}",
+    hint: "deploy again: appctl uploads what is missing or damaged",
+    exit,
+    docs: "The image is damaged, or appctl did not build it.",
+  },
+  noBaseImage: {
+    code: "NO_BASE_IMAGE",
+    message: "its image has no base, so there is no Node in it that a container could run",
+    hint: 'name a base image that has Node: new ImageSpec({ …, baseImage: "node:24-slim" })',
+    exit,
+    docs: "Runtime `docker`: the image has no base with Node in it.",
+  },
+  imageNotLoaded: {
+    code: "IMAGE_NOT_LOADED",
+    message: "the container engine could not load the image {digest}: {error}",
+    hint: "deploy again: appctl uploads what is missing or damaged",
+    exit,
+    docs: "Runtime `docker`: the container engine did not load the image.",
+  },
+  imageDiskFull: {
+    code: "IMAGE_NOT_LOADED",
+    message: "the container engine could not load the image {digest}: {error}",
+    hint: "the engine's disk is full: make room, for example with docker system prune",
+    exit,
+    docs: "Its disk is full.",
+  },
+  limitRefused: {
+    code: "LIMIT_REFUSED",
+    message: "the container engine refuses the limits: {error}",
+    hint: "raise limits.mem",
+    exit,
+    docs: "Runtime `docker`: the container engine refuses a limit.",
+  },
+  runtimeUnavailable: {
+    code: "RUNTIME_UNAVAILABLE",
+    message: "the container engine does not answer: {error}",
+    hint: "start it; the platform then tries again by itself what served before",
+    exit,
+    docs: "Runtime `docker`: the container engine does not answer.",
+  },
+  secretUnreadable: {
     code: "SECRET_UNREADABLE",
-    message: `version ${version} of the secret ${key} cannot be read: ${messageOf(error)}`,
-    hint: `write it again: appctl update secret ${key}`,
-  };
-}
-
-/** A secret's bytes do not fit into an environment variable. */
-export function secretNotText(key: string): FailureCause {
-  return {
+    message: "version {version} of the secret {key} cannot be read: {error}",
+    hint: "write it again: appctl update secret {key}",
+    exit,
+    docs: "The stored value of a secret cannot be read.",
+  },
+  secretNotText: {
     code: "SECRET_NOT_TEXT",
-    message: `the secret ${key} holds bytes that no environment variable can carry`,
+    message: "the secret {key} holds bytes that no environment variable can carry",
     hint: 'give the app its bytes as a file: new Secret({ key, mount: "file" })',
-  };
+    exit,
+    docs: "A secret holds bytes that no environment variable can carry.",
+  },
+  notLive: {
+    code: "NOT_LIVE",
+    message: "it was ready, but {problem}",
+    hint: "deploy again; if it fails again, the log of the platform says more: appctl platform logs",
+    exit,
+    docs: "It was ready, but the public URL did not answer from the new revision.",
+  },
+  superseded: {
+    code: "SUPERSEDED",
+    message: "revision {revision} was taken back before it was ready",
+    hint: "another deploy, a stop or a delete of the app came in between",
+    exit,
+    docs: "Another deploy, a stop or a delete took the revision back before it was ready.",
+  },
+  engineError: {
+    code: "ENGINE_ERROR",
+    message: "the platform could not run it: {error}",
+    hint: "see appctl platform logs",
+    exit,
+    docs: "The platform could not run the app. `appctl platform logs` says more.",
+  },
+  engineDiskFull: {
+    code: "ENGINE_ERROR",
+    message: "the platform could not run it: there is no space left on its disk: {error}",
+    hint: "free some space there, then deploy again",
+    exit,
+    docs: "The platform's disk is full.",
+  },
+  platformError: {
+    code: "PLATFORM_ERROR",
+    message: "the platform failed: {error}",
+    hint: "see appctl platform logs",
+    exit,
+    docs: "The platform itself failed. `appctl platform logs` says more.",
+  },
+} as const satisfies Record<string, CauseRow>;
+
+/** Names a row of {@link CAUSES}. */
+export type CauseName = keyof typeof CAUSES;
+
+/** Codes that a cause can have. */
+export type FailureCode = (typeof CAUSES)[CauseName]["code"];
+
+/** Names of the `{values}` in a text; braces with a space in them are code. */
+type ValuesIn<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? (Name extends `${string} ${string}` ? never : Name) | ValuesIn<Rest>
+  : never;
+type Values<Name extends CauseName> = Record<
+  ValuesIn<(typeof CAUSES)[Name]["message"] | (typeof CAUSES)[Name]["hint"]>,
+  string | number
+>;
+
+/** The cause of that name. `values` are what its texts leave open. */
+export function causeOf<Name extends CauseName>(
+  name: Name,
+  ...[values]: keyof Values<Name> extends never ? [] : [values: Values<Name>]
+): FailureCause {
+  const { code, message, hint }: CauseRow = CAUSES[name];
+  const fill = (text: string) =>
+    text.replace(/\{(\w+)\}/g, (_, key: string) => String((values as Record<string, unknown> | undefined)?.[key]));
+  return { code, message: fill(message), hint: fill(hint) };
 }
 
-/** Another state was wanted before the revision was ready. */
-export function superseded(revision: string): FailureCause {
-  return {
-    code: "SUPERSEDED",
-    message: `revision ${revision} was taken back before it was ready`,
-    hint: "another deploy, a stop or a delete of the app came in between",
-  };
+/** The exit code of the command that waits for a deploy which failed with that code. */
+export function exitOfCause(code: string): ExitCode {
+  return Object.values<CauseRow>(CAUSES).find((row) => row.code === code)?.exit ?? ExitCode.failed;
 }
 
 /** The engine itself failed. */
-export function engineError(error: unknown, output: readonly LogLine[] = []): FailureCause {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+export function engineError(error: unknown): FailureCause {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
   const isFull = code === "ENOSPC" || code === "EDQUOT";
-  return {
-    code: "ENGINE_ERROR",
-    message: `the platform could not run it: ${isFull ? "there is no space left on its disk: " : ""}${messageOf(error)}`,
-    hint: isFull ? "free some space there, then deploy again" : "see appctl platform logs",
-    ...(output.length > 0 ? { logs: lastLines(output) } : {}),
-  };
-}
-
-function lastLines(output: readonly LogLine[]): LogLine[] {
-  return output
-    .slice(-LAST_LINES)
-    .map((line) =>
-      line.line.length > LONGEST_LINE ? { ...line, line: `${line.line.slice(0, LONGEST_LINE)}…` } : line,
-    );
-}
-
-/** The program of which a container's first process (tini) says that it could not start it. */
-function programThatFailed(stderr: readonly string[]): string | undefined {
-  for (const line of stderr) {
-    const said = /^\[FATAL tini \(\d+\)\] exec (.*) failed/.exec(line);
-    if (said) return said[1];
-  }
-  return undefined;
-}
-
-function shimLine(stderr: readonly string[]): string | undefined {
-  return stderr.findLast((line) => line.startsWith(SHIM_PREFIX))?.slice(SHIM_PREFIX.length);
-}
-
-function hintForError(headline: string, wasReady: boolean): string {
-  if (/\bEADDRINUSE\b/.test(headline)) {
-    return "the app listens on a port of its own that is taken: export the web app as frameworkApp, or listen on $PORT";
-  }
-  const missing = /Cannot find (?:package|module) '([^']+)'/.exec(headline)?.[1];
-  if (missing) return `"${missing}" is not in the image: install it in your project, or list it in ImageSpec.packages`;
-  if (/\b(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)\b/.test(headline)) {
-    return "something that the app connects to when it starts does not answer: check its address";
-  }
-  return wasReady ? "nothing in the app caught this error" : "the file threw this while it was loaded";
+  return causeOf(isFull ? "engineDiskFull" : "engineError", { error: messageOf(error) });
 }

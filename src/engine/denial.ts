@@ -37,6 +37,6 @@ export function denialIn(lines: readonly string[], permissions: readonly Permiss
         hint: 'files that the app needs are shipped with it: include: ["…"] in the App',
       };
     default:
-      return { message: "it did something that an app may not do", hint: "its last lines of output say more" };
+      return { message: "it did something that an app may not do", hint: "the app's log has the error" };
   }
 }

@@ -118,6 +118,8 @@ export interface Engine {
   observe(ref: AppRef, revision: string, signal: AbortSignal): AsyncIterable<Condition>;
   /** The app's replicas now: those that run, and after them those that are ending. */
   replicas(ref: AppRef): ReplicaStatus[];
+  /** Why a replica of a wanted revision ended last, be it started again or not; undefined when none did. */
+  lastFailure(ref: AppRef, revision: string): FailureCause | undefined;
   /**
    * Name of the revision that gets the app's requests now, even while its replica is being restarted; null before the
    * first was ready and while the app is stopped.

@@ -2,62 +2,115 @@
  * Reads what Node prints about an uncaught error: `util.inspect` of the error, after an excerpt of the source when the
  * error left the program. Frames are already mapped to the user's files by `--enable-source-maps`.
  */
-import { dirname } from "node:path";
 import type { FailureCause } from "../contract/types.ts";
 
 /** An error found in a program's output. */
 export interface PrintedError {
   /** The error's own first line, for example `TypeError: x is not a function`. */
   headline: string;
-  /** The error and its frames, with paths relative to the content. */
-  stack: string[];
-  /** First frame in the user's own code. */
+  /** The rest of its message, then a line for each error that caused it or that it is made of. */
+  more: string[];
+  /** Frames in the user's code and in packages, innermost first, as `at name (file:line:column)`. */
+  frames: string[];
+  /** First place in the user's own code. */
   location?: NonNullable<FailureCause["location"]>;
+  /** The lines that print it: from the excerpt of the source to the error's last property. `to` is exclusive. */
+  from: number;
+  to: number;
+}
+
+/** Where an error begins, and where its frames are. */
+interface Block {
+  head: number;
+  headline: string;
+  more: string[];
+  frames: string[];
+  /** Index after the last line. */
+  end: number;
 }
 
 const FRAME = /^ {4}(?:at |\.{3} \d+ lines matching cause stack trace)/;
 /** Node's second list of frames, below the error of an emitter that nobody listened to. */
 const EMITTED = /^Emitted '.+' event .*at:$/;
-/** What says nothing to the app's author: how Node and the server shim got to the app. */
-const FOREIGN_FRAME = /^ {4}(?:at .*(?:\bserve\.mjs:\d+:\d+|node:internal\/(?:modules|process)\/.*)\)?$|\.{3} )/;
+/** What says nothing to the app's author: Node's own code, the server shim, the SDK and the bundle. */
+const FOREIGN_PLACE =
+  /(?:\(|at (?:async )?)(?:node:.*|<anonymous>|native|index \d+|(?:.*\/)?(?:serve|app)\.mjs:\d+:\d+|appctl\/.*)\)?$/;
 const HEADLINE = /^(?:Uncaught )?[A-Za-z_$][\w$.]*(?: \[[^\]]+\])?(?::|$| \{)/;
 const ERROR_NAME = /^(?:Uncaught )?[\w$.]*(?:Error|Exception)\b/;
-/** How many folders above the entry's own a first-party file may lie. */
-const FARTHEST_UP = 3;
-/** Farthest that an error's message may reach above its first frame, in lines. */
+/** An error without frames: `util.inspect` puts it in brackets. */
+const BRACKETED = /^\[((?:[\w$.]*(?:Error|Exception)|UnhandledPromiseRejection)\b.*)\](?: \{)?$/;
+/** An error among the properties of another one. */
+const NESTED = /^ +(\[cause\]: )?\[?((?:[A-Z][\w$.]*)?(?:Error|Exception)\b.*?)\]?,?(?: \{)?$/;
+const VALUE_CAUSE = /^ +\[cause\]: (.+?),?$/;
+const UNHANDLED = /^UnhandledPromiseRejection: .* The promise rejected with the reason "([\s\S]*)"\.?$/;
+const UNCAUGHT_VALUE = /^Uncaught(?! \w*Error\b) /;
+/** What Node prints behind a value that it does not know the place of, or as its last line. */
+const AFTER_VALUE = /^\(Use `node --trace-uncaught|^Node\.js v\d/;
+/** Last line of an excerpt of the source. */
+const CARET = /^\s*\^+\s*$/;
+/** Farthest that an error's message may reach above its first frame, and an excerpt above its error, in lines. */
 const LONGEST_MESSAGE = 40;
+const MOST_NESTED = 8;
 
-/** The last error in `lines`; `roots` are absolute directories to cut from the front of paths. */
-export function findPrintedError(lines: readonly string[], roots: readonly string[]): PrintedError | undefined {
-  const cleaned = lines.map((line) => cleanPaths(line, roots));
-  const firstFrame = cleaned.findLastIndex((line, at) => {
-    const above = cleaned[at - 1] ?? "";
-    return FRAME.test(line) && !FRAME.test(above) && !EMITTED.test(above);
-  });
-  const uncaught = cleaned.findLastIndex((line) => /^Uncaught[ :]/.test(line));
-  if (firstFrame < 1 || uncaught > firstFrame) return uncaughtValue(cleaned, uncaught);
-  const head = headlineAbove(cleaned, firstFrame);
-  let end = firstFrame;
-  while (FRAME.test(cleaned[end] ?? "")) end++;
-  const stack = cleaned
-    .slice(head, end)
-    .map((line) => line.replace(/ \{$/, ""))
-    .filter((line) => !FOREIGN_FRAME.test(line));
-  const location =
-    stack.map(locationOf).find((found) => found !== undefined) ?? excerptLocation(cleaned.slice(0, head));
+/** The last error in `lines`, whose paths are relative to the content. */
+export function findPrintedError(lines: readonly string[]): PrintedError | undefined {
+  const found = [framedError(lines), framelessError(lines), uncaughtValue(lines)]
+    .filter((block) => block !== undefined)
+    .sort((a, b) => b.head - a.head)[0];
+  if (!found) return undefined;
+  const { head, headline, more, frames, end } = found;
+  const excerpt = excerptAbove(lines, head);
+  const to = endOfProperties(lines, end);
+  const nested = nestedErrors(lines.slice(end, to));
+  const places = [...frames.map(locationOf), excerpt?.location, ...nested.map(({ location }) => location)];
+  const location = places.find((place) => place !== undefined);
+  const reason = UNHANDLED.exec(headline)?.[1];
   return {
-    headline: (stack[0] ?? "").replace(/^Uncaught /, "").trim(),
-    stack,
+    headline: reason === undefined ? headline : `Uncaught (in promise) ${reason}`,
+    more: [...more, ...nested.map(({ text }) => text)],
+    frames,
     ...(location ? { location } : {}),
+    from: excerpt?.from ?? head,
+    to,
   };
 }
 
-/** A thrown value that is no error: it has no stack. */
-function uncaughtValue(lines: readonly string[], at: number): PrintedError | undefined {
-  const line = lines[at];
-  if (line === undefined) return undefined;
-  const value = line === "Uncaught:" ? (lines[at + 1] ?? "") : line.replace(/^Uncaught:? */, "");
-  return { headline: `Uncaught ${value}`, stack: [] };
+/** An error with frames below it. */
+function framedError(lines: readonly string[]): Block | undefined {
+  const firstFrame = lines.findLastIndex((line, at) => {
+    const above = lines[at - 1] ?? "";
+    return FRAME.test(line) && !FRAME.test(above) && !EMITTED.test(above);
+  });
+  if (firstFrame < 1) return undefined;
+  const head = headlineAbove(lines, firstFrame);
+  let end = firstFrame;
+  while (FRAME.test(lines[end] ?? "") || EMITTED.test(lines[end] ?? "")) end++;
+  const [headline = "", ...more] = messageOf(lines.slice(head, firstFrame));
+  const emitted = lines.findIndex((line, at) => at > firstFrame && EMITTED.test(line));
+  const frames = lines.slice(firstFrame, emitted < 0 ? end : Math.min(emitted, end)).flatMap(frameOf);
+  return { head, headline, more, frames, end };
+}
+
+/** An error that has no frames, such as that of `Promise.any`. */
+function framelessError(lines: readonly string[]): Block | undefined {
+  const head = lines.findLastIndex((line) => BRACKETED.test(line));
+  const text = BRACKETED.exec(lines[head] ?? "")?.[1];
+  if (text === undefined) return undefined;
+  return { head, headline: text, more: [], frames: [], end: head + 1 };
+}
+
+/** A thrown value that is no error: behind `Uncaught`, or below an excerpt of the source. */
+function uncaughtValue(lines: readonly string[]): Block | undefined {
+  const caret = lines.findLastIndex((line) => CARET.test(line));
+  const last = caret < 0 ? -1 : lines.findIndex((line, at) => at > caret && AFTER_VALUE.test(line));
+  const printed = last < 0 ? -1 : lines.findIndex((line, at) => at > caret && line !== "");
+  const uncaught = lines.findLastIndex((line) => UNCAUGHT_VALUE.test(line));
+  const head = Math.max(printed, uncaught);
+  if (head < 0) return undefined;
+  const end = head === printed ? last : head + 1;
+  const value = lines.slice(head, end).map((line) => line.replace(/^Uncaught:? */, "").trim());
+  const headline = ["Uncaught", ...value.filter((part) => part !== "")].join(" ");
+  return { head, headline, more: [], frames: [], end: end + (AFTER_VALUE.test(lines[end] ?? "") ? 1 : 0) };
 }
 
 /** Index of the error's first line. A line such as `TypeError: …` wins over one that only looks like a name. */
@@ -73,36 +126,68 @@ function headlineAbove(lines: readonly string[], firstFrame: number): number {
   return candidate ?? firstFrame - 1;
 }
 
-/**
- * Shortens installed packages to `node_modules/…` and cuts the content's directory off. A source map's `../lib/db.ts`, a
- * file beside the entry's own folder, has become a path beside the content: it is turned back.
- */
-function cleanPaths(line: string, roots: readonly string[]): string {
-  let text = line.replace(/(?:file:\/\/)?\/[^\s()]*\/(node_modules\/)/g, "$1");
-  for (const root of roots) {
-    let dir = root;
-    for (let up = 0; up <= FARTHEST_UP && dir !== "/"; up++, dir = dirname(dir)) {
-      text = text.replaceAll(`file://${dir}/`, "../".repeat(up));
-      text = text.replaceAll(`(${dir}/`, `(${"../".repeat(up)}`).replaceAll(` ${dir}/`, ` ${"../".repeat(up)}`);
-      if (text.startsWith(`${dir}/`)) text = "../".repeat(up) + text.slice(dir.length + 1);
-    }
-  }
-  return text;
+/** An error's message, without who imported what is missing: frames tell that, or it is the bundle. */
+function messageOf(lines: readonly string[]): string[] {
+  const [headline = "", ...more] = lines;
+  const stack = more.indexOf("Require stack:");
+  return [
+    headline
+      .replace(/^Uncaught /, "")
+      .replace(/ \{$/, "")
+      .replace(/ imported from (?:\S*\/)?app\.mjs$/, "")
+      .trim(),
+    ...(stack < 0 ? more : more.slice(0, stack)),
+  ];
+}
+
+/** True for a frame of Node's own code, of the server shim, the SDK or the bundle. */
+export function isForeignFrame(line: string): boolean {
+  return /^\s+at /.test(line) && FOREIGN_PLACE.test(line.replace(/ \{$/, ""));
+}
+
+function frameOf(line: string): string[] {
+  const frame = line.replace(/ \{$/, "").trim();
+  if (!frame.startsWith("at ") || isForeignFrame(line)) return [];
+  return [frame.replace(/^at (?:async )?(?:Object\.)?<anonymous> \((.*)\)$/, "at $1")];
+}
+
+/** Node's excerpt of the source above an error: `file:3`, the line's text, a caret below the fault. */
+function excerptAbove(lines: readonly string[], head: number) {
+  const lowest = Math.max(0, head - LONGEST_MESSAGE);
+  const above = lines.slice(lowest, head);
+  const at = above.findLastIndex((line) => /^\S+:\d+$/.test(line));
+  const caret = above.findIndex((line, index) => index > at && CARET.test(line));
+  // Below the caret only an empty line, else the excerpt is not this error's.
+  if (at < 0 || caret < 0 || above.slice(caret + 1).some((line) => line !== "")) return undefined;
+  const [, file = "", line] = /^(\S+):(\d+)$/.exec(above[at] ?? "") ?? [];
+  const column = (above[caret] ?? "").indexOf("^") + 1;
+  return { from: lowest + at, location: firstParty(file, Number(line), column) };
+}
+
+/** Index after the properties of an error, which `util.inspect` prints in braces behind its last line. */
+function endOfProperties(lines: readonly string[], end: number): number {
+  if (!lines[end - 1]?.endsWith(" {")) return end;
+  const close = lines.findIndex((line, at) => at >= end && line === "}");
+  return close < 0 ? lines.length : close + 1;
+}
+
+/** The errors among an error's properties, each as one line with its place. */
+function nestedErrors(lines: readonly string[]): { text: string; location: PrintedError["location"] }[] {
+  const heads = lines.flatMap((line, at) => {
+    const [, isCause, text] = NESTED.exec(line) ?? VALUE_CAUSE.exec(line)?.toSpliced(1, 0, "[cause]: ") ?? [];
+    return text === undefined ? [] : [{ at, text, isCause }];
+  });
+  return heads.slice(0, MOST_NESTED).map(({ at, text, isCause }, index) => {
+    const own = lines.slice(at + 1, heads[index + 1]?.at).map((line) => line.replace(/ \{$/, "").trim());
+    const location = own.map(locationOf).find((place) => place !== undefined);
+    const place = location ? ` (${location.file}:${location.line}:${location.column})` : "";
+    return { text: `  ${isCause ? "caused by " : ""}${text}${place}`, location };
+  });
 }
 
 function locationOf(frame: string): PrintedError["location"] {
-  if (!FRAME.test(frame)) return undefined;
-  const match = /(?:\(|at (?:async )?)((?:file:\/\/)?[^()]+?):(\d+):(\d+)\)?$/.exec(frame);
+  const match = /^at (?:.*\(|(?:async )?)((?:file:\/\/)?[^()]+?):(\d+):(\d+)\)?$/.exec(frame);
   return match ? firstParty(match[1] ?? "", Number(match[2]), Number(match[3])) : undefined;
-}
-
-/** The place of a syntax error stands above the error: `file:3`, the line's text, a caret below the fault. */
-function excerptLocation(above: readonly string[]): PrintedError["location"] {
-  const at = above.findLastIndex((line) => /^\S+:\d+$/.test(line));
-  const match = /^(\S+):(\d+)$/.exec(above[at] ?? "");
-  if (!match) return undefined;
-  const caret = above.slice(at + 1).find((line) => /^\s*\^+\s*$/.test(line));
-  return firstParty(match[1] ?? "", Number(match[2]), caret === undefined ? 1 : caret.indexOf("^") + 1);
 }
 
 function firstParty(file: string, line: number, column: number): PrintedError["location"] {

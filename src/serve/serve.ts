@@ -33,6 +33,14 @@ function leaveWithError(error: unknown): never {
   process.exit(1);
 }
 
+/**
+ * Ends after an error that nobody caught, as Node does, but without an excerpt of the source: that is a line of the
+ * bundle, which is thousands of characters long. An app that listens for such errors itself decides what becomes of them.
+ */
+function leaveUncaught(error: unknown): void {
+  if (process.listenerCount("uncaughtException") === 1) leaveWithError(error);
+}
+
 /** Takes a variable out of the environment before the app can see it. */
 function take(name: string): string | undefined {
   const value = process.env[name];
@@ -78,6 +86,7 @@ async function main(): Promise<void> {
   const declarations = readDeclarations();
   const name = wantedApp(declarations);
   const channel = takeChannel();
+  process.on("uncaughtException", leaveUncaught);
   let stop: () => void = () => process.exit(TERMINATED);
   process.on("SIGTERM", () => stop());
 

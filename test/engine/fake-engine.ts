@@ -4,7 +4,7 @@ import type { AppRef, AppSpec, FailureCause, LogLine, ReplicaStatus } from "../.
 import type { Fault } from "../../src/core/errors.ts";
 import type { Lease } from "../../src/core/lease.ts";
 import type { Redacted } from "../../src/core/redacted.ts";
-import { superseded } from "../../src/engine/causes.ts";
+import { causeOf } from "../../src/engine/causes.ts";
 import type { Condition, Engine, EngineFacts, LogQuery, WantedApp } from "../../src/engine/engine.ts";
 import { ConditionBoard } from "../../src/engine/local/condition-board.ts";
 import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
@@ -140,6 +140,10 @@ export class FakeEngine implements Engine {
     return app ? [...app.runs.values(), ...app.leaving].flatMap((run) => run.status()) : [];
   }
 
+  lastFailure(ref: AppRef, revision: string): FailureCause | undefined {
+    return this.#apps.get(keyOf(ref))?.runs.get(revision)?.lastFailure;
+  }
+
   serving(ref: AppRef): string | null {
     return this.#apps.get(keyOf(ref))?.route ?? null;
   }
@@ -238,7 +242,8 @@ export class FakeEngine implements Engine {
     const last = app.board.get(name)?.ready;
     if (last !== "True" && last !== "False") {
       const message = `Revision "${name}" was deleted.`;
-      app.board.set({ revision: name, ready: "False", reason: "RevisionDeleted", message, cause: superseded(name) });
+      const cause = causeOf("superseded", { revision: name });
+      app.board.set({ revision: name, ready: "False", reason: "RevisionDeleted", message, cause });
     }
     if (last === "True" || (last !== "False" && name !== app.targetBefore)) app.board.forget(name);
     void run.stop().finally(() => app.leaving.delete(run));

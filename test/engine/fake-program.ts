@@ -1,10 +1,12 @@
 /** What a replica of the fake does: a function that lives inside the test's own process. */
 
 import type { FailureCause, LogLine } from "../../src/contract/types.ts";
+import { messageOf } from "../../src/core/errors.ts";
 import type { Lease } from "../../src/core/lease.ts";
 import type { Redacted } from "../../src/core/redacted.ts";
-import { explainFailure, secretNotText, secretUnreadable } from "../../src/engine/causes.ts";
+import { causeOf } from "../../src/engine/causes.ts";
 import type { PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
+import { explainFailure } from "../../src/engine/explain-failure.ts";
 import { LineSplitter } from "../../src/engine/local/process/lines.ts";
 
 /** Where a replica answers. */
@@ -166,14 +168,14 @@ export async function giveFakeSecrets(
     try {
       bytes = (await read(id, version)).reveal();
     } catch (error) {
-      return secretUnreadable(key, version, error);
+      return causeOf("secretUnreadable", { key, version, error: messageOf(error) });
     }
     if (mount === "file") {
       given.variables[envVar] = `/secrets/${envVar}`;
       given.files.set(`/secrets/${envVar}`, bytes);
     } else {
       const text = bytes.toString("utf8");
-      if (text.includes("\0") || !Buffer.from(text).equals(bytes)) return secretNotText(key);
+      if (text.includes("\0") || !Buffer.from(text).equals(bytes)) return causeOf("secretNotText", { key });
       given.variables[envVar] = text;
     }
   }

@@ -32,6 +32,7 @@ export class FakeRun {
   /** It has served: it is restarted when it ends. */
   established: boolean;
   cause: FailureCause | undefined;
+  lastFailure: FailureCause | undefined;
   readonly #context: FakeRunContext;
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
@@ -39,7 +40,6 @@ export class FakeRun {
   #life: FakeLife | undefined;
   #restarts = 0;
   #startedAt: string | null = null;
-  #lastExit: string | null = null;
   #leases = 0;
   #drained = () => {};
   /** Nobody looks after it any more: the platform died. */
@@ -77,7 +77,7 @@ export class FakeRun {
         restarts: this.#restarts,
         startedAt: this.#startedAt,
         pid: null,
-        lastExit: this.#lastExit,
+        lastExit: this.lastFailure?.message.split("\n")[0] ?? null,
       },
     ];
   }
@@ -143,7 +143,7 @@ export class FakeRun {
     for (let pause = 0; !signal.aborted; pause = Math.min(pause * 2 || FIRST_PAUSE_MS, LONGEST_PAUSE_MS)) {
       const { cause, wasReady } = await this.#liveOnce();
       if (signal.aborted || this.#orphaned) break;
-      this.#lastExit = cause.message;
+      this.lastFailure = cause;
       if (!this.established || !wasReady) this.cause = cause;
       if (!this.established) break;
       this.#set("BackOff");

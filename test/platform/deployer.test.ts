@@ -64,7 +64,10 @@ describe("the deployer", () => {
     const cause = { code: "EXITED", message: "it exited with code 3", exitCode: 3 };
     engine.script = fails(cause);
     const failed = await verdict((await apply("2", "two")).id);
-    expect(failed).toMatchObject({ type: "failed", revision: "web-00002", cause });
+    expect(failed).toMatchObject({ type: "failed", revision: "web-00002", cause, serving: "web-00001" });
+    const { events } = await test.client.deploymentEvents(web, 2, 0);
+    // The event after it says why.
+    expect(events.at(-2)).toMatchObject({ phase: "Failed", message: 'Revision "web-00002" failed.' });
     expect(last()).toMatchObject({ traffic: "web-00001" });
     expect(last()?.revisions.map(({ name }) => name)).toEqual(["web-00001"]);
     expect(await test.client.getApp(web)).toMatchObject({
@@ -79,7 +82,30 @@ describe("the deployer", () => {
     // The engine says that it is ready, but the replica breaks every connection.
     replica.removeAllListeners("request").on("request", (req) => req.socket.destroy());
     const event = await verdict((await apply("1", "one", { startTimeout: 1 })).id);
-    expect(event).toMatchObject({ type: "failed", cause: { code: "NOT_LIVE" } });
+    expect(event).toMatchObject({ type: "failed", cause: { code: "NOT_LIVE" }, serving: null });
+    expect(event).toMatchObject({
+      cause: { message: expect.stringMatching(/^it was ready, but /), hint: expect.stringMatching(/./) },
+    });
+  });
+
+  it("fails with the cause of a crash that comes as soon as it is ready", async () => {
+    await verdict((await apply("1", "one")).id);
+    const cause = { code: "APP_THREW", message: "Error: late", stack: ["at app.ts:3:12"], logs: [] };
+    engine.script = () => (life) => {
+      life.listens();
+      setTimeout(() => life.fail(cause), 20);
+    };
+    replica.removeAllListeners("request").on("request", (req) => req.socket.destroy());
+    const failed = await verdict((await apply("2", "two")).id);
+    expect(failed).toMatchObject({ type: "failed", cause, serving: "web-00001" });
+  });
+
+  it("says that nothing serves when a stopped app fails to start again", async () => {
+    await verdict((await apply("1", "one")).id);
+    await test.client.stopApp(web);
+    engine.script = fails({ code: "EXITED", message: "it exited" });
+    const failed = await verdict((await apply("2", "two")).id);
+    expect(failed).toMatchObject({ type: "failed", serving: null });
   });
 
   it("moves traffic back, to a name or to the one before, and refuses what cannot be", async () => {

@@ -1,9 +1,9 @@
 /** Keeps one app in its wanted state: which revisions run, which one gets the traffic, what is true of each. */
 import { isDeepStrictEqual } from "node:util";
-import type { AppRef, ReplicaStatus } from "../../contract/types.ts";
+import type { AppRef, FailureCause, ReplicaStatus } from "../../contract/types.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Lease } from "../../core/lease.ts";
-import { superseded } from "../causes.ts";
+import { causeOf } from "../causes.ts";
 import type { Condition, WantedApp } from "../engine.ts";
 import { ConditionBoard } from "./condition-board.ts";
 import type { EstablishedRevisions } from "./established.ts";
@@ -70,6 +70,11 @@ export class AppSupervisor {
   /** The replica for one request; null when none is ready. */
   lease(): Lease | null {
     return (this.#route !== null && this.#runs.get(this.#route)?.lease()) || null;
+  }
+
+  /** Why a replica of a revision that runs ended last; undefined when none did. */
+  lastFailure(revision: string): FailureCause | undefined {
+    return this.#runs.get(revision)?.lastFailure;
   }
 
   /** Replicas now: those that run and those that are ending. */
@@ -145,7 +150,7 @@ export class AppSupervisor {
         ready: "False",
         reason: "RevisionDeleted",
         message: `Revision "${name}" was deleted.`,
-        cause: superseded(name),
+        cause: causeOf("superseded", { revision: name }),
       });
     }
     // One that only ran beside, like the old one after an update, has not failed: whoever observes it has been told.

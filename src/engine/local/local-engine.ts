@@ -1,6 +1,6 @@
 /** The engine `local`: it owns replicas, readiness and routing itself, and runs replicas with one {@link Runtime}. */
 import { join } from "node:path";
-import type { AppRef, AppSpec, LogLine, ReplicaStatus } from "../../contract/types.ts";
+import type { AppRef, AppSpec, FailureCause, LogLine, ReplicaStatus } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
 import type { Lease } from "../../core/lease.ts";
 import type { Condition, Engine, EngineFacts, LogQuery, WantedApp } from "../engine.ts";
@@ -88,6 +88,10 @@ class LocalEngine implements Engine {
 
   replicas(ref: AppRef): ReplicaStatus[] {
     return this.#apps.get(keyOf(ref))?.replicas() ?? [];
+  }
+
+  lastFailure(ref: AppRef, revision: string): FailureCause | undefined {
+    return this.#apps.get(keyOf(ref))?.lastFailure(revision);
   }
 
   serving(ref: AppRef): string | null {

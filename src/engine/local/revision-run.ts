@@ -2,8 +2,9 @@
 import { randomBytes } from "node:crypto";
 import type { AppRef, FailureCause, LogLine, ReplicaStatus } from "../../contract/types.ts";
 import type { Lease } from "../../core/lease.ts";
-import { engineError, explainFailure } from "../causes.ts";
+import { engineError } from "../causes.ts";
 import type { RunnableRevision } from "../engine.ts";
+import { explainFailure } from "../explain-failure.ts";
 import { BackOff } from "./back-off.ts";
 import type { Clock } from "./clock.ts";
 import { withEntrypoint } from "./entrypoint.ts";
@@ -61,7 +62,7 @@ export class RevisionRun {
   #running: RunningReplica | undefined;
   #restarts = 0;
   #startedAt: number | undefined;
-  #lastExit: string | undefined;
+  #lastFailure: FailureCause | undefined;
   readonly #leases = new Leases();
 
   constructor(
@@ -88,6 +89,11 @@ export class RevisionRun {
     return this.#cause;
   }
 
+  /** Why the replica ended last; undefined while its first life lasts. */
+  get lastFailure(): FailureCause | undefined {
+    return this.#lastFailure;
+  }
+
   /** Does not wait for the end of the pause before the next start: what kept it from coming up may have been mended. */
   tryNow(): void {
     if (this.#state !== "backOff") return;
@@ -107,7 +113,7 @@ export class RevisionRun {
       restarts: this.#restarts,
       startedAt: this.#startedAt === undefined ? null : new Date(this.#startedAt).toISOString(),
       pid: this.#running?.pid ?? null,
-      lastExit: this.#lastExit ?? null,
+      lastExit: this.#lastFailure?.message.split("\n")[0] ?? null,
     };
   }
 
@@ -160,7 +166,7 @@ export class RevisionRun {
       }
       if (signal.aborted) break;
       this.#running = undefined;
-      this.#lastExit = cause.message;
+      this.#lastFailure = cause;
       if (!this.established) {
         this.#cause = cause;
         return this.#setState("failed");
@@ -211,6 +217,7 @@ export class RevisionRun {
         wasReady: wasAnswering,
         output: this.#output.lines(),
         roots: content.roots,
+        names: running.names,
       });
       return { cause, healthyMs: readyAt === undefined ? 0 : Math.max(1, clock.now() - readyAt) };
     }

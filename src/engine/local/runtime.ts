@@ -61,6 +61,8 @@ export interface RunningReplica {
   readonly token: string | undefined;
   /** Settles when the replica itself says that it listens; undefined when nothing in it can say so. */
   readonly listening: Promise<void> | undefined;
+  /** Directories of its own, each with the name that its program has for it: `$HOME`. */
+  readonly names?: Readonly<Record<string, string>>;
   /** True from the moment at which it ended: earlier than `exited` settles. */
   readonly hasExited: boolean;
   /** Settles once, after the last line of output was handed over and the limits were taken away. Never rejects. */

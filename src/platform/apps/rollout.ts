@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { AppRef, FailureCause } from "../../contract/types.ts";
 import { type AppctlError, messageOf } from "../../core/errors.ts";
+import { causeOf } from "../../engine/causes.ts";
 import type { Engine, RunnableRevision } from "../../engine/engine.ts";
 import type { Addresses } from "../addresses.ts";
 import type { WholeImage } from "../images/whole-image.ts";
@@ -99,9 +100,10 @@ export class Rollout {
               type: "status",
               phase: "Failed",
               reason: "RevisionFailed",
-              message: `Revision "${revision.name}" failed with message: ${verdict.cause.message}.`,
+              // The event after it says why.
+              message: `Revision "${revision.name}" failed.`,
             },
-            { type: "failed", revision: revision.name, cause: verdict.cause },
+            { type: "failed", revision: revision.name, cause: verdict.cause, serving: this.#serving(app) },
           ],
           () => {
             if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
@@ -112,9 +114,10 @@ export class Rollout {
     } catch (error) {
       if (signal.aborted) return false; // stopping or deleted: the deployment stays open, or goes with the app
       this.#o.report(`deployment ${deployment.id} of ${app.name}: ${error instanceof Error ? error.stack : error}`);
-      const cause = { code: "PLATFORM_ERROR", message: messageOf(error) };
+      const cause = causeOf("platformError", { error: messageOf(error) });
       await this.settle(app).catch((again) => this.#o.report(messageOf(again)));
-      await this.#write(deployment, [{ type: "failed", revision: revision.name, cause }], () => {
+      const failed = { type: "failed", revision: revision.name, cause, serving: this.#serving(app) } as const;
+      await this.#write(deployment, [failed], () => {
         if (revision.state === "Pending") store.setRevisionState(app.id, revision.name, "Failed");
         store.closeDeployment(deployment, "failed");
       });
@@ -142,7 +145,7 @@ export class Rollout {
     await engine.apply({ ref, revisions: wanted, traffic: revision.name });
     for await (const condition of engine.observe(ref, revision.name, signal)) {
       if (condition.ready === "False") {
-        return { ok: false, cause: condition.cause ?? { code: condition.reason, message: condition.message } };
+        return { ok: false, cause: condition.cause ?? causeOf("engineError", { error: condition.message }) };
       }
       if (condition.ready === "True") break;
       if (!deployment.unchanged) await this.#status(deployment, condition.reason, condition.message);
@@ -205,16 +208,22 @@ export class Rollout {
       );
       signal.throwIfAborted();
       if (outcome.ok) return outcome;
-      const crashed = this.#o.engine.replicas(app).find((r) => r.revision === revision.name && r.restarts > 0);
-      if (crashed && !deployment.unchanged) {
-        const message = `it crashed as soon as it was ready (${crashed.lastExit ?? "unknown exit"})`;
-        return { ok: false, cause: { code: "NOT_LIVE", message, hint: "its log says more" } };
-      }
+      const crash = deployment.unchanged ? undefined : this.#o.engine.lastFailure(app, revision.name);
+      if (crash) return { ok: false, cause: crash };
       if (!outcome.retry || performance.now() >= deadline) {
-        return { ok: false, cause: { code: "NOT_LIVE", message: outcome.message } };
+        return { ok: false, cause: causeOf("notLive", { problem: outcome.message }) };
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
+  }
+
+  /** The revision that serves when a deploy has failed and the app is back in its wanted state. */
+  #serving(app: AppRecord): string | null {
+    if (app.stopped) return null;
+    const isReady = this.#o.engine
+      .replicas(app)
+      .some(({ revision, state }) => revision === app.currentRevision && state === "Ready");
+    return isReady ? app.currentRevision : null;
   }
 
   /** Tells the engine what should run when no deploy is under way. */

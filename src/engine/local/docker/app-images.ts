@@ -6,9 +6,9 @@
 import { statSync } from "node:fs";
 import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import type { AppRef } from "../../../contract/types.ts";
-import { imageUnreadable } from "../../causes.ts";
+import { messageOf } from "../../../core/errors.ts";
+import { causeOf } from "../../causes.ts";
 import { StartFailure } from "../runtime.ts";
-import { noBaseImage } from "./docker-failures.ts";
 import type { ImageLoader, ImageSource, ImageToLoad } from "./image-loader.ts";
 
 /** A file of this machine, and where a container has it, read only. Both are absolute. */
@@ -154,9 +154,9 @@ async function read<T extends ImageToLoad & { files?: MountedFile[] }>(
   digest: string,
 ): Promise<T | undefined> {
   const image = await source?.(digest).catch((error: unknown) => {
-    throw new StartFailure(imageUnreadable(digest, error), { cause: error });
+    throw new StartFailure(causeOf("imageUnreadable", { digest, error: messageOf(error) }), { cause: error });
   });
-  if (image && !image.hasBase) throw new StartFailure(noBaseImage());
+  if (image && !image.hasBase) throw new StartFailure(causeOf("noBaseImage"));
   return (image?.files?.length ?? 0) > MOST_FILES ? undefined : image;
 }
 

@@ -22,6 +22,8 @@ export interface ProcessPlan {
   user: AppUser | undefined;
   address: ReplicaAddress;
   token: string | undefined;
+  /** See {@link RunningReplica.names}. */
+  names: Readonly<Record<string, string>>;
   /** The process has a channel on which it says that it listens, and which closes when the platform dies. */
   channel: boolean;
   /** Called when it says so, before anybody connects to it. When it throws, the process is ended. */
@@ -76,6 +78,7 @@ class ProcessReplica implements RunningReplica {
   readonly pid: number;
   readonly address: ReplicaAddress;
   readonly token: string | undefined;
+  readonly names: Readonly<Record<string, string>>;
   readonly listening: Promise<void> | undefined;
   readonly exited: Promise<ReplicaExit>;
   readonly #plan: ProcessPlan;
@@ -91,6 +94,7 @@ class ProcessReplica implements RunningReplica {
     this.pid = pid;
     this.address = plan.address;
     this.token = plan.token;
+    this.names = plan.names;
     this.listening = plan.channel ? listeningMessage(child, () => this.#listens()) : undefined;
     child.on("error", () => {
       // a failed kill or a message that could not be sent: the exit tells what matters

@@ -3,10 +3,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { AppRef, AppSpec, Permission } from "../../../contract/types.ts";
+import type { AppRef, AppSpec, FailureCause, Permission } from "../../../contract/types.ts";
 import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
-import { DEFAULT_STORAGE, engineError, explainFailure, imageUnreadable } from "../../causes.ts";
+import { causeOf, engineError } from "../../causes.ts";
 import type { RunnableRevision } from "../../engine.ts";
+import { DEFAULT_STORAGE, explainFailure } from "../../explain-failure.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
@@ -163,7 +164,7 @@ class ProcessRuntime implements Runtime {
       const { dir, packagesDir, entrypoint } = await this.#options.prepare(revision.digest, places, signal);
       return { dir, packagesDir, entrypoint, roots: [...new Set([realpathSync(dir), dir])] };
     } catch (error) {
-      throw new StartFailure(imageUnreadable(revision.digest, error), { cause: error });
+      throw new StartFailure(unreadable(revision.digest, error), { cause: error });
     }
   }
 
@@ -209,7 +210,7 @@ class ProcessRuntime implements Runtime {
       });
       if (isFramework) refuseWiderOptions(env["NODE_OPTIONS"]);
       if (!existsSync(content.dir)) {
-        throw new StartFailure(imageUnreadable(revision.digest, new Error("its directory is gone")));
+        throw new StartFailure(unreadable(revision.digest, "its directory is gone"));
       }
       const watched = limits.memoryBytes !== undefined && !this.#cgroups.holds("memory");
       return await startProcess({
@@ -219,6 +220,7 @@ class ProcessRuntime implements Runtime {
         user,
         address,
         token,
+        names: { [join(home, "home")]: "$HOME", [join(home, "tmp")]: "$TMPDIR", [secretDir]: "secrets" },
         channel: isFramework,
         listens: () => user && sealHome(home, user),
         signalsGroup: spec.kind === "command",
@@ -284,6 +286,10 @@ class ProcessRuntime implements Runtime {
   }
 }
 
+function unreadable(digest: string, error: unknown): FailureCause {
+  return causeOf("imageUnreadable", { digest, error: messageOf(error) });
+}
+
 function limitsOf(spec: AppSpec): Limits {
   const { cpu, mem } = spec.limits;
   return {
@@ -298,9 +304,5 @@ const WIDER_OPTIONS = /--(?:no-)?(?:experimental-)?(?:permission|allow-)/;
 /** Node adds up what its arguments and `NODE_OPTIONS` allow: what an app may do is said by its permissions alone. */
 function refuseWiderOptions(options: string | undefined): void {
   if (options === undefined || !WIDER_OPTIONS.test(options)) return;
-  throw new StartFailure({
-    code: "NOT_PERMITTED",
-    message: `NODE_OPTIONS changes what it may do (${WIDER_OPTIONS.exec(options)?.[0]}…)`,
-    hint: 'take it out of NODE_OPTIONS; the App says what it may do: permissions: ["child-process", "worker", "addons"]',
-  });
+  throw new StartFailure(causeOf("widerOptions", { option: WIDER_OPTIONS.exec(options)?.[0] ?? "" }));
 }

@@ -3,8 +3,9 @@
 import type { Buffer } from "node:buffer";
 import { accessSync, chmodSync, constants, lchownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "../../../core/errors.ts";
 import type { Redacted } from "../../../core/redacted.ts";
-import { secretNotText, secretUnreadable } from "../../causes.ts";
+import { causeOf } from "../../causes.ts";
 import type { PinnedSecret } from "../../engine.ts";
 import { StartFailure } from "../runtime.ts";
 import type { AppUser } from "./isolation/isolation.ts";
@@ -72,7 +73,8 @@ export async function readSecret(secret: PinnedSecret, read: SecretReader): Prom
   try {
     return await read(secret.id, secret.version);
   } catch (error) {
-    throw new StartFailure(secretUnreadable(secret.key, secret.version, error), { cause: error });
+    const { key, version } = secret;
+    throw new StartFailure(causeOf("secretUnreadable", { key, version, error: messageOf(error) }), { cause: error });
   }
 }
 
@@ -84,5 +86,5 @@ export function secretText(key: string, bytes: Buffer): string {
   } catch {
     // no UTF-8: said below
   }
-  throw new StartFailure(secretNotText(key));
+  throw new StartFailure(causeOf("secretNotText", { key }));
 }

@@ -11,6 +11,7 @@ export const crashing: Cases = {
     const name = on.replicas[0]?.name;
     await on.crashAndRestart(3);
     expect(on.replicas).toMatchObject([{ name, restarts: 1, lastExit: "it exited with code 3" }]);
+    expect(on.engine.lastFailure(ref, "web-00001")).toMatchObject({ code: "EXITED", exitCode: 3 });
     expect(await on.ask()).toBe("up");
     expect(await on.ask("/life")).not.toBe(life);
   },
