@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { APP_OPTIONS, SECRET_OPTIONS } from "../src/contract/app-options.ts";
 import { IMAGE_OPTIONS } from "../src/contract/image-options.ts";
 import type { OptionTable } from "../src/contract/option.ts";
+import { CAUSES } from "../src/engine/causes.ts";
 import { createProgram } from "../src/program.ts";
 import type { Io } from "../src/ui/io.ts";
 
@@ -79,7 +80,18 @@ function fieldsPart(): string {
   return tables.join("\n\n");
 }
 
-const PARTS: Record<string, () => string> = { commands: commandsPart, fields: fieldsPart };
+/** Each code of a failed deploy, with what its first row in the table of causes says. */
+function causesPart(): string {
+  const rows = new Map<string, string>();
+  for (const { code, docs } of Object.values(CAUSES)) if (!rows.has(code)) rows.set(code, docs);
+  return [
+    "| code | what happened |",
+    "|---|---|",
+    ...[...rows].map(([code, docs]) => `| \`${code}\` | ${docs} |`),
+  ].join("\n");
+}
+
+const PARTS: Record<string, () => string> = { commands: commandsPart, causes: causesPart, fields: fieldsPart };
 
 /** The README with its reference parts as the code has them. */
 export function withReference(readme: string): string {

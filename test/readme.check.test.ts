@@ -44,23 +44,6 @@ describe("the README", () => {
     expect(listed).toEqual(Object.values(ExitCode));
   });
 
-  it("lists every cause of a failed deploy", () => {
-    const code = ["engine/causes", "platform/apps/deployer", "platform/apps/rollout"]
-      .map((name) => source(`src/${name}.ts`))
-      .join("");
-    const used = new Set([...code.matchAll(/(?:code: |\| )"([A-Z][A-Z_]+)"/g)].map(([, name]) => name as string));
-    const table = readme.slice(readme.indexOf("## When it fails"), readme.indexOf("## Output and exit codes"));
-    const refusals = [
-      "APP_DELETING",
-      "NEVER_DEPLOYED",
-      "NO_EARLIER_REVISION",
-      "REVISION_FAILED",
-      "SUBDOMAIN_TAKEN",
-      "MISSING_SECRETS",
-    ];
-    for (const name of used) if (!refusals.includes(name)) expect(table, name).toContain(`\`${name}\``);
-  });
-
   it("names every setting, and every folder of the source", () => {
     const settings = [...source("src/core/config.ts").matchAll(/"(APPCTL_[A-Z_]+)"/g)].map(
       ([, name]) => name as string,

@@ -68,7 +68,8 @@ async function threwError(error: RawError, printed: string[], file: string, at: 
     code: "DESCRIBE_FAILED",
     hint: threwHint(error, location),
     ...located(location),
-    details: [...stack.frames.map((frame) => scrub(frame, at)), ...printed],
+    frames: stack.frames.map((frame) => scrub(frame, at)),
+    details: printed,
   });
 }
 

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { withDeployFacts } from "../core/errors.ts";
 import { pathsOf } from "../core/paths.ts";
 import { Trace } from "../core/trace.ts";
 import { deployRenderer } from "../ui/choose-renderer.ts";
@@ -84,6 +85,8 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
       }
     });
     renderer.end();
+  } catch (error) {
+    throw withDeployFacts(error, { app: name });
   } finally {
     renderer.progress.stop();
     await Promise.all([leave(), tidied]);

@@ -41,6 +41,18 @@ export interface Fault {
   location?: SourceLocation;
 }
 
+/** What a failed deploy is about, as far as it is known. */
+export interface DeployFacts {
+  app?: string | undefined;
+  project?: string;
+  domain?: string;
+  revision?: string;
+  deployment?: number;
+  consoleUrl?: string;
+  /** Revision that serves now; null when none does. */
+  serving?: string | null | undefined;
+}
+
 /** What an {@link AppctlError} is made of. */
 export interface ErrorDetails {
   /** Stable machine-readable name in UPPER_SNAKE_CASE. */
@@ -55,7 +67,11 @@ export interface ErrorDetails {
   /** Every fault of the input, when the input is to blame. */
   faults?: Fault[];
   location?: SourceLocation;
-  /** Further lines for a person: a mapped stack, the last log lines. */
+  /** Frames in the user's code, innermost first: `at name (file:line:column)`. */
+  frames?: string[];
+  /** Last lines of the app's output, as far as they say something else. */
+  logs?: readonly { line: string }[];
+  /** Further lines for a person. */
   details?: string[];
   cause?: unknown;
 }
@@ -68,7 +84,11 @@ export class AppctlError extends Error {
   readonly next: string[];
   readonly faults: Fault[];
   readonly location: SourceLocation | undefined;
+  readonly frames: string[] | undefined;
+  readonly logs: readonly { line: string }[] | undefined;
   readonly details: string[];
+  /** See {@link withDeployFacts}. */
+  deploy: DeployFacts = {};
 
   constructor(details: ErrorDetails) {
     super(details.message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -79,6 +99,8 @@ export class AppctlError extends Error {
     this.next = details.next ?? [];
     this.faults = details.faults ?? [];
     this.location = details.location;
+    this.frames = details.frames;
+    this.logs = details.logs;
     this.details = details.details ?? [];
     Object.defineProperty(this, BRAND, { value: true });
   }
@@ -87,6 +109,12 @@ export class AppctlError extends Error {
 /** True for an {@link AppctlError} of any copy of this package. */
 export function isAppctlError(value: unknown): value is AppctlError {
   return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[BRAND] === true;
+}
+
+/** Adds to an error of a deploy what it is about. What is known closer to the error wins. */
+export function withDeployFacts<E>(error: E, facts: DeployFacts): E {
+  if (isAppctlError(error)) error.deploy = { ...facts, ...error.deploy };
+  return error;
 }
 
 /** A usage error (exit 2): the input is to blame and nothing was changed. */

@@ -3,11 +3,10 @@
  * knows no terminal and no process. Only the client talks to the platform.
  */
 import { randomUUID } from "node:crypto";
-import { relative } from "node:path";
 import type { LoadedFile } from "../app/loaded-file.ts";
 import { deployOrder } from "../app/select.ts";
 import type { AppRef } from "../contract/types.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, withDeployFacts } from "../core/errors.ts";
 import type { DeployEvent } from "../core/events.ts";
 import { syncCache } from "../image/image-cache.ts";
 import { type MadeImage, makeImage, type RegistryChoice } from "../image/make-image.ts";
@@ -41,27 +40,32 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
   const end = new AbortController();
   const signal = AbortSignal.any([options.signal, end.signal]);
   const images: StartedImage[] = [];
+  let app = options.name ?? (loaded.apps.length === 1 ? loaded.apps[0]?.name : undefined);
   try {
     for (const message of loaded.bundle.warnings) yield { type: "warning", message };
-    for (const app of deployOrder(loaded, options.name)) images.push(startImage(app, loaded, { ...options, signal }));
+    for (const each of deployOrder(loaded, options.name)) images.push(startImage(each, loaded, { ...options, signal }));
     const checks = await checkAll(images, options);
     for (const { image, warnings, missingSecrets } of checks) {
+      app = image.app.spec.name;
       for (const message of warnings) yield { type: "warning", message };
       await createSecrets(image.app, missingSecrets, options);
     }
     for (const { image, registry, needsBase, platform } of checks) {
       const { spec } = image.app;
+      app = spec.name;
       const ref = { ...options.scope, name: spec.name };
       const made = yield* makeImage(image, { ...options, registry, needsBase, platform });
       const apply = () => options.client.applyApp(ref, spec, made.image, randomUUID());
       const { id, consoleUrl } = await options.trace.time("hand it to the platform", apply);
       yield { type: "deploying", app: ref.name, ...options.scope, consoleUrl, deployment: id };
       const kept = keep(made, ref, options);
-      const root = relative(options.cwd, loaded.bundle.root);
       if (options.wait) options.idle();
-      if (options.wait) yield* follow({ ...options, ref, deployment: id, root });
+      const project = { root: loaded.bundle.root, cwd: options.cwd };
+      if (options.wait) yield* follow({ ...options, ref, deployment: id, project });
       yield* await kept;
     }
+  } catch (error) {
+    throw withDeployFacts(error, { app, ...options.scope });
   } finally {
     // A fault may leave work behind, and npm has processes of its own: they end here, not with this process.
     end.abort(new Error("the deploy has ended"));

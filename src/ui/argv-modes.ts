@@ -1,11 +1,18 @@
 import { type ColorMode, OUTPUT_MODES, type OutputMode } from "./io.ts";
 
+/** Flags with their values. */
+export type Target = readonly (readonly [flag: string, value: string])[];
+
 /** How a failure is to be printed. */
 export interface FailureModes {
   output: OutputMode;
   color: ColorMode;
   verbose: boolean;
+  /** Flags that say where the command line goes, with their values: a command to type next needs them, too. */
+  target: Target;
 }
+
+const TARGET = ["--project", "--domain", "--config", "--endpoint", "--port"];
 
 /** Reads {@link FailureModes} from arguments that may be wrong otherwise: even a usage error honours `-o json`. */
 export function modesIn(argv: readonly string[]): FailureModes {
@@ -15,6 +22,10 @@ export function modesIn(argv: readonly string[]): FailureModes {
     output: OUTPUT_MODES.find((mode) => mode === lastValue(args, "--output", "-o")) ?? "text",
     color: (["always", "never"] as const).find((mode) => mode === lastValue(args, "--color")) ?? "auto",
     verbose: args.includes("--verbose"),
+    target: TARGET.flatMap((flag) => {
+      const value = lastValue(args, flag);
+      return value === undefined ? [] : [[flag, value] as const];
+    }),
   };
 }
 

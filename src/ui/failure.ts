@@ -1,19 +1,23 @@
-import { type AppctlError, ExitCode, type Fault, isAppctlError, messageOf } from "../core/errors.ts";
+import { quoted } from "../core/command-line.ts";
+import { type AppctlError, type DeployFacts, ExitCode, type Fault, isAppctlError, messageOf } from "../core/errors.ts";
+import type { Target } from "./argv-modes.ts";
 import { codeFrame } from "./code-frame.ts";
-import { plainLine, plainLines } from "./plain-text.ts";
+import { cutToWidth, plainLine, plainLines } from "./plain-text.ts";
 import type { Style } from "./style.ts";
 
 /** An error as `-o json` and `-o ndjson` print it. */
-export interface FailureObject {
+export interface FailureObject extends DeployFacts {
   code: string;
   message: string;
   hint: string | null;
   next: string[];
-  /** The part of the README that says more. */
-  docs: string;
   exitCode: number;
   faults?: Fault[];
   location?: AppctlError["location"];
+  /** Frames in the user's code, innermost first. */
+  stack?: string[];
+  /** Last lines of the app's output. */
+  logs?: AppctlError["logs"];
   details?: string[];
 }
 
@@ -24,6 +28,8 @@ export interface FailureOptions {
   cwd: string;
   /** Also show the stack and the causes of an error that is no bug. */
   verbose: boolean;
+  /** Flags that the commands to type next need. */
+  target?: Target;
 }
 
 /** The exit code that `error` stands for: its own, or 70 for what appctl did not expect. */
@@ -31,15 +37,14 @@ export function exitCodeOf(error: unknown): number {
   return isAppctlError(error) ? error.exit : ExitCode.bug;
 }
 
-/** `error` as plain data. */
-export function failureObject(error: unknown): FailureObject {
+/** `error` as plain data. `target`: flags that its next commands need. */
+export function failureObject(error: unknown, target: Target = []): FailureObject {
   if (!isAppctlError(error)) {
     return {
       code: "BUG",
       message: `appctl failed unexpectedly: ${messageOf(error)}`,
       hint: BUG_HINT,
       next: [],
-      docs: "README.md#output-and-exit-codes",
       exitCode: ExitCode.bug,
       details: stackOf(error),
     };
@@ -48,20 +53,25 @@ export function failureObject(error: unknown): FailureObject {
     code: error.code,
     message: error.message,
     hint: error.hint ?? null,
-    next: error.next,
-    docs: "README.md#output-and-exit-codes",
+    next: error.next.map((command) => withTarget(command, target)),
     exitCode: error.exit,
+    ...error.deploy,
     ...(error.faults.length > 0 ? { faults: error.faults } : {}),
     ...(error.location ? { location: error.location } : {}),
+    ...(error.frames ? { stack: error.frames } : {}),
+    ...(error.logs ? { logs: error.logs } : {}),
     ...(error.details.length > 0 ? { details: error.details } : {}),
   };
 }
 
+/** Longest line of a message or of an app's output that is shown, in columns. */
+const LONGEST_LINE = 500;
+
 const BUG_HINT = "this is a bug in appctl, not in your app; please report it with the lines above";
 
 /** `error` for a person, as lines: what, where, why, and what to type next. */
-export function failureLines(error: unknown, { style, cwd, verbose }: FailureOptions): string[] {
-  const failure = failureObject(error);
+export function failureLines(error: unknown, { style, cwd, verbose, target }: FailureOptions): string[] {
+  const failure = failureObject(error, target);
   const lines = [...headline(failure, style)];
   // Faults with places of their own make the error's place one of them.
   const placed = failure.faults?.some(({ location }) => location) ?? false;
@@ -73,21 +83,59 @@ export function failureLines(error: unknown, { style, cwd, verbose }: FailureOpt
     lines.push("", `  ${faultText(fault, isOnly && failure.message === fault.message, style)}`);
     lines.push(...belowFault(fault, cwd, style));
   }
+  lines.push(...frameLines(failure), ...logLines(failure));
   if (failure.details) lines.push("", ...failure.details.flatMap(plainLines).map((line) => (line ? `  ${line}` : "")));
   if (verbose && isAppctlError(error))
     lines.push("", ...stackOf(error).map((line) => style.dim(`  ${plainLine(line)}`)));
   const isLong = lines.length > 1;
   if (failure.hint && !isHinted(failure))
     lines.push(...(isLong ? [""] : []), `${style.yellow("hint:")} ${plainLine(failure.hint)}`);
+  const now = servingText(failure);
+  if (now) lines.push(`${style.yellow("now:")} ${now}`);
   if (failure.next.length > 0) {
     const commands = failure.next.map((command) => `  ${style.cyan(plainLine(command))}`);
-    lines.push(...(isLong && (!failure.hint || isHinted(failure)) ? [""] : []), style.yellow("next:"), ...commands);
+    lines.push(
+      ...(isLong && !now && (!failure.hint || isHinted(failure)) ? [""] : []),
+      style.yellow("next:"),
+      ...commands,
+    );
   }
   return lines;
 }
 
+/** A command with the flags that it lacks to go where this command line went. */
+function withTarget(command: string, target: Target): string {
+  if (!command.startsWith("appctl ") || command.includes("#")) return command;
+  const fits = (flag: string) => !command.startsWith("appctl platform ") || flag === "--port" || flag === "--config";
+  const more = target.filter(([flag]) => fits(flag) && !command.includes(` ${flag} `));
+  return [command, ...more.flat().map(quoted)].join(" ");
+}
+
+/** The stack, unless it is the one place that is shown already. */
+function frameLines({ stack = [], location }: FailureObject): string[] {
+  const place = location && `${location.file}:${location.line}:${location.column}`;
+  const [only = "", ...more] = stack;
+  if (only === "" || (more.length === 0 && place !== undefined && only.includes(place))) return [];
+  return ["", ...stack.map((frame) => `    ${plainLine(frame)}`)];
+}
+
+function logLines({ logs = [] }: FailureObject): string[] {
+  if (logs.length === 0) return [];
+  return [
+    "",
+    "  Last lines of its output:",
+    ...logs.map(({ line }) => `    ${cutToWidth(plainLine(line), LONGEST_LINE)}`),
+  ];
+}
+
+/** What serves after a deploy that failed. */
+function servingText({ serving, revision }: FailureObject): string | undefined {
+  if (serving === undefined || (serving !== null && serving === revision)) return undefined;
+  return serving === null ? "nothing serves" : `revision ${plainLine(serving)} still serves`;
+}
+
 function headline({ code, message, exitCode }: FailureObject, style: Style): string[] {
-  const [first = code, ...rest] = plainLines(message);
+  const [first = code, ...rest] = plainLines(message).map((line) => cutToWidth(line, LONGEST_LINE));
   // Who pressed Ctrl-C knows that this is no error.
   if (exitCode === ExitCode.interrupted || exitCode === ExitCode.terminated) return [first, ...rest];
   return [`${style.red("Error:")} ${style.bold(first)}`, ...rest];

@@ -3,16 +3,14 @@ import { failureLines, failureObject } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { styleOf } from "./style.ts";
 
-/**
- * Prints a failure, once: as the one JSON object on stdout, as the terminal event of `-o ndjson`, or as text on stderr.
- */
+/** Prints a failure as text on stderr and, for programs, as the one JSON object or the last event on stdout. */
 export async function reportFailure(io: Io, error: unknown, modes: FailureModes): Promise<void> {
   if (modes.output === "json") {
-    io.stdout.write(`${JSON.stringify({ error: failureObject(error) }, null, 2)}\n`);
+    io.stdout.write(`${JSON.stringify({ error: failureObject(error, modes.target) }, null, 2)}\n`);
   } else if (modes.output === "ndjson") {
-    io.lines.write({ type: "failed", ...{ error: failureObject(error) } });
-  } else {
-    const style = await styleOf(io.stderr, io.env, modes.color);
-    io.stderr.write(`${failureLines(error, { style, cwd: io.cwd, verbose: modes.verbose }).join("\n")}\n`);
+    io.lines.write({ type: "failed", ...{ error: failureObject(error, modes.target) } });
   }
+  const style = await styleOf(io.stderr, io.env, modes.color);
+  const { verbose, target } = modes;
+  io.stderr.write(`${failureLines(error, { style, cwd: io.cwd, verbose, target }).join("\n")}\n`);
 }

@@ -128,10 +128,10 @@ describe("faults of the file", () => {
       column: 9,
       lineText: '  throw new TypeError("no database");',
     });
-    expect(error.details[0]).toBe("at boot (lib/boot.ts:5:9)");
-    expect(error.details[1]).toContain("app.ts:2:1");
+    expect(error.frames?.[0]).toBe("at boot (lib/boot.ts:5:9)");
+    expect(error.frames?.[1]).toContain("app.ts:2:1");
     expect(error.details).toContain("  before");
-    expect(JSON.stringify([error.message, error.hint, error.details])).not.toContain("appctl-describe");
+    expect(JSON.stringify([error.message, error.hint, error.frames, error.details])).not.toContain("appctl-describe");
   });
 
   it("a module that needs a secret: says that there is none", async () => {

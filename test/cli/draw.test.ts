@@ -37,6 +37,7 @@ describe("waiting", () => {
     expect(await outcome([deploying], new AbortController(), 20)).toMatchObject({
       code: "WAIT_TIMEOUT",
       exit: 8,
+      deploy: { app: "web", ...scope, deployment: 7, consoleUrl: "http://localhost:7654/console" },
       next: ["appctl attach web --deployment 7 --project shop"],
     });
   });
@@ -71,6 +72,12 @@ describe("waiting", () => {
     };
     const options = { renderer, signal: new AbortController().signal, waitMs: HOUR, scope };
     await expect(draw(events, options)).rejects.toBe(failure);
+    expect(failure.deploy).toEqual({
+      app: "web",
+      ...scope,
+      deployment: 7,
+      consoleUrl: "http://localhost:7654/console",
+    });
   });
 
   it("tells whether the verdict came", async () => {

@@ -59,12 +59,12 @@ describe("the process edge", () => {
     expect(readdirSync(cli.home)).toEqual([]);
   });
 
-  it("prints wrong usage as text on stderr, or as one JSON object on stdout", async () => {
+  it("prints wrong usage as text on stderr, with -o json as one JSON object on stdout as well", async () => {
     const text = await cli.run(["depoly", "apps"]);
     expect(text).toMatchObject({ code: 2, stdout: "" });
     expect(text.stderr).toContain("hint: did you mean deploy?");
     const json = await cli.run(["depoly", "apps", "-o", "json"]);
-    expect(json).toMatchObject({ code: 2, stderr: "" });
+    expect(json).toMatchObject({ code: 2, stderr: text.stderr });
     expect(JSON.parse(json.stdout).error).toMatchObject({ code: "USAGE", hint: "did you mean deploy?" });
     const lines = await cli.run(["deploy", "apps", "-o", "ndjson"]);
     expect([lines.code, JSON.parse(lines.stdout)]).toEqual([

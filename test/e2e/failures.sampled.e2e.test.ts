@@ -110,6 +110,73 @@ export default new App({ name: "web", requiresAuth: false, args: ["node", "-e", 
     expect((await get(`${endpoint}/`)).body).toBe("new");
   });
 
+  it("says once what happened, where, and what serves now; the same as data", async () => {
+    const good = world.folder("once-good", { "app.ts": source("").replace(`name: "web"`, `name: "once"`) });
+    await world.ok(["deploy", "apps", "app.ts"], { cwd: good });
+    const dir = world.folder("once", {
+      "common.ts": "export const call = (f: () => void) => f();\n",
+      "src/app.ts": source(`import { call } from "../common.ts";
+function connect(url?: string): void {
+  throw new TypeError("no database at " + url, { cause: new Error("refused") });
+}
+if (!process.env.APPCTL_DESCRIBE) {
+  console.log("about to connect from", import.meta.dirname);
+  setTimeout(() => call(connect), 20);
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+}`).replace(`name: "web"`, `name: "once"`),
+    });
+    const run = (...more: string[]) =>
+      world.run(["deploy", "apps", "src/app.ts", "--port", String(world.port), ...more], { cwd: dir });
+    const text = await run();
+    const words = [
+      "Error: once failed: TypeError: no database at undefined",
+      "  caused by Error: refused (src/app.ts:5:57)",
+      " --> src/app.ts:5:9",
+      "  |",
+      '5 |   throw new TypeError("no database at " + url, { cause: new Error("refused") });',
+      "  |         ^",
+      "",
+      "    at f (src/app.ts:5:9)",
+      "    at f (common.ts:1:40)",
+      "",
+      "  Last lines of its output:",
+      "    about to connect from .",
+      "",
+      "hint: the app threw this error while it started",
+      "now: revision once-00001 still serves",
+      "next:",
+      `  appctl logs apps once --port ${world.port}`,
+      "",
+    ].join("\n");
+    expect(text.stderr).toContain(words);
+    expect(text.stdout).not.toContain("no database");
+    expect(text.stdout).toMatch(/\[Status\] Failed: RevisionFailed: Revision "once-00002" failed\.\n$/);
+
+    const json = await run("-o", "json");
+    expect(json.stderr).toContain(words);
+    const { error } = JSON.parse(json.stdout);
+    expect(error).toMatchObject({
+      code: "APP_THREW",
+      exitCode: 1,
+      ...{ app: "once", project: "default", domain: "development", revision: "once-00003", deployment: 3 },
+      consoleUrl: expect.stringContaining("/apps/once"),
+      serving: "once-00001",
+      location: { file: "src/app.ts", line: 5, column: 9 },
+      logs: [{ stream: "stdout", revision: "once-00003", line: "about to connect from ." }],
+    });
+    expect(error.stack.length).toBeGreaterThan(0);
+    for (const frame of error.stack) expect(frame).toMatch(/^at (?:\S+ \()?(?:src\/app|common)\.ts:\d+:\d+\)?$/);
+    expect(JSON.stringify(error)).not.toMatch(/file:|app\.mjs|serve\.mjs|node:/);
+    expect(JSON.stringify(error)).not.toContain(world.home);
+  });
+
+  it("knows the app of a deploy that fails before the platform is asked", async () => {
+    const dir = world.folder("early", { "app.ts": source("").replace("frameworkApp:", "frameworkApps:") });
+    const { code, stdout, stderr } = await world.run(["deploy", "apps", "app.ts", "-o", "json"], { cwd: dir });
+    expect([code, JSON.parse(stdout).error]).toMatchObject([2, { code: "INVALID_APP", app: "web" }]);
+    expect(stderr).toContain("frameworkApps");
+  });
+
   it("tells the same in JSON: one object, with the place", async () => {
     const dir = world.folder("json", {
       "app.ts": source(`if (!process.env.APPCTL_DESCRIBE) throw new Error("in json");`),

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { AppctlError, ExitCode, usageError } from "../../src/core/errors.ts";
+import { AppctlError, type ErrorDetails, ExitCode, usageError, withDeployFacts } from "../../src/core/errors.ts";
 import { exitCodeOf, failureLines, failureObject } from "../../src/ui/failure.ts";
 import { reportFailure } from "../../src/ui/report-failure.ts";
 import { PLAIN } from "../../src/ui/style.ts";
@@ -22,7 +22,8 @@ describe("a failure for a person", () => {
       hint: "the file threw this while it was loaded",
       next: ["appctl logs apps web"],
       location: { file: "app.ts", line: 3, column: 12 },
-      details: ["at app.ts:3:12", "", "Last lines of its output:", "  \x1b[31mred\x1b[0m"],
+      frames: ["at boom (app.ts:3:12)", "at app.ts:7:1"],
+      logs: [{ line: "\x1b[31mred\x1b[0m" }],
     });
     expect(lines(error, dir)).toEqual([
       "Error: web failed: TypeError: boom is not a function",
@@ -31,7 +32,8 @@ describe("a failure for a person", () => {
       "3 |   const x = boom();",
       "  |             ^",
       "",
-      "  at app.ts:3:12",
+      "    at boom (app.ts:3:12)",
+      "    at app.ts:7:1",
       "",
       "  Last lines of its output:",
       "    red",
@@ -39,6 +41,61 @@ describe("a failure for a person", () => {
       "hint: the file threw this while it was loaded",
       "next:",
       "  appctl logs apps web",
+    ]);
+  });
+
+  const failed = (more: Partial<ErrorDetails>, serving?: string | null) =>
+    withDeployFacts(
+      new AppctlError({ code: "EXITED", exit: ExitCode.failed, message: "web failed: it exited", ...more }),
+      { app: "web", revision: "web-00002", serving },
+    );
+
+  it("says what serves after a deploy that failed, and what to type next", () => {
+    const next = ["appctl logs apps web"];
+    const end = (serving?: string | null) => lines(failed({ hint: "look", next }, serving)).slice(1);
+    expect(end("web-00001")).toEqual([
+      "hint: look",
+      "now: revision web-00001 still serves",
+      "next:",
+      "  appctl logs apps web",
+    ]);
+    expect(end(null)[1]).toBe("now: nothing serves");
+    // A start of the revision that has the traffic, or a platform that does not say.
+    for (const serving of ["web-00002", undefined]) expect(end(serving).join("\n")).not.toContain("now:");
+  });
+
+  it("leaves out a stack that is only the place that is shown", () => {
+    const location = { file: "gone.ts", line: 3, column: 12 };
+    expect(lines(failed({ location, frames: ["at boom (gone.ts:3:12)"], logs: [] }))).toEqual([
+      "Error: web failed: it exited",
+      " --> gone.ts:3:12",
+    ]);
+    expect(lines(failed({ location, frames: ["at boom (other.ts:3:12)"] })).at(-1)).toBe("    at boom (other.ts:3:12)");
+  });
+
+  it("cuts long lines of a message and of output", () => {
+    const long = "x".repeat(5000);
+    const shown = lines(failed({ message: `web failed: ${long}\n  caused by it`, logs: [{ line: long }] }));
+    for (const line of shown) expect(line.length).toBeLessThan(600);
+    expect(shown[1]).toBe("  caused by it");
+  });
+
+  it("gives commands the flags that this command line had", () => {
+    const next = [
+      "appctl logs apps web --project shop",
+      "appctl platform logs",
+      "appctl create api-key admin --name NAME   # on the platform's machine",
+      "systemctl start docker",
+    ];
+    const target = [
+      ["--project", "shop"],
+      ["--port", "7700"],
+      ["--config", "my file"],
+    ] as const;
+    expect(failureObject(failed({ next }), target).next).toEqual([
+      "appctl logs apps web --project shop --port 7700 --config 'my file'",
+      "appctl platform logs --port 7700 --config 'my file'",
+      ...next.slice(2),
     ]);
   });
 
@@ -163,35 +220,68 @@ it("knows an AppctlError of another copy of the package", () => {
 
 describe("reportFailure", () => {
   const error = usageError("no such thing", { code: "NOPE", hint: "try another", next: ["appctl get apps"] });
-  const modes = { color: "auto", verbose: false } as const;
+  const modes = { color: "auto", verbose: false, target: [] } as const;
+  const words = "Error: no such thing\nhint: try another\nnext:\n  appctl get apps\n";
 
-  it("prints one JSON object on stdout and nothing on stderr", async () => {
+  it("prints one JSON object on stdout, and the error in words on stderr", async () => {
     const { io, stdout, stderr } = fakeIo();
     await reportFailure(io, error, { ...modes, output: "json" });
-    expect(stderr()).toBe("");
+    expect(stderr()).toBe(words);
     expect(JSON.parse(stdout())).toEqual({
       error: {
         code: "NOPE",
         message: "no such thing",
         hint: "try another",
         next: ["appctl get apps"],
-        docs: "README.md#output-and-exit-codes",
         exitCode: 2,
       },
     });
   });
 
-  it("ends the lines of ndjson, with the next number", async () => {
+  it("has what is known of a deploy as data", async () => {
+    const log = {
+      time: "2026-03-01T12:00:00.000Z",
+      replica: "r",
+      revision: "web-00002",
+      stream: "stderr",
+      line: "bye",
+    };
+    const failure = new AppctlError({
+      ...{ code: "APP_THREW", exit: ExitCode.failed, message: "web failed" },
+      ...{ frames: ["at app.ts:3:12"], logs: [log] },
+    });
+    const facts = {
+      app: "web",
+      project: "p",
+      domain: "d",
+      revision: "web-00002",
+      deployment: 2,
+      consoleUrl: "http://c",
+    };
+    withDeployFacts(failure, { ...facts, serving: null });
+    // What is known closer to the error wins.
+    withDeployFacts(failure, { app: "other" });
     const { io, stdout } = fakeIo();
+    await reportFailure(io, failure, { ...modes, output: "json" });
+    expect(JSON.parse(stdout()).error).toEqual({
+      ...{ code: "APP_THREW", message: "web failed", hint: null, next: [], exitCode: 1 },
+      ...facts,
+      ...{ serving: null, stack: ["at app.ts:3:12"], logs: [log] },
+    });
+  });
+
+  it("ends the lines of ndjson, with the next number, and says it in words on stderr", async () => {
+    const { io, stdout, stderr } = fakeIo();
     io.lines.write({ type: "status" });
     await reportFailure(io, error, { ...modes, output: "ndjson" });
     const last = JSON.parse(stdout().trimEnd().split("\n").at(-1) ?? "");
     expect(last).toMatchObject({ v: 1, seq: 2, type: "failed", error: { code: "NOPE" } });
+    expect(stderr()).toBe(words);
   });
 
   it.each(["text", "url"] as const)("is text on stderr with -o %s", async (output) => {
     const { io, stdout, stderr } = fakeIo();
     await reportFailure(io, error, { ...modes, output });
-    expect([stdout(), stderr()]).toEqual(["", "Error: no such thing\nhint: try another\nnext:\n  appctl get apps\n"]);
+    expect([stdout(), stderr()]).toEqual(["", words]);
   });
 });

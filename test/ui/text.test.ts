@@ -103,7 +103,13 @@ it("tells ages and sizes", () => {
 });
 
 it("finds how a failure is to be printed even in wrong arguments", () => {
-  expect(modesIn(["depoly", "-o", "json", "--verbose"])).toEqual({ output: "json", color: "auto", verbose: true });
+  expect(modesIn(["depoly", "-o", "json", "--verbose"])).toEqual({
+    ...{ output: "json", color: "auto", verbose: true, target: [] },
+  });
+  expect(modesIn(["get", "apps", "--port=7700", "--project", "p"]).target).toEqual([
+    ["--project", "p"],
+    ["--port", "7700"],
+  ]);
   expect(modesIn(["-ondjson"]).output).toBe("ndjson");
   expect(modesIn(["--output=url", "--color=never"])).toMatchObject({ output: "url", color: "never" });
   expect(modesIn(["-o", "yaml"]).output).toBe("text");

@@ -1,6 +1,6 @@
 /** Waiting for a deployment's verdict: the part that deploy, attach, start and rollback share. */
 import type { Scope } from "../../client/client.ts";
-import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
+import { AppctlError, ExitCode, isAppctlError, withDeployFacts } from "../../core/errors.ts";
 import type { DeployEvent } from "../../core/events.ts";
 import type { DeployRenderer } from "../../ui/deploy-renderer.ts";
 import { commandLine } from "./flags.ts";
@@ -62,9 +62,15 @@ export async function draw(
     }
     return drawn;
   } catch (error) {
-    if (signal.aborted) throw interrupted(signal.reason, current, scope);
-    if (timeout.signal.aborted && current) throw timedOut(current, waitMs, scope);
-    throw error;
+    const facts = current && {
+      app: current.app,
+      ...scope,
+      deployment: current.deployment,
+      ...(drawn.accepted ? { consoleUrl: drawn.accepted.consoleUrl } : {}),
+    };
+    if (signal.aborted) throw withDeployFacts(interrupted(signal.reason, current, scope), { ...facts });
+    if (timeout.signal.aborted && current) throw withDeployFacts(timedOut(current, waitMs, scope), { ...facts });
+    throw withDeployFacts(error, { ...facts });
   } finally {
     clearTimeout(timer);
     renderer.progress.stop();

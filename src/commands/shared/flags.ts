@@ -1,7 +1,8 @@
 import { parseDuration } from "../../app/duration.ts";
-import type { Scope } from "../../client/client.ts";
 import { type AppctlError, usageError } from "../../core/errors.ts";
 import type { ColorMode, OutputMode } from "../../ui/io.ts";
+
+export { commandLine } from "../../core/command-line.ts";
 
 /** Flags that every command has. */
 export interface CommonFlags {
@@ -50,21 +51,6 @@ export function optionalNameOf(argument: string | undefined, flag: string | unde
   const name = argument ?? flag;
   if (name === "") throw usageError("the name is empty");
   return name;
-}
-
-/** A command line that can be pasted, with the project and the domain where they are not the default ones. */
-export function commandLine(words: string[], scope?: Scope, flags?: Pick<CommonFlags, "endpoint">): string {
-  const more = [
-    ...(scope && scope.project !== "default" ? ["--project", scope.project] : []),
-    ...(scope && scope.domain !== "development" ? ["--domain", scope.domain] : []),
-    ...(flags?.endpoint ? ["--endpoint", flags.endpoint] : []),
-  ];
-  return ["appctl", ...words, ...more].map(quoted).join(" ");
-}
-
-/** Quotes a word for a POSIX shell where that is needed. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** The error for an output mode that a command does not have. */
