@@ -1,13 +1,30 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { get, repository, World } from "./harness.ts";
 
 // The console in a real browser: Debian's Chromium.
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 if (!executablePath)
   console.warn("SKIPPED test/e2e/console.test.ts: no Chromium on this machine (Debian: apt-get install chromium)");
+
+/** Words of a page that are on more than one line. */
+const BROKEN_WORDS = `(() => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    for (const { 0: word, index } of node.textContent.matchAll(/[\\w$]+/g)) {
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+      if (lines.size > 1) broken.push(word);
+    }
+  }
+  return broken;
+})()`;
 
 let world: World;
 let browser: Browser;
@@ -98,7 +115,57 @@ describe.skipIf(!executablePath)("the console", () => {
     expect(new URL(page.url()).pathname).toBe("/console/sign-in");
   });
 
-  it("shows text as text, and runs no script", async () => {
+  it("keeps the page of a deploying app up to date, with its focus and its place, and needs no script to be read", async () => {
+    // The user of the app has to see it.
+    const outside = mkdtempSync(join(tmpdir(), "gate-"));
+    onTestFinished(() => rmSync(outside, { recursive: true }));
+    chmodSync(outside, 0o755);
+    const gate = join(outside, "go-on");
+    const dir = world.folder("slow", {
+      "app.ts": `import { App } from "appctl";
+        const wait = ["node", "-e", ${JSON.stringify(`
+          const start = () => require("node:fs").existsSync(${JSON.stringify(gate)})
+            ? require("node:http").createServer((_, res) => res.end("slow")).listen(process.env.PORT)
+            : setTimeout(start, 50);
+          start();`)}];
+        export default new App({ name: "slow", requiresAuth: false, args: wait });`,
+    });
+    const deploy = world.run(["deploy", "apps", "app.ts", "slow"], { cwd: dir });
+    const link = async () => (await world.ok(["open", "slow", "-o", "url"])).trim();
+    await vi.waitFor(async () => expect((await world.run(["get", "apps", "slow"])).code).toBe(0), 60_000);
+    const page = await fresh();
+    await page.setViewportSize({ width: 360, height: 500 });
+    const loads: string[] = [];
+    page.on("framenavigated", (frame) => loads.push(frame.url()));
+    const complaints: string[] = [];
+    page.on("console", (message) => complaints.push(message.text()));
+    await page.goto(await link());
+    expect(await page.textContent("#status")).toBe("Deploying");
+    expect(await page.locator("meta[http-equiv]").count()).toBe(0);
+    await page.focus("#endpoint");
+    await page.evaluate("window.scrollTo(0, 150)");
+    const loaded = loads.length;
+    writeFileSync(gate, "");
+    await page.locator("#status", { hasText: "Running" }).waitFor();
+    expect(await page.textContent("[role=status]")).toMatch(/^slow: Running\. Deployed slow-00001 at http/);
+    expect(await page.textContent("#events")).toContain("[Status] Started: Service is ready");
+    expect(await page.textContent("#revision")).toBe("slow-00001");
+    expect(await page.evaluate("[document.activeElement.id, window.scrollY]")).toEqual(["endpoint", 150]);
+    expect([loads.length, complaints]).toEqual([loaded, []]);
+    expect((await deploy).code).toBe(0);
+  });
+
+  it("fits a narrow screen: no page is wider, and no word is broken but at the separators of a URL", async () => {
+    const page = await fresh();
+    await page.setViewportSize({ width: 360, height: 800 });
+    for (const target of [[], ["web"], ["broken"]]) {
+      await page.goto((await world.ok(["open", ...target, "-o", "url"])).trim());
+      expect(await page.evaluate("document.documentElement.scrollWidth"), target.join()).toBe(360);
+      expect(await page.evaluate(BROKEN_WORDS), target.join()).toEqual([]);
+    }
+  });
+
+  it("shows text as text, and runs no script of an app", async () => {
     const page = await fresh();
     const dialogs: string[] = [];
     page.on("dialog", (dialog) => {
@@ -120,7 +187,7 @@ describe.skipIf(!executablePath)("the console", () => {
   it("lists the apps, and says so when there is no such app or page", async () => {
     const page = await fresh();
     await page.goto((await world.ok(["open", "-o", "url"])).trim());
-    expect(await page.locator("tbody tr").count()).toBe(2);
+    expect(await page.locator("tbody tr").count()).toBe(3);
     const missing = await page.goto(`${consoleUrl}x`);
     expect(missing?.status()).toBe(404);
     expect(await page.textContent("main")).toContain("There is no app webx");

@@ -7,7 +7,7 @@ import { appPage, appsPage, notFoundPage, signInPage } from "./pages.ts";
 
 /**
  * The console: read-only pages, rendered here, behind sign-in with an API key or with the one-time link that
- * `appctl open` prints. It runs no script, and a page of another origin can neither frame it nor post to it.
+ * `appctl open` prints. They run no script of an app, and a page of another origin can neither frame it nor post to it.
  */
 export function createConsole(services: Services): Hono {
   const app = new Hono();

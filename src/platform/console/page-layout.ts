@@ -17,51 +17,86 @@ header{display:flex;align-items:center;gap:1rem;padding-top:1.25rem;padding-bott
 header a.home{font-weight:700;color:var(--fg);text-decoration:none;font-size:1.05rem}
 header nav{color:var(--dim);flex:1}
 a{color:var(--accent)}
-h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0 .25rem;display:flex;align-items:center;gap:.75rem;flex-wrap:wrap}
+h1{overflow-wrap:break-word;min-width:0;font-size:1.6rem;line-height:1.2;margin:.5rem 0 .25rem;display:flex;align-items:center;gap:.75rem;flex-wrap:wrap}
 h2{font-size:.8rem;text-transform:uppercase;letter-spacing:.06em;color:var(--dim);margin:0 0 .6rem}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1.1rem 1.25rem;margin:1rem 0}
 .badge{font-size:.8rem;font-weight:600;padding:.15rem .6rem;border-radius:99px;border:1px solid currentColor}
 .Running{color:var(--ok)}.Deploying,.Stopped{color:var(--warn)}.Failed,.Crashing{color:var(--bad)}
 .dim{color:var(--dim)}
-pre{font:13px/1.6 var(--mono);margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1.25rem;margin:0}
-dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
+pre{font:13px/1.6 var(--mono);margin:0;white-space:pre-wrap;overflow-wrap:break-word}
+dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.35rem 1.25rem;margin:0}
+dt{color:var(--dim)}dd{margin:0;min-width:0;overflow-wrap:break-word}
 code{font:13px var(--mono)}
 table{border-collapse:collapse;width:100%}th{text-align:left;color:var(--dim);font-weight:500}
-td,th{padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}tr:last-child td{border-bottom:0}
-.scroll{overflow-x:auto}
+td,th{padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
+.scroll{overflow-x:auto;display:block}td code,code.scroll{white-space:nowrap}
+.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 form.sign-in{max-width:28rem;margin:4rem auto}
 label{display:block;font-weight:600;margin-bottom:.4rem}
 input[type=password]{width:100%;padding:.6rem .7rem;font:14px var(--mono);border:1px solid var(--line);border-radius:7px;background:var(--bg);color:var(--fg)}
 button{font:inherit;font-weight:600;padding:.5rem 1rem;border-radius:7px;border:1px solid var(--accent);background:var(--accent);color:var(--card);cursor:pointer;margin-top:1rem}
 button.quiet{background:none;color:var(--dim);border-color:var(--line);margin:0;font-weight:400;padding:.25rem .7rem}
 .error{color:var(--bad)}
+@media(max-width:30rem){header,main{padding-left:.75rem;padding-right:.75rem}.card{padding:.9rem .75rem}
+dl{grid-template-columns:minmax(0,1fr);gap:0}dd{margin-bottom:.6rem}}
 `;
 
-/** The one style sheet is in the page; the policy allows it by its hash, and no script at all. */
+/**
+ * Keeps the page of something unfinished up to date: reads it again, and puts what is new into the elements with an `id`.
+ * The rest of the page stays, and with it focus, selection and scroll position. It ends when the page says no more that
+ * it is live.
+ */
+const SCRIPT = `
+const update = async () => {
+  let live = true;
+  try {
+    if (document.hidden) return;
+    const response = await fetch(location.href, { cache: "no-store" });
+    if (response.redirected || response.status === 404) return location.reload();
+    if (!response.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const now of page.querySelectorAll("main [id]")) {
+      const shown = document.getElementById(now.id);
+      if (!shown || shown.innerHTML === now.innerHTML) continue;
+      shown.className = now.className;
+      shown.replaceChildren(...now.childNodes);
+    }
+    live = page.querySelector("main[data-live]") !== null;
+  } catch {
+    // The platform is away: the next try finds it.
+  } finally {
+    if (live) setTimeout(update, 2000);
+  }
+};
+setTimeout(update, 2000);
+`;
+
+const hashOf = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+
+/** Style sheet and script are in the page; the policy allows these two by their hashes, and requests to the platform alone. */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
+  `style-src ${hashOf(STYLE)}`,
+  `script-src ${hashOf(SCRIPT)}`,
+  "connect-src 'self'",
   "form-action 'self'",
   "base-uri 'none'",
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** A whole page. `refreshSeconds`: the page loads itself again, while something is under way. */
-export function page(options: {
-  title: string;
-  body: Html;
-  crumbs?: string;
-  signedIn: boolean;
-  refreshSeconds?: number;
-}): Html {
-  const { title, body, crumbs, signedIn, refreshSeconds } = options;
+/** `text` with places to wrap a line inside of URLs and names: after `/`, `.` and `-`. */
+export function breakable(text: string): Html {
+  return html`${text.split(/(?<=[/.]|\w-)(?=\w)/).map((part, at) => (at === 0 ? part : html`<wbr>${part}`))}`;
+}
+
+/** A whole page. `live`: it keeps itself up to date, while something is under way. */
+export function page(options: { title: string; body: Html; crumbs?: string; signedIn: boolean; live?: boolean }): Html {
+  const { title, body, crumbs, signedIn, live } = options;
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-${refreshSeconds ? html`<meta http-equiv="refresh" content="${refreshSeconds}">` : ""}
 <title>${title} · appctl</title>
 <style>${raw(STYLE)}</style>
 </head>
@@ -71,7 +106,8 @@ ${refreshSeconds ? html`<meta http-equiv="refresh" content="${refreshSeconds}">`
 <nav>${crumbs ?? ""}</nav>
 ${signedIn ? html`<form method="post" action="/console/sign-out"><button class="quiet">Sign out</button></form>` : ""}
 </header>
-<main>${body}</main>
+<main${live ? raw(" data-live") : ""}>${body}</main>
+${live ? html`<script>${raw(SCRIPT)}</script>` : ""}
 </body>
 </html>
 `;

@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import type { AppStatus, DeploymentEvent } from "../../contract/types.ts";
 import { statusLine } from "../../core/status-line.ts";
-import { type Html, page } from "./page-layout.ts";
+import { breakable, type Html, page } from "./page-layout.ts";
 
 /** The page that asks for an API key. `next` is where it leads. */
 export function signInPage(next: string, error?: string): Html {
@@ -9,7 +9,7 @@ export function signInPage(next: string, error?: string): Html {
     title: "Sign in",
     signedIn: false,
     body: html`<form class="card sign-in" method="post" action="/console/sign-in">
-<h2>Sign in</h2>
+<h1>Sign in</h1>
 <input type="hidden" name="next" value="${next}">
 <label for="key">API key</label>
 <input id="key" name="key" type="password" autocomplete="off" autofocus required>
@@ -26,7 +26,7 @@ export function appsPage(scope: { project: string; domain: string }, apps: AppSt
     (app) => html`<tr>
 <td><a href="${new URL(app.consoleUrl).pathname}">${app.name}</a></td>
 <td><span class="badge ${app.status}">${app.status}</span></td>
-<td><a href="${app.endpoint}">${app.endpoint}</a></td>
+<td><a href="${app.endpoint}">${breakable(app.endpoint)}</a></td>
 </tr>`,
   );
   return page({
@@ -34,7 +34,7 @@ export function appsPage(scope: { project: string; domain: string }, apps: AppSt
     signedIn: true,
     crumbs: `${scope.project} / ${scope.domain}`,
     body: html`<h1>Apps</h1>
-<section class="card scroll">${
+<section class="card scroll" tabindex="0" aria-label="Apps">${
       apps.length === 0
         ? html`<p class="dim">No app yet. <code>appctl deploy apps app.ts NAME</code> deploys one.</p>`
         : html`<table><thead><tr><th>Name</th><th>Status</th><th>Endpoint</th></tr></thead><tbody>${rows}</tbody></table>`
@@ -44,43 +44,45 @@ export function appsPage(scope: { project: string; domain: string }, apps: AppSt
 
 /** One app: its state, its address and how to call it, and the status lines of its latest deployment. */
 export function appPage(app: AppStatus, events: DeploymentEvent[]): Html {
-  const unsettled = app.status === "Deploying";
+  const live = app.status === "Deploying";
+  const lines = events.map(eventLine);
   return page({
     title: app.name,
     signedIn: true,
     crumbs: `${app.project} / ${app.domain}`,
-    ...(unsettled ? { refreshSeconds: 2 } : {}),
+    live,
     body: html`<h1>${app.name} <span class="badge ${app.status}" id="status">${app.status}</span></h1>
-${app.message ? html`<p class="dim">${app.message}</p>` : ""}
+<p class="dim" id="message">${app.message}</p>
+<p class="hidden" role="status" id="news">${app.name}: ${app.status}. ${lines.at(-1)?.slice(TIME_WIDTH)}</p>
+${live ? html`<noscript><p><a href="${new URL(app.consoleUrl).pathname}">Reload</a></p></noscript>` : ""}
 ${app.description ? html`<p>${app.description}</p>` : ""}
 <section class="card"><h2>Endpoint</h2>
-<p><a id="endpoint" href="${app.endpoint}">${app.endpoint}</a></p>
-<pre id="curl">${curlFor(app)}</pre>
-<p class="dim">${
-      app.requiresAuth
-        ? "The gateway asks for an API key before the app sees a request."
-        : "Public: the app decides itself whom it answers."
+<p><a id="endpoint" href="${app.endpoint}">${breakable(app.endpoint)}</a></p>
+<pre id="curl">${breakable(curlFor(app))}</pre>
+<p class="dim" id="access">${
+      app.requiresAuth ? "The gateway requires an API key." : "Public: the gateway asks for no key."
     }</p>
 ${app.links.map((link) => html`<p><a href="${linkTo(app, link.path)}">${link.title}</a></p>`)}
 </section>
 <section class="card"><h2>Latest deployment</h2>
-<pre id="events">${events.map(eventLine).join("\n") || "No deployment yet."}</pre></section>
+<pre id="events">${breakable(lines.join("\n") || "No deployment yet.")}</pre></section>
 <section class="card"><h2>Revision</h2>
 <dl>
-<dt>Revision</dt><dd><code>${app.revision ?? "none is ready yet"}</code></dd>
-<dt>Image</dt><dd><code>${app.image ?? "–"}</code></dd>
-<dt>Digest</dt><dd><code>${app.digest ?? "–"}</code></dd>
-<dt>Updated</dt><dd>${app.updatedAt}</dd>
+<dt>Revision</dt><dd><code id="revision">${breakable(app.revision ?? "none is ready yet")}</code></dd>
+<dt>Image</dt><dd><code id="image">${breakable(app.image ?? "–")}</code></dd>
+<dt>Digest</dt><dd><code id="digest" class="scroll" tabindex="0">${app.digest ?? "–"}</code></dd>
+<dt>Updated</dt><dd id="updated">${app.updatedAt}</dd>
 </dl></section>
-<section class="card scroll"><h2>Replicas</h2>${
+<section class="card scroll" tabindex="0" aria-labelledby="replicas-title"><h2 id="replicas-title">Replicas</h2>
+<div id="replicas">${
       app.replicas.length === 0
-        ? html`<p class="dim">None is running.</p>`
+        ? html`<p class="dim">No replica runs.</p>`
         : html`<table><thead><tr><th>Name</th><th>State</th><th>Restarts</th><th>Since</th></tr></thead><tbody>${app.replicas.map(
             (replica) => html`<tr><td><code>${replica.name}</code></td><td>${replica.state}</td>
 <td>${replica.restarts}${replica.lastExit ? html` <span class="dim">(${replica.lastExit})</span>` : ""}</td>
-<td>${replica.startedAt ?? "–"}</td></tr>`,
+<td><code>${replica.startedAt ?? "–"}</code></td></tr>`,
           )}</tbody></table>`
-    }</section>`,
+    }</div></section>`,
   });
 }
 
@@ -109,9 +111,14 @@ function linkTo(app: AppStatus, path: string): string {
   }
 }
 
+/** Width of the time that a line of an event begins with. */
+const TIME_WIDTH = "00:00:00  ".length;
+
 function eventLine(event: DeploymentEvent): string {
   const time = event.time.slice(11, 19);
   if (event.type === "status") return `${time}  ${statusLine(event)}`;
   if (event.type === "succeeded") return `${time}  Deployed ${event.revision} at ${event.endpoint}`;
-  return `${time}  Failed: ${event.cause.message}${event.cause.hint ? ` (${event.cause.hint})` : ""}`;
+  const { cause, serving, revision } = event;
+  const still = serving && serving !== revision ? `. Revision ${serving} still serves` : "";
+  return `${time}  Failed: ${cause.message}${cause.hint ? ` (${cause.hint})` : ""}${still}`;
 }
