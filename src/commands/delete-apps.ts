@@ -25,7 +25,9 @@ export async function deleteApps(io: Io, name: string, flags: CommonFlags & { ye
         });
       }
     }
+    const revisions = await client.listRevisions({ ...scope, name });
     await client.deleteApp({ ...scope, name });
-    printResult(io, flags, { deleted: { ...scope, name } }, `App ${name} is deleted. Its secrets stay.`);
+    const secrets = revisions.some(({ secrets }) => secrets.length > 0) ? " Its secrets stay." : "";
+    printResult(io, flags, { deleted: { ...scope, name } }, `App ${name} is deleted.${secrets}`);
   });
 }

@@ -56,7 +56,7 @@ export function appLines(app: AppStatus, now: Date, style: Style = PLAIN): strin
       ["Name", app.name],
       ["Status", app.message ? `${app.status}: ${app.message}` : app.status],
       ["Endpoint", app.endpoint],
-      ["Access", app.requiresAuth ? "with a platform key" : "public (the app checks for itself)"],
+      ["Access", app.requiresAuth ? "gateway requires a key" : "public: the gateway asks for no key"],
       ["Console", app.consoleUrl],
       ["Revision", app.revision ?? "none serves yet"],
       ["Image", app.image ?? undefined],

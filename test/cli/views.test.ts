@@ -14,7 +14,7 @@ it("shows an app", () => {
     "Name:     web",
     "Status:   Running",
     "Endpoint: http://rough-meadow-97cf5.apps.localhost:7654",
-    "Access:   with a platform key",
+    "Access:   gateway requires a key",
     "Console:  http://localhost:7654/console/projects/default/domains/development/apps/web",
     "Revision: web-00002",
     "Image:    localhost:7654/web-image:KXwIrIyoU_Decb0wgPy23A-0123456789ab",
@@ -25,6 +25,9 @@ it("shows an app", () => {
     "REPLICA          STATE  REVISION   RESTARTS  AGE  LAST EXIT",
     "web-00002-abcde  Ready  web-00002  0         30s  -",
   ]);
+  expect(appLines({ ...sampleApp, requiresAuth: false }, NOW)).toContain(
+    "Access:   public: the gateway asks for no key",
+  );
   expect(appLines({ ...sampleApp, status: "Failed", message: "it \x1b[31mthrew", replicas: [] }, NOW)[1]).toBe(
     "Status:   Failed: it threw",
   );

@@ -75,7 +75,8 @@ describe("apps", () => {
 
     const refused = await world.run(["delete", "apps", "cycle"]);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("--yes")]);
-    await world.ok(["delete", "apps", "cycle", "--yes"]);
+    // It had no secrets that could stay.
+    expect(await world.ok(["delete", "apps", "cycle", "--yes"])).toBe("App cycle is deleted.\n");
     expect((await get(`${endpoint}/`)).status).toBe(404);
     for (const args of [["get", "apps"], ["logs", "apps"], ["stop", "apps"], ["start", "apps"], ["attach"]]) {
       expect((await world.run([...args, "cycle"])).code, args.join(" ")).toBe(4);
@@ -160,7 +161,8 @@ describe("apps", () => {
       "inside",
       "private-00001",
     ]);
-    await world.ok(["delete", "api-key", "CALLER"]);
+    const deleted = "API key CALLER is deleted. The platform refuses requests with it.\n";
+    expect(await world.ok(["delete", "api-key", "CALLER"])).toBe(deleted);
     expect((await get(`${endpoint}/revoked`, { authorization: `Bearer ${key}` })).status).toBe(401);
     const logs = await world.ok(["logs", "apps", "private"]);
     expect(logs).toContain("saw /allowed null");

@@ -131,6 +131,10 @@ describe("secrets, byte for byte", () => {
     expect(app).toMatchObject({ bytes: 12, usedBy: ["default/development/bytes"] });
     const used = await world.run(["delete", "secret", "FILE_PLAIN"]);
     expect([used.code, used.stderr]).toEqual([5, expect.stringContaining("used by default/development/bytes")]);
+    await world.ok(["create", "admin-api-key", "--name", "STORED"]);
+    expect(await world.ok(["delete", "api-key", "STORED"])).toContain(
+      " The secret STORED (project default, domain development) stays.",
+    );
   });
 
   it("never leaves a value in any file, log or output", async () => {
