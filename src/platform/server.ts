@@ -41,15 +41,15 @@ export class PlatformServer {
       if (declined === req) res.shouldKeepAlive = false;
       else if (declined !== undefined) {
         const detail = "nothing can follow a request whose change of protocols was declined";
-        return refuse(res, new ProblemError(400, "BAD_REQUEST", detail));
+        return refuse(res, new ProblemError("BAD_REQUEST", detail));
       }
       const host = hostOf(req);
       if (host === undefined)
-        return refuse(res, new ProblemError(400, "NO_HOST", "the Host header is missing or malformed"));
+        return refuse(res, new ProblemError("NO_HOST", "the Host header is missing or malformed"));
       if (parts.addresses().subdomainOf(host) !== undefined) return parts.gateway.handle(req, res, host);
       if (!this.#isOwn(host)) {
         const hint = `the platform answers at ${parts.addresses().url}, apps at *.${parts.addresses().appsDomain}`;
-        return refuse(res, new ProblemError(421, "UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
+        return refuse(res, new ProblemError("UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
       }
       // An app says itself whether it takes the body; here it is wanted, or thrown away with the answer.
       if (mayContinue) res.writeContinue();

@@ -65,11 +65,11 @@ export function createApi(services: Services, report: (message: string) => void)
     api.on(method, path.replace(/\{(\w+)\}/g, ":$1"), async (c) => {
       const origin = c.req.header("origin");
       if (origin !== undefined && origin !== services.addresses.url) {
-        throw new ProblemError(403, "FOREIGN_ORIGIN", `requests from pages of ${origin} are refused`);
+        throw new ProblemError("FOREIGN_ORIGIN", `requests from pages of ${origin} are refused`);
       }
       const principal = services.keys.verify(c.req.header("authorization"));
       if (!principal && !descriptions[name].open) {
-        throw new ProblemError(401, "UNAUTHENTICATED", "a valid API key is needed: Authorization: Bearer <key>", {
+        throw new ProblemError("UNAUTHENTICATED", "a valid API key is needed: Authorization: Bearer <key>", {
           hint: "the key may be mistyped, revoked, or of another platform",
         });
       }
@@ -85,7 +85,7 @@ export function createApi(services: Services, report: (message: string) => void)
     });
   }
   api.notFound((c) => {
-    throw new ProblemError(404, "NO_SUCH_ENDPOINT", `${c.req.method} ${c.req.path} is not part of this API`, {
+    throw new ProblemError("NO_SUCH_ENDPOINT", `${c.req.method} ${c.req.path} is not part of this API`, {
       hint: `${services.addresses.url}${endpoints.openapi.path} describes it`,
     });
   });
@@ -107,10 +107,14 @@ function answerFor(error: unknown, report: (message: string) => void): Response 
             ? 503
             : 500;
     if (status >= 500) report(messageOf(error));
-    return new ProblemError(status, error.code, error.message, error.hint ? { hint: error.hint } : {}).toResponse();
+    return new ProblemError(
+      { code: error.code, status },
+      error.message,
+      error.hint ? { hint: error.hint } : {},
+    ).toResponse();
   }
   report(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return new ProblemError(500, "INTERNAL", "the platform failed to answer; its log says why", {
+  return new ProblemError("INTERNAL", "the platform failed to answer; its log says why", {
     hint: "appctl platform logs",
   }).toResponse();
 }

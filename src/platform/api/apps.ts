@@ -49,12 +49,11 @@ export async function applyApp(request: ApiRequest): Promise<Response> {
   sameName(ref, spec.name);
   const faults = engine.check(spec);
   if (faults.length > 0) {
-    throw new ProblemError(422, "NOT_HONOURED", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
+    throw new ProblemError("NOT_HONOURED", faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
   }
   const key = request.request.headers.get("idempotency-key") ?? undefined;
   if (key !== undefined && !IDEMPOTENCY_KEY.test(key)) {
     throw new ProblemError(
-      422,
       "INVALID_INPUT",
       `idempotency-key: must be 1 to ${LIMITS.idempotencyKeyCharacters.value} visible ASCII characters`,
     );
@@ -132,7 +131,8 @@ export async function deploymentEvents(request: ApiRequest) {
   const events = await log.read(deployment, after, waitMs, request.request.signal);
   const unwritten = deployer.unwritten(app.id);
   // Who waits is told why nothing comes; it comes as soon as it can be written.
-  if (events.length === 0 && unwritten) throw new ProblemError(503, unwritten.code, unwritten.message);
+  if (events.length === 0 && unwritten)
+    throw new ProblemError({ code: unwritten.code, status: 503 }, unwritten.message);
   const now = store.deployment(app.id, deployment.id);
   if (!now) throw notFound(`app ${app.name}`);
   return { deployment: deploymentView(request.services, ref, now), events, done: now.state !== "open" };
@@ -147,7 +147,7 @@ export function appLogs(request: ApiRequest): Response {
   const since = query.get("since");
   const sinceMs = since === null ? undefined : Date.parse(since);
   if (sinceMs !== undefined && Number.isNaN(sinceMs)) {
-    throw new ProblemError(422, "INVALID_INPUT", "since: must be an ISO 8601 time");
+    throw new ProblemError("INVALID_INPUT", "since: must be an ISO 8601 time");
   }
   const aborter = new AbortController();
   const lines = engine.logs(ref, {
@@ -188,7 +188,7 @@ function existing({ store }: Services, ref: AppRef): AppRecord {
 
 function sameName(ref: AppRef, name: string): void {
   if (ref.name !== name) {
-    throw new ProblemError(422, "INVALID_INPUT", `spec.name: is "${name}", but the path says "${ref.name}"`, {
+    throw new ProblemError("INVALID_INPUT", `spec.name: is "${name}", but the path says "${ref.name}"`, {
       faults: [{ path: "spec.name", message: `is "${name}", but the path says "${ref.name}"` }],
     });
   }

@@ -13,7 +13,7 @@ import type { Builds } from "../builds/build-queue.ts";
 import type { ConsoleSessions } from "../console/sessions.ts";
 import type { Garbage } from "../images/image-garbage.ts";
 import type { KeyStore, Principal } from "../keys/key-store.ts";
-import { ProblemError } from "../problem.ts";
+import { type ProblemCode, ProblemError } from "../problem.ts";
 import type { Place, SecretStore } from "../secrets/secret-store.ts";
 import type { AppStore } from "../store/app-store.ts";
 
@@ -60,13 +60,13 @@ export async function readBody<T extends z.core.$ZodType>(request: ApiRequest, s
 export async function readJson({ request }: ApiRequest, maxBytes: number): Promise<unknown> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
-    throw new ProblemError(415, "NOT_JSON", "the body must be JSON, with content-type: application/json");
+    throw new ProblemError("NOT_JSON", "the body must be JSON, with content-type: application/json");
   }
   try {
     return JSON.parse(await readText(request, maxBytes));
   } catch (error) {
     if (error instanceof ProblemError) throw error;
-    throw new ProblemError(400, "MALFORMED_JSON", "the body is not valid JSON");
+    throw new ProblemError("MALFORMED_JSON", "the body is not valid JSON");
   }
 }
 
@@ -75,7 +75,7 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
   let size = 0;
   for await (const chunk of request.body ?? []) {
     size += chunk.length;
-    if (size > maxBytes) throw new ProblemError(413, "BODY_TOO_LARGE", `the body has more than ${maxBytes} bytes`);
+    if (size > maxBytes) throw new ProblemError("BODY_TOO_LARGE", `the body has more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
@@ -104,11 +104,11 @@ export function faultsOf<T extends z.core.$ZodType>(
 const MOST_FAULTS = 100;
 
 /** The problem of an input with faults. */
-export function invalidInput(all: Fault[], code = "INVALID_INPUT"): ProblemError {
+export function invalidInput(all: Fault[], code: ProblemCode = "INVALID_INPUT"): ProblemError {
   const more = all.length - MOST_FAULTS;
   const faults = all.slice(0, MOST_FAULTS);
   if (more > 0) faults.push({ path: "(body)", message: `${more} more of its values are faulty` });
-  return new ProblemError(422, code, faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
+  return new ProblemError(code, faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
 }
 
 function pathOfIssue(path: PropertyKey[], at: string): string {
@@ -136,7 +136,7 @@ export function numberIn(query: URLSearchParams, name: string, fallback: number,
   if (text === null) return fallback;
   const value = Number(text);
   if (!/^\d{1,15}$/.test(text) || value > max) {
-    throw new ProblemError(422, "INVALID_INPUT", `${name}: must be a whole number from 0 to ${max}`, {
+    throw new ProblemError("INVALID_INPUT", `${name}: must be a whole number from 0 to ${max}`, {
       faults: [{ path: name, message: `must be a whole number from 0 to ${max}` }],
     });
   }

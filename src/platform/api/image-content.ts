@@ -14,7 +14,7 @@ export async function missingBlobs(request: ApiRequest) {
 /** Takes a blob; its digest has to fit. */
 export async function putBlob(request: ApiRequest): Promise<Response> {
   const digest = digestOf(request);
-  if (!request.incoming) throw new ProblemError(400, "NO_BODY", "the blob is missing");
+  if (!request.incoming) throw new ProblemError("NO_BODY", "the blob is missing");
   const descriptor = await request.services.images.writeBlobStream(request.incoming, digest, LIMITS.blobBytes.value);
   return Response.json({ mediaType: "application/octet-stream", ...descriptor }, { status: 201 });
 }
@@ -22,7 +22,7 @@ export async function putBlob(request: ApiRequest): Promise<Response> {
 /** The manifest that a reference (`name:tag`) names. */
 export async function resolveImage({ query, services }: ApiRequest) {
   const reference = query.get("reference");
-  if (!reference) throw new ProblemError(422, "INVALID_INPUT", "reference: is missing");
+  if (!reference) throw new ProblemError("INVALID_INPUT", "reference: is missing");
   const descriptor = await services.images.resolve(reference);
   // An image of which a part was lost is none: whoever asks then builds it or sends it again.
   const isWhole = descriptor && (await wholeImage(services.images)(descriptor.digest).then(yes, no));

@@ -35,7 +35,7 @@ export async function pruneImages(request: ApiRequest) {
   const { images, blobs, bytes, unreadable } = await request.services.garbage.collect({ keptMs: RECENT_MS, dryRun });
   if (unreadable === undefined) return { images, blobs, bytes };
   const message = `the image ${unreadable}, which a revision needs, is damaged, so nobody knows what else is needed; deploy its app again`;
-  throw new ProblemError(409, "IMAGE_DAMAGED", message);
+  throw new ProblemError("IMAGE_DAMAGED", message);
 }
 
 function revisionsByDigest(store: AppStore): Map<string, ImageInfo["revisions"]> {

@@ -34,7 +34,7 @@ function made<T>({ services }: ApiRequest, create: () => T): T {
   } catch (error) {
     services.keys.reload();
     if (error instanceof ProblemError && error.problem.code === "SECRET_EXISTS") {
-      throw new ProblemError(409, "SECRET_EXISTS", `${error.message}, so the key was not made`, {
+      throw new ProblemError("SECRET_EXISTS", `${error.message}, so the key was not made`, {
         hint: "use another name, delete the secret first (appctl delete secret NAME), or leave it out with --no-secret",
       });
     }

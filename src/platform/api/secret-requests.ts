@@ -26,7 +26,7 @@ export function getSecret(request: ApiRequest) {
 /** Adds a version to a secret. */
 export async function updateSecret(request: ApiRequest) {
   const { name, scope, value, binary } = await readBody(request, schemas.SecretWrite);
-  if (name !== nameOf(request)) throw new ProblemError(422, "INVALID_INPUT", "name: is not the name in the path");
+  if (name !== nameOf(request)) throw new ProblemError("INVALID_INPUT", "name: is not the name in the path");
   const bytes = new Redacted(Buffer.from(value, "base64"));
   return request.services.secrets.update(placeOf(request), name, scope, bytes, binary ?? false);
 }

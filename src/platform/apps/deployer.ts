@@ -66,7 +66,7 @@ export class Deployer {
     const { requireWhole } = await this.#o.image(image.digest);
     const { deployment, created } = this.#o.store.transaction(() => {
       const existing = this.#o.store.find(ref);
-      if (existing?.deleting) throw new ProblemError(409, "APP_DELETING", `app ${ref.name} is being deleted`);
+      if (existing?.deleting) throw new ProblemError("APP_DELETING", `app ${ref.name} is being deleted`);
       const repeated = existing && key !== undefined ? this.#o.store.deploymentByKey(existing.id, key) : undefined;
       if (repeated) return { deployment: repeated, created: false };
       // Whoever deletes an image looks for revisions that need it in the moment at which it goes: it went before, or stays.
@@ -102,7 +102,7 @@ export class Deployer {
     const expected = this.#expected(app);
     if (expected?.deployment) return expected.deployment; // a deploy under way starts it
     const revision = expected?.revision;
-    if (!revision) throw new ProblemError(409, "NEVER_DEPLOYED", `app ${ref.name} has no revision that was ever ready`);
+    if (!revision) throw new ProblemError("NEVER_DEPLOYED", `app ${ref.name} has no revision that was ever ready`);
     return this.#begin(app, revision, !app.stopped);
   }
 
@@ -115,11 +115,11 @@ export class Deployer {
     const revision = revisions.find((r) => r.name === wanted);
     if (!revision) {
       throw name === undefined
-        ? new ProblemError(409, "NO_EARLIER_REVISION", `app ${ref.name} has no earlier revision that was ready`)
+        ? new ProblemError("NO_EARLIER_REVISION", `app ${ref.name} has no earlier revision that was ready`)
         : notFound(`revision ${name} of app ${ref.name}`, `known: ${ready.map((r) => r.name).join(", ") || "none"}`);
     }
     if (revision.state === "Failed") {
-      throw new ProblemError(409, "REVISION_FAILED", `revision ${revision.name} failed and cannot get traffic`);
+      throw new ProblemError("REVISION_FAILED", `revision ${revision.name} failed and cannot get traffic`);
     }
     return this.#begin(app, revision, revision.name === app.currentRevision && !app.stopped);
   }
@@ -184,8 +184,8 @@ export class Deployer {
     ];
     if (faults.length === 0) return pinned;
     throw missing.length > 0
-      ? new ProblemError(422, "MISSING_SECRETS", `missing: ${missing.join(", ")}`, { faults })
-      : new ProblemError(422, "SECRET_NOT_TEXT", unfit.join("; "), { faults });
+      ? new ProblemError("MISSING_SECRETS", `missing: ${missing.join(", ")}`, { faults })
+      : new ProblemError("SECRET_NOT_TEXT", unfit.join("; "), { faults });
   }
 
   #appFor(ref: AppRef, spec: AppSpec, existing: AppRecord | undefined): AppRecord {
@@ -193,7 +193,7 @@ export class Deployer {
     if (spec.subdomain !== undefined) {
       const holder = store.bySubdomain(spec.subdomain);
       if (holder && holder.id !== existing?.id) {
-        throw new ProblemError(409, "SUBDOMAIN_TAKEN", `sub-domain ${spec.subdomain} belongs to app ${holder.name}`);
+        throw new ProblemError("SUBDOMAIN_TAKEN", `sub-domain ${spec.subdomain} belongs to app ${holder.name}`);
       }
     }
     // An app that has an address keeps it until the revision that asks for another one serves.

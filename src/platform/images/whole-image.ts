@@ -40,5 +40,5 @@ function goneMeanwhile(digest: string, part: string): (error: unknown) => never 
 
 function incomplete(digest: string, missing: string[]): ProblemError {
   const message = `image ${digest} is not whole here; missing: ${missing.join(", ")}`;
-  return new ProblemError(422, "IMAGE_INCOMPLETE", message, { hint: "deploy again: what is missing is sent then" });
+  return new ProblemError("IMAGE_INCOMPLETE", message, { hint: "deploy again: what is missing is sent then" });
 }

@@ -65,7 +65,7 @@ export class KeyStore {
     };
     this.#db.transaction(() => {
       if (this.#db.get("SELECT 1 FROM api_keys WHERE name = ?", name)) {
-        throw new ProblemError(409, "API_KEY_EXISTS", `API key ${name} already exists`, {
+        throw new ProblemError("API_KEY_EXISTS", `API key ${name} already exists`, {
           hint: `a key is shown only once; to replace it: appctl delete api-key ${name}, then create it again`,
         });
       }
@@ -121,11 +121,7 @@ export class KeyStore {
   /** Revokes a key: the next request with it is refused. */
   delete(name: string): void {
     if (name === LOCAL_KEY) {
-      throw new ProblemError(
-        409,
-        "LOCAL_KEY",
-        `API key ${LOCAL_KEY} is the local platform's own and cannot be deleted`,
-      );
+      throw new ProblemError("LOCAL_KEY", `API key ${LOCAL_KEY} is the local platform's own and cannot be deleted`);
     }
     this.replace(name);
   }

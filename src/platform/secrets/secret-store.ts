@@ -4,7 +4,7 @@ import type { SecretInfo, SecretRequest, SecretScope } from "../../contract/type
 import { isEnvironmentText } from "../../core/environment-text.ts";
 import { Redacted } from "../../core/redacted.ts";
 import type { PinnedSecret } from "../../engine/engine.ts";
-import { notFound, ProblemError } from "../problem.ts";
+import { notFound, type ProblemCode, ProblemError } from "../problem.ts";
 import type { Database } from "../store/database.ts";
 
 /** Project and domain that a request is about. */
@@ -57,7 +57,7 @@ export class SecretStore {
     const where = scoped(scope, place);
     return this.#db.transaction(() => {
       if (this.#row(name, scope, where)) {
-        throw new ProblemError(409, "SECRET_EXISTS", `secret ${name} already exists ${describe(scope, place)}`, {
+        throw new ProblemError("SECRET_EXISTS", `secret ${name} already exists ${describe(scope, place)}`, {
           hint: `give it a new value with: appctl update secret --name ${name}`,
         });
       }
@@ -115,7 +115,7 @@ export class SecretStore {
       if (!row) throw notFound(`secret ${name}`);
       const users = this.#usedBy(row.id);
       if (users.length > 0) {
-        throw new ProblemError(409, "SECRET_IN_USE", `secret ${name} is used by ${users.join(", ")}`, {
+        throw new ProblemError("SECRET_IN_USE", `secret ${name} is used by ${users.join(", ")}`, {
           hint: "delete those apps first, or deploy them without it",
         });
       }
@@ -216,8 +216,8 @@ export class SecretStore {
 
 function checkValue(name: string, value: Redacted<Buffer>, binary: boolean): void {
   const bytes = value.reveal();
-  const fault = (code: string, message: string, hint?: string) =>
-    new ProblemError(422, code, `the value of secret ${name} ${message}`, hint === undefined ? {} : { hint });
+  const fault = (code: ProblemCode, message: string, hint?: string) =>
+    new ProblemError(code, `the value of secret ${name} ${message}`, hint === undefined ? {} : { hint });
   if (bytes.length === 0) throw fault("EMPTY_SECRET", "is empty");
   if (bytes.length > LIMITS.secretBytes.value)
     throw fault(
