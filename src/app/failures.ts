@@ -111,7 +111,10 @@ function mapFrames(frames: string[], { bundle, bundleFile, cwd }: Described): Pr
 /** The place where the bundle lies for a moment means nothing to anybody. */
 function scrub(text: string, { bundleFile }: Described): string {
   const dir = bundleFile.slice(0, bundleFile.lastIndexOf("/") + 1);
-  return text.replaceAll(`file://${dir}`, "").replaceAll(dir, "");
+  return text
+    .replaceAll(`file://${dir}`, "")
+    .replaceAll(dir, "")
+    .replace(/ imported from app\.mjs$/m, "");
 }
 
 function located(location: SourceLocation | undefined): { location?: SourceLocation } {

@@ -1,5 +1,13 @@
 import { quoted } from "../core/command-line.ts";
-import { type AppctlError, type DeployFacts, ExitCode, type Fault, isAppctlError, messageOf } from "../core/errors.ts";
+import {
+  type AppctlError,
+  type DeployFacts,
+  ExitCode,
+  type Fault,
+  isAppctlError,
+  messageOf,
+  type SourceLocation,
+} from "../core/errors.ts";
 import type { Target } from "./argv-modes.ts";
 import { codeFrame } from "./code-frame.ts";
 import { cutToWidth, plainLine, plainLines } from "./plain-text.ts";
@@ -78,10 +86,10 @@ export function failureLines(error: unknown, { style, cwd, verbose, target }: Fa
   if (failure.location && !placed) lines.push(...codeFrame(failure.location, cwd, style));
   const isOnly = failure.faults?.length === 1;
   for (const fault of failure.faults ?? []) {
-    if (isSaid(fault, failure)) continue;
-    // What the headline says of the only fault need not stand below it again, but for where it is.
-    lines.push("", `  ${faultText(fault, isOnly && failure.message === fault.message, style)}`);
-    lines.push(...belowFault(fault, cwd, style));
+    const below = belowFault(fault, cwd, style);
+    // What the headline says of the only fault need not be repeated, but for where it is.
+    const text = isOnly ? unsaidText(fault, failure.message, style) : [faultText(fault, style)];
+    if (text.length + below.length > 0) lines.push("", ...text, ...below);
   }
   lines.push(...frameLines(failure), ...logLines(failure));
   if (failure.details) lines.push("", ...failure.details.flatMap(plainLines).map((line) => (line ? `  ${line}` : "")));
@@ -111,11 +119,14 @@ function withTarget(command: string, target: Target): string {
   return [command, ...more.flat().map(quoted)].join(" ");
 }
 
+function placeText({ file, line, column }: SourceLocation): string {
+  return `${file}:${line}:${column}`;
+}
+
 /** The stack, unless it is the one place that is shown already. */
 function frameLines({ stack = [], location }: FailureObject): string[] {
-  const place = location && `${location.file}:${location.line}:${location.column}`;
   const [only = "", ...more] = stack;
-  if (only === "" || (more.length === 0 && place !== undefined && only.includes(place))) return [];
+  if (only === "" || (more.length === 0 && location && only.includes(placeText(location)))) return [];
   return ["", ...stack.map((frame) => `    ${plainLine(frame)}`)];
 }
 
@@ -141,19 +152,22 @@ function headline({ code, message, exitCode }: FailureObject, style: Style): str
   return [`${style.red("Error:")} ${style.bold(first)}`, ...rest];
 }
 
-/** The only fault, which the headline has told already, word for word. */
-function isSaid({ path, message, hint, location }: Fault, failure: FailureObject): boolean {
-  return !location && !hint && failure.faults?.length === 1 && failure.message === `${path}: ${message}`;
-}
-
 /** The hint stands below the only fault that it is about. */
 function isHinted({ hint, faults }: FailureObject): boolean {
   return faults?.some((fault) => fault.hint === hint) ?? false;
 }
 
-function faultText({ path, message }: Fault, isTold: boolean, style: Style): string {
-  const place = style.bold(plainLine(path));
-  return isTold ? place : `${place}: ${plainLine(message)}`;
+function faultText({ path, message }: Fault, style: Style): string {
+  return `  ${style.bold(plainLine(path))}: ${plainLine(message)}`;
+}
+
+/** What `headline` does not say of its only fault. */
+function unsaidText(fault: Fault, headline: string, style: Style): string[] {
+  const { path, message, location } = fault;
+  const isPlace = location !== undefined && path === placeText(location);
+  const forms = [`${path}: ${message}`, `${path} ${message}`, ...(isPlace ? [message] : [])];
+  if (forms.some((form) => headline === form || headline.endsWith(`: ${form}`))) return [];
+  return [headline === message ? `  ${style.bold(plainLine(path))}` : faultText(fault, style)];
 }
 
 function belowFault({ location, hint }: Fault, cwd: string, style: Style): string[] {

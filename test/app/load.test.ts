@@ -113,6 +113,25 @@ describe("faults of the file", () => {
     expect(error.location).toMatchObject({ line: 3, column: 12 });
   });
 
+  it.each([
+    [
+      "a cause",
+      'throw new Error("outer", { cause: new TypeError("inner") });',
+      "Error: outer\n  caused by TypeError: inner",
+    ],
+    ["parts", 'throw new AggregateError([new Error("one"), 2], "both");', "AggregateError: both\n  Error: one\n  2"],
+    ["no import", 'const name = "no-" + "pkg"; await import(name);', "Error: Cannot find package 'no-pkg'"],
+    [
+      "a timer",
+      'setTimeout(() => { throw new Error("late"); }, 5); await new Promise(() => setInterval(() => {}, 1000));',
+      "Error: late",
+    ],
+    ["a value that is no error", "throw { a: 1 };", "{ a: 1 }"],
+  ])("an error with %s: told whole, without the place of the bundle", async (_, code, message) => {
+    const error = await failureOf(load(await make(`${code}\nexport default 1;\n`)));
+    expect([error.code, error.message]).toEqual(["DESCRIBE_FAILED", `app.ts throws while it is loaded: ${message}`]);
+  });
+
   it("a throwing module: its own line, through the source map, without the place of the bundle", async () => {
     const cwd = await make({
       "app.ts": 'import { boot } from "./lib/boot.ts";\nboot();\nexport default 1;\n',

@@ -134,7 +134,6 @@ describe("a failure for a person", () => {
     ).toEqual([
       "Error: App is not valid: name is taken",
       "",
-      "  name: is taken",
       "  hint: name another one",
       "",
       "next:",
@@ -153,6 +152,19 @@ describe("a failure for a person", () => {
     expect(lines(usageError("is taken", { faults: [placed, fault] })).slice(2, 4)).toEqual([
       "  name: is taken",
       "  hint: name another one",
+    ]);
+  });
+
+  it("does not repeat the message of the only fault, nor the place that its path is", () => {
+    const location = { file: "app.ts", line: 2, column: 11, lineText: "const a = ;" };
+    const fault = { path: "app.ts:2:11", message: 'Unexpected ";"', location };
+    expect(lines(usageError('app.ts cannot be bundled: Unexpected ";"', { faults: [fault], location }))).toEqual([
+      'Error: app.ts cannot be bundled: Unexpected ";"',
+      "",
+      "   --> app.ts:2:11",
+      "    |",
+      "  2 | const a = ;",
+      "    |           ^",
     ]);
   });
 
