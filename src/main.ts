@@ -78,7 +78,7 @@ async function main(): Promise<void> {
   try {
     loading = await startLoading();
     const { runProgram } = await import("./program.ts");
-    // A platform ends its apps in good order first, however long that takes.
+    // A platform ends its apps gracefully, first, however long that takes.
     await (argv.includes("platform") ? runProgram(io, argv) : untilStopped(runProgram(io, argv), stop.signal));
     await exit(ExitCode.ok);
   } catch (error) {

@@ -440,7 +440,7 @@ function addPlatform(platform: Command, io: Io): void {
       act<StartFlags>(DATA, async (flags) => (await import("./commands/platform-start.ts")).platformStart(io, flags)),
     );
   leaf(platform, "stop", [], DATA, {
-    summary: "stop the local platform in good order; its apps come back when it starts",
+    summary: "stop the local platform gracefully; its apps come back when it starts",
     examples: ["appctl platform stop"],
   }).action(
     act<CommonFlags>(DATA, async (flags) => (await import("./commands/platform-stop.ts")).platformStop(io, flags)),

@@ -35,16 +35,16 @@ export async function lastOf<T extends Line>(
   throw new AppctlError({
     code: "BUILD_INTERRUPTED",
     exit: ExitCode.unavailable,
-    message: `the answer of the platform at ${endpoint} ended before the image was built`,
-    hint: "deploy again: what was built by then is found",
+    message: `the answer of the platform at ${endpoint} ended before the image was complete`,
+    hint: "deploy again: finished parts are not built again",
     next: ["appctl platform status"],
   });
 }
 
 function noBuilder(endpoint: string, cause: AppctlError): AppctlError {
-  return usageError(`the platform at ${endpoint} is of an older appctl, which does not build images`, {
+  return usageError(`the platform at ${endpoint} is an older appctl that cannot build images`, {
     code: "NO_REMOTE_BUILDER",
-    hint: 'update it, or leave builder: "remote" out of the ImageSpec: this machine builds then',
+    hint: 'update it, or remove builder: "remote" from the ImageSpec to build on this machine',
     next: ["appctl platform status"],
     cause,
   });

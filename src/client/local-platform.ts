@@ -78,7 +78,7 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
       throw new AppctlError({
         code: "PLATFORM_STUCK",
         exit: ExitCode.unavailable,
-        message: "another process holds the local platform's state but does not answer",
+        message: "another process uses the state of the local platform but does not answer",
         next: ["appctl platform logs", "appctl platform status"],
       });
     }
@@ -86,7 +86,7 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
   }
 }
 
-/** Ends a local platform in good order, and waits until it is gone. Its apps come back when it starts. */
+/** Ends a local platform gracefully, and waits until it is gone. Its apps come back when it starts. */
 export async function stopLocalPlatform(
   { endpoint, apiKey, file }: LocalPlatform,
   signal?: AbortSignal,
@@ -107,7 +107,7 @@ export async function stopLocalPlatform(
       throw new AppctlError({
         code: "PLATFORM_STUCK",
         exit: ExitCode.unavailable,
-        message: `the local platform (pid ${file.pid}) was asked to stop and still runs`,
+        message: `the local platform (pid ${file.pid}) did not stop in time`,
         next: ["appctl platform logs"],
       });
     }

@@ -212,7 +212,7 @@ function problemError(status: number, text: string, endpoint: string, request: H
     exit: exitOf(status),
     message: isOurs
       ? (problem.detail as string)
-      : `${endpoint} answered ${status} to ${request.method} ${request.path}, and not as an appctl platform does`,
+      : `${endpoint} answered ${status} to ${request.method} ${request.path}, which is no answer of an appctl platform`,
     ...(problem.hint && isOurs ? { hint: problem.hint } : {}),
     ...(status === 401 ? { next: ["appctl create api-key admin --name NAME   # on the platform's machine"] } : {}),
     faults: problem.faults ?? [],
@@ -275,7 +275,7 @@ export function unreachableError(endpoint: string, cause: unknown): AppctlError 
     code: "PLATFORM_UNREACHABLE",
     exit: ExitCode.unavailable,
     message: `the platform at ${endpoint} does not answer (${why})`,
-    hint: "try again; nothing is lost, and a deploy that was accepted goes on",
+    hint: "try again; an accepted deploy continues",
     next: ["appctl platform status"],
     cause,
   });

@@ -3,7 +3,7 @@ import type { Io } from "../ui/io.ts";
 import type { CommonFlags } from "./shared/flags.ts";
 import { printResult } from "./shared/print.ts";
 
-/** `appctl platform stop`: ends this user's local platform in good order. One that does not run is fine. */
+/** `appctl platform stop`: ends this user's local platform gracefully. One that does not run is fine. */
 export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {
   const platform = await findLocalPlatform(io.env);
   if (!platform) return printResult(io, flags, { stopped: false }, "The local platform does not run.");

@@ -14,7 +14,7 @@ export function engineSockets(env: NodeJS.ProcessEnv): string[] {
     if (named.startsWith("unix://")) return [named.slice("unix://".length)];
     const address = withoutCredentials(named);
     throw usageError(
-      `DOCKER_HOST names ${address}, and the runtime "docker" works only with an engine of this machine`,
+      `DOCKER_HOST names ${address}, but the runtime "docker" needs a container engine on this machine`,
       {
         code: "ENGINE_ELSEWHERE",
         hint: "name a unix socket, such as unix:///var/run/docker.sock",
@@ -60,8 +60,8 @@ export function engineHint(tried: readonly TriedSocket[]): string {
     return "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock";
   const own = "or start an engine of your own (rootless Docker, or systemctl --user start podman.socket)";
   return closed.endsWith("docker.sock")
-    ? `this user may not open ${closed}: join its group (sudo usermod -aG docker "$USER", then sign in anew), ${own}`
-    : `this user may not open ${closed}: ask whose it is, ${own}`;
+    ? `this user may not open ${closed}: join its group (sudo usermod -aG docker "$USER", then sign in again), ${own}`
+    : `this user may not open ${closed}: ask its owner, ${own}`;
 }
 
 /** The first socket that is there, and that this user may not open. One in a closed directory may as well not be there. */

@@ -98,13 +98,16 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
   const projectFile = findUpwards(cwd, PROJECT_FILE);
   if (settings.some(({ dir, runtime }) => runtime !== undefined && projectFile && dir === dirname(projectFile))) {
     // What keeps apps apart is not for a folder that was cloned from somewhere to choose.
-    faults.push({ path: `${projectFile}: runtime`, message: "is a setting of the user's file, not of a project's" });
+    faults.push({
+      path: `${projectFile}: runtime`,
+      message: "belongs in the user's configuration file, not in a project's",
+    });
   }
   const said = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime");
   // A platform that was killed, or stopped, comes back as it was: apps that were kept in containers stay there.
   const runtime = said ?? lastRuntime(pathsOf(env).state) ?? RUNTIMES[0];
   if (!isRuntime(runtime)) {
-    faults.push({ path: "runtime", message: `"${runtime}" is no runtime: it is ${RUNTIMES.join(" or ")}` });
+    faults.push({ path: "runtime", message: `"${runtime}" is not a runtime (expected ${RUNTIMES.join(" or ")})` });
   }
 
   const key = readKey(env, cwd, settings, faults);
@@ -152,8 +155,8 @@ function readKey(
       if (parts) return { key: new Redacted(text.trim()), endpoint: parts.endpoint, source };
       faults.push({
         path: source,
-        message: "is not a whole appctl API key: it starts with appctl_ and ends with a checksum, which does not fit",
-        hint: "copy the key again, or make a new one: appctl create api-key admin --name NAME",
+        message: "is not an appctl API key: it is incomplete, or its checksum is wrong",
+        hint: "copy the key again, or create another one: appctl create admin-api-key --name NAME",
       });
     } catch (cause) {
       faults.push({ path: source, message: `cannot be read: ${messageOf(cause)}` });
@@ -173,7 +176,7 @@ async function readSettings(file: string, faults: Fault[]): Promise<FileSettings
     return {};
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    faults.push({ path: file, message: "must hold settings, one `name: value` a line" });
+    faults.push({ path: file, message: "must contain settings, one `name: value` a line" });
     return {};
   }
   const settings: Record<string, unknown> = {};
@@ -219,7 +222,7 @@ export function noKeyError(endpoint: string): AppctlError {
     code: "NO_API_KEY",
     exit: ExitCode.auth,
     message: `no API key for ${endpoint}`,
-    hint: "a key made on that platform carries its address, so the key alone is enough",
+    hint: "a key that was created on that platform contains its address: the key alone is enough",
     next: ["export APPCTL_API_KEY=…"],
   });
 }

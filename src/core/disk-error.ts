@@ -4,12 +4,12 @@ const REASONS: Record<string, { code: string; message(path: string): string; hin
   ENOSPC: {
     code: "DISK_FULL",
     message: (path) => `there is no space left on the disk of ${path}`,
-    hint: "free some space, then do the same again; nothing half done counts",
+    hint: "free some space, then repeat the command",
   },
   EDQUOT: {
     code: "DISK_FULL",
     message: (path) => `the disk quota is used up at ${path}`,
-    hint: "free some space, then do the same again; nothing half done counts",
+    hint: "free some space, then repeat the command",
   },
   EACCES: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: permission denied`, hint: OWNER() },
   EPERM: { code: "NOT_WRITABLE", message: (path) => `${path} cannot be written: it is not permitted`, hint: OWNER() },
@@ -20,16 +20,16 @@ const REASONS: Record<string, { code: string; message(path: string): string; hin
   EIO: {
     code: "DISK_ERROR",
     message: (path) => `the disk of ${path} reports an error`,
-    hint: "look at the system's log",
+    hint: "check the log of the system",
   },
 };
 
 function OCCUPIED(path: string): string {
-  return `${path} cannot be written: something else is there, or a link that leads nowhere`;
+  return `${path} cannot be written: it is not a folder, or a broken link`;
 }
 
 function OWNER(): string {
-  return "XDG_CACHE_HOME and XDG_STATE_HOME say where appctl keeps its files";
+  return "XDG_CACHE_HOME and XDG_STATE_HOME set where appctl keeps its files";
 }
 
 /** What a failed write to `path` means to a person, or `error` itself when the disk is not to blame. */

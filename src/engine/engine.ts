@@ -139,7 +139,7 @@ export interface Engine {
    */
   delete(ref: AppRef): Promise<void>;
   /**
-   * Ends every replica in good order: requests under way are finished, starts are taken back, readers of logs come to
+   * Ends every replica gracefully: requests under way are finished, starts are taken back, readers of logs come to
    * their end. From the call on nothing is started any more.
    */
   close(): Promise<void>;

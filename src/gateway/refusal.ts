@@ -37,7 +37,7 @@ export function noSuchApp(host: string): Refusal {
 
 /** The app's owner has stopped it. */
 export function appStopped(app: string): Refusal {
-  return { status: 503, code: "APP_STOPPED", detail: `the app ${app} was stopped by its owner` };
+  return { status: 503, code: "APP_STOPPED", detail: `the app ${app} is stopped` };
 }
 
 /** No replica is ready; the next moment may have one. */
@@ -45,7 +45,7 @@ export function noReplica(app: string): Refusal {
   return {
     status: 503,
     code: "NO_REPLICA",
-    detail: `the app ${app} has no replica that is ready`,
+    detail: `the app ${app} has no ready replica`,
     fields: ["retry-after", "1"],
   };
 }

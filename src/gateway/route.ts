@@ -8,7 +8,7 @@ export interface Route {
   requiresAuth: boolean;
   /** Longest time from the request's head to the first byte of the response's, in milliseconds; then 504. */
   requestTimeoutMs: number;
-  /** The app was stopped by its owner: 503 APP_STOPPED. */
+  /** The app is stopped: 503 APP_STOPPED. */
   stopped: boolean;
   /** A replica for one exchange, or null when none is ready: 503 NO_REPLICA. */
   lease(): Lease | null;

@@ -152,7 +152,7 @@ class UpgradeExchange implements ResponseHandler, Tunnel {
     const { socket, route } = this.#parts;
     if (this.#state === State.waiting) this.#refuse(badGateway(route.app, reasonOf(error)));
     else {
-      // After both sides have ended in good order this is only the connection's last event.
+      // After both sides have ended gracefully this is only the connection's last event.
       if (!(this.#replicaEnded && this.#clientEnded)) socket.destroy();
       this.#finish();
     }
@@ -176,7 +176,7 @@ class UpgradeExchange implements ResponseHandler, Tunnel {
   }
 
   #onClientClose(): void {
-    // When both sides ended in good order, the replica still gets what is on its way to it.
+    // When both sides ended gracefully, the replica still gets what is on its way to it.
     if (!(this.#state === State.tunnel && this.#clientEnded && this.#replicaEnded)) this.#finish();
   }
 

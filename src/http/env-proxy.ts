@@ -36,7 +36,7 @@ function parseProxy(text: string, variable: string): EnvProxy {
   // Never the value itself: it may hold a password.
   if (!url?.hostname) throw invalid(variable, "is not the address of an HTTP proxy");
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw invalid(variable, `names a proxy that is spoken to by ${url.protocol.slice(0, -1)}, and not by HTTP`);
+    throw invalid(variable, `names a proxy with the protocol ${url.protocol.slice(0, -1)} (expected http or https)`);
   }
   const pair = url.username === "" ? undefined : credentialsOf(url);
   if (pair === null) throw invalid(variable, "has credentials with a faulty %-escape");

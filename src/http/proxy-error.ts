@@ -30,14 +30,14 @@ export function proxyUnreachable(proxy: EnvProxy, text: string, about: RequestPu
     code: "PROXY_UNREACHABLE",
     exit: ExitCode.unavailable,
     message: `the proxy ${proxyText(proxy)} does not answer (${text}); ${about.subject} could not be ${about.action}`,
-    hint: `look at the address in ${proxy.variable}; to reach ${about.host} without the proxy, name it in NO_PROXY`,
+    hint: `check the address in ${proxy.variable}; to bypass the proxy, add ${about.host} to NO_PROXY`,
     cause,
   });
 }
 
 /** The error for a proxy that refused with `status`. */
 export function proxyRefusal(proxy: EnvProxy, status: number, about: RequestPurpose, cause: unknown): AppctlError {
-  const message = `the proxy ${proxyText(proxy)} answered ${status} when it was to reach ${about.host}; ${about.subject} could not be ${about.action}`;
+  const message = `the proxy ${proxyText(proxy)} answered ${status} to a request for ${about.host}; ${about.subject} could not be ${about.action}`;
   const common = { code: "PROXY_REFUSED", message, cause };
   if (status !== 407) {
     const exit = status >= 500 ? ExitCode.unavailable : ExitCode.auth;
@@ -46,15 +46,15 @@ export function proxyRefusal(proxy: EnvProxy, status: number, about: RequestPurp
       exit,
       hint:
         status >= 500
-          ? "it cannot reach the registry itself; look at the registry's address, and try again later"
-          : `it may not let that host or port pass; to reach ${about.host} without it, name the host in NO_PROXY`,
+          ? "the proxy cannot reach the registry; check the registry's address, and try again later"
+          : `the proxy may block that host or port; to bypass it, add ${about.host} to NO_PROXY`,
     });
   }
   return new AppctlError({
     ...common,
     exit: ExitCode.auth,
     hint: proxy.authorization
-      ? `it does not accept the user and the password in ${proxy.variable}`
-      : `it wants a user and a password: ${proxy.variable}=${proxy.url.protocol}//USER:PASSWORD@${proxy.url.host}`,
+      ? `the proxy refuses the user and the password in ${proxy.variable}`
+      : `the proxy requires a user and a password: ${proxy.variable}=${proxy.url.protocol}//USER:PASSWORD@${proxy.url.host}`,
   });
 }

@@ -442,6 +442,6 @@ function digestMismatch(expected: string, found: string): AppctlError {
     code: "DIGEST_MISMATCH",
     exit: ExitCode.usage,
     message: `the content has the digest ${found}, not ${expected}`,
-    hint: "it was cut off or changed on its way; send it again",
+    hint: "it was cut off or changed in transit; send it again",
   });
 }

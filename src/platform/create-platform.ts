@@ -77,7 +77,7 @@ export interface Platform {
   address: string;
   proofKey: string;
   services: Services;
-  /** Ends everything in good order: no new requests, replicas drained, database closed. */
+  /** Ends everything gracefully: no new requests, replicas drained, database closed. */
   close(): Promise<void>;
 }
 
@@ -128,7 +128,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
             ok: false,
             status: 401,
             code: "UNAUTHENTICATED",
-            detail: "this app asks for an API key of the platform: Authorization: Bearer <key>",
+            detail: "this app requires an API key of the platform: Authorization: Bearer <key>",
           },
     redeemProbe: (token, host) => proof.redeem(token, host),
     publicProto: options.url?.startsWith("https:") ? "https" : "http",
@@ -235,8 +235,8 @@ function masterKey(options: PlatformOptions, db: Database): Redacted<Buffer> {
       throw new AppctlError({
         code: "MASTER_KEY_MISSING",
         exit: ExitCode.unavailable,
-        message: `the master key ${file} is missing, and without it the stored secrets cannot be read`,
-        hint: "put the file back, or name it with APPCTL_MASTER_KEY_FILE",
+        message: `the master key ${file} is missing: stored secrets cannot be read without it`,
+        hint: "restore the file, or name it with APPCTL_MASTER_KEY_FILE",
       });
     }
     writeDurably(file, `${randomBytes(32).toString("base64")}\n`);

@@ -21,7 +21,7 @@ export interface RunOptions {
   url: string | undefined;
   runtime: RuntimeName;
   env: NodeJS.ProcessEnv;
-  /** Aborts to stop the platform in good order. */
+  /** Aborts to stop the platform gracefully. */
   signal: AbortSignal;
   /** Tells whoever started this process how the start went; once. */
   notify?: ((message: StartMessage) => void) | undefined;
@@ -43,7 +43,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       throw new AppctlError({
         code: "PLATFORM_RUNNING",
         exit: ExitCode.conflict,
-        message: `a platform already runs on the state directory ${paths.state}`,
+        message: `another platform uses the state directory ${paths.state}`,
         next: ["appctl platform status", "appctl platform stop"],
       });
     }

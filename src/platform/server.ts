@@ -40,7 +40,7 @@ export class PlatformServer {
       const declined = this.#declined.get(req.socket);
       if (declined === req) res.shouldKeepAlive = false;
       else if (declined !== undefined) {
-        const detail = "nothing can follow a request whose change of protocols was declined";
+        const detail = "no request can follow a declined change of protocols on the same connection";
         return refuse(res, new ProblemError("BAD_REQUEST", detail));
       }
       const host = hostOf(req);
@@ -140,10 +140,10 @@ async function listenError(error: NodeJS.ErrnoException, host: string, port: num
       code: "PORT_TAKEN",
       exit: ExitCode.unavailable,
       message: other
-        ? `port ${port} is taken by a platform of appctl ${other} that is not this user's, or has other state`
+        ? `port ${port} is taken by a platform of appctl ${other} of another user or with other state`
         : `port ${port} is taken by another program`,
       hint: other
-        ? "use that one with a key of it (APPCTL_API_KEY), or choose another port with --port or APPCTL_PORT"
+        ? "use that platform with one of its keys (APPCTL_API_KEY), or choose another port with --port or APPCTL_PORT"
         : "choose another port for the platform with --port or APPCTL_PORT",
       next: [`APPCTL_PORT=${port + 1} appctl platform start`],
       cause: error,

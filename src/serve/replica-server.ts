@@ -1,4 +1,4 @@
-/** The HTTP server of a replica: lets only the gateway in and ends in good order. */
+/** The HTTP server of a replica: lets only the gateway in and ends gracefully. */
 import { timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

@@ -1,6 +1,6 @@
 /**
  * The server shim: `serve.mjs` in the app layer of every image. It imports the bundle beside it, serves the App that
- * `APPCTL_APP` names, else the only one, and ends in good order at SIGTERM. It answers nothing of its own but 403 to who has no token.
+ * `APPCTL_APP` names, else the only one, and ends gracefully at SIGTERM. It answers nothing of its own but 403 to who has no token.
  *
  * It reads `APPCTL_SOCKET` (else `HOST` and `PORT`) for where to listen and `APPCTL_REPLICA_TOKEN` for what a request must
  * carry in `appctl-replica-token`; `app.json` beside it says which secrets each App declares.

@@ -95,6 +95,6 @@ it("a platform that is older says that it builds nothing, and what to do", async
   });
   const error = await failureOf(client.resolvePackages(request, ignore));
   expect(error).toMatchObject({ code: "NO_REMOTE_BUILDER", exit: 2 });
-  expect(error.message).toContain("is of an older appctl, which does not build images");
-  expect(error.hint).toContain('leave builder: "remote" out');
+  expect(error.message).toContain("is an older appctl that cannot build images");
+  expect(error.hint).toContain('remove builder: "remote" from the ImageSpec');
 });

@@ -31,7 +31,7 @@ describe("what is no platform", () => {
     expect(await failureAt(`HTTP/1.1 200 OK\r\ncontent-length: ${page.length}\r\n\r\n${page}`)).toMatchObject({
       code: "UNEXPECTED_ANSWER",
       exit: 6,
-      message: expect.stringMatching(/answered 200 to GET \/api\/v1\/x, and not as an appctl platform does$/),
+      message: expect.stringMatching(/answered 200 to GET \/api\/v1\/x, which is no answer of an appctl platform$/),
     });
   });
 });

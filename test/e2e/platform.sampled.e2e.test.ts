@@ -133,7 +133,7 @@ describe("the local platform", () => {
     await other.close();
   });
 
-  it("stops in good order and comes back as it was, also after SIGKILL", async () => {
+  it("stops gracefully and comes back as it was, also after SIGKILL", async () => {
     const dir = world.folder("web", {
       "app.ts": `import { App } from "appctl";
         export default new App({ name: "web", requiresAuth: false, frameworkApp: { fetch: () => new Response(String(process.pid)) } });`,

@@ -87,7 +87,7 @@ describe("an update", () => {
     kept?.release();
   });
 
-  it("lets a shell's program end in good order, and ends all that it started", async () => {
+  it("lets a shell's program end gracefully, and ends all that it started", async () => {
     const { engine, revision, deploy, logs } = await startEngine();
     const server = `
 process.on("SIGTERM", () => setTimeout(() => { console.log("orderly"); process.exit(0); }, 100));
@@ -302,7 +302,7 @@ console.log(JSON.stringify({ pid: engine.replicas(ref)[0].pid, child: Number(awa
 });
 
 describe("the end", () => {
-  it("close() ends every replica in good order and leaves nothing behind", async () => {
+  it("close() ends every replica gracefully and leaves nothing behind", async () => {
     const { engine, revision, deploy, stateDir, runtimeDir } = await startEngine();
     await deploy(await revision("web-00001", { app: fetchApp('return new Response("one");') }));
     const pid = engine.replicas(ref)[0]?.pid ?? 0;

@@ -95,7 +95,7 @@ describe("a damaged page of the database", () => {
         `Error: the platform's database ${database()} is damaged: database disk image is malformed`,
       );
       expect(stderr).toContain(
-        "hint: put a copy of it back; or move it away and begin anew: apps, secrets and keys are in it",
+        "hint: restore a copy of it, or move it away and start empty: it has the apps, secrets and keys",
       );
       expect(stderr).toContain(`mv '${database()}' '${database()}.damaged'`);
       const log = await world.ok(["platform", "logs"]);

@@ -79,7 +79,7 @@ describe.skipIf(!mounts)("a full disk", () => {
       6,
       expect.stringContaining(`Error: there is no space left on the disk of ${cache}/appctl`),
     ]);
-    expect(stderr).toContain("hint: free some space, then do the same again; nothing half done counts");
+    expect(stderr).toContain("hint: free some space, then repeat the command");
     free();
     const again = await deploy();
     expect(again.code, again.stderr).toBe(0);

@@ -60,7 +60,7 @@ next:
     const { code, stderr } = await other.run(["get", "apps"], { env: { APPCTL_PORT: String(world.port) } });
     expect(code).toBe(6);
     expect(stderr).toContain(
-      `Error: port ${world.port} is taken by a platform of appctl ${version()} that is not this user's, or has other state\n`,
+      `Error: port ${world.port} is taken by a platform of appctl ${version()} of another user or with other state\n`,
     );
     expect(stderr).toContain("hint: use that one with a key of it (APPCTL_API_KEY), or choose another port");
     expect((await get(`${endpoint}/`)).body).toBe("web");
@@ -69,7 +69,7 @@ next:
 });
 
 describe("the platform that runs is", () => {
-  it("older: it is restarted in good order, says so, and its apps come back", async () => {
+  it("older: it is restarted gracefully, says so, and its apps come back", async () => {
     await world.ok(["platform", "stop"]);
     await world.ok(["get", "apps"], { program: installed("0.0.9") });
     const old = await running();

@@ -7,6 +7,6 @@ const faults = (count: number) =>
 it("tells every fault of an input, and of thousands the first and how many there are", () => {
   expect(invalidInput(faults(100)).problem.faults).toEqual(faults(100));
   const { faults: shown, detail } = invalidInput(faults(250_000)).problem;
-  expect(shown).toEqual([...faults(100), { path: "(body)", message: "249900 more of its values are faulty" }]);
+  expect(shown).toEqual([...faults(100), { path: "(body)", message: "249900 more values are not valid" }]);
   expect(detail.length).toBeLessThan(10_000);
 });

@@ -27,7 +27,7 @@ interface Faults {
   damageRequest: true;
   /** Changes the first byte of the answer's body. */
   damageBody: true;
-  /** Ends the answer's body in good order after so many bytes. */
+  /** Ends the answer's body gracefully after so many bytes. */
   shorten: number;
   /** Waits for it before it passes the answer on. */
   until: Promise<unknown>;

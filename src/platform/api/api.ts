@@ -69,7 +69,7 @@ export function createApi(services: Services, report: (message: string) => void)
       }
       const principal = services.keys.verify(c.req.header("authorization"));
       if (!principal && !descriptions[name].open) {
-        throw new ProblemError("UNAUTHENTICATED", "a valid API key is needed: Authorization: Bearer <key>", {
+        throw new ProblemError("UNAUTHENTICATED", "a valid API key is required: Authorization: Bearer <key>", {
           hint: "the key may be mistyped, revoked, or of another platform",
         });
       }
@@ -114,7 +114,7 @@ function answerFor(error: unknown, report: (message: string) => void): Response 
     ).toResponse();
   }
   report(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return new ProblemError("INTERNAL", "the platform failed to answer; its log says why", {
+  return new ProblemError("INTERNAL", "the platform failed to answer; its log has the reason", {
     hint: "appctl platform logs",
   }).toResponse();
 }

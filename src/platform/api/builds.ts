@@ -21,7 +21,9 @@ export async function buildImage(request: ApiRequest): Promise<Response> {
   const { images } = request.services;
   const there = await Promise.all(wanted.copy.map(({ digest, size }) => images.hasBlob(digest, size)));
   const faults = wanted.copy.flatMap(({ path }, index) =>
-    there[index] ? [] : [{ path: `copy[${index}]`, message: `the content of ${path} is not here, or of another size` }],
+    there[index]
+      ? []
+      : [{ path: `copy[${index}]`, message: `the content of ${path} was not uploaded, or has another size` }],
   );
   if (faults.length > 0) throw invalidInput(faults, "CONTENT_MISSING");
   return answer(request, { type: "build", request: wanted });

@@ -33,7 +33,7 @@ export interface Services {
   status(): PlatformStatus;
   /** Proof that this is the platform whose file the CLI read. */
   proof(nonce: string): string;
-  /** Ends the platform in good order, after the answer to this request. */
+  /** Ends the platform gracefully, after the answer to this request. */
   stop(): void;
 }
 
@@ -107,7 +107,7 @@ const MOST_FAULTS = 100;
 export function invalidInput(all: Fault[], code: ProblemCode = "INVALID_INPUT"): ProblemError {
   const more = all.length - MOST_FAULTS;
   const faults = all.slice(0, MOST_FAULTS);
-  if (more > 0) faults.push({ path: "(body)", message: `${more} more of its values are faulty` });
+  if (more > 0) faults.push({ path: "(body)", message: `${more} more values are not valid` });
   return new ProblemError(code, faults.map((f) => `${f.path}: ${f.message}`).join("; "), { faults });
 }
 

@@ -34,7 +34,7 @@ export async function pruneImages(request: ApiRequest) {
   const { dryRun = false } = await readBody(request, schemas.PruneRequest);
   const { images, blobs, bytes, unreadable } = await request.services.garbage.collect({ keptMs: RECENT_MS, dryRun });
   if (unreadable === undefined) return { images, blobs, bytes };
-  const message = `the image ${unreadable}, which a revision needs, is damaged, so nobody knows what else is needed; deploy its app again`;
+  const message = `the image ${unreadable}, which a revision needs, is damaged, so unneeded images cannot be found; deploy its app again`;
   throw new ProblemError("IMAGE_DAMAGED", message);
 }
 

@@ -34,8 +34,8 @@ function made<T>({ services }: ApiRequest, create: () => T): T {
   } catch (error) {
     services.keys.reload();
     if (error instanceof ProblemError && error.problem.code === "SECRET_EXISTS") {
-      throw new ProblemError("SECRET_EXISTS", `${error.message}, so the key was not made`, {
-        hint: "use another name, delete the secret first (appctl delete secret NAME), or leave it out with --no-secret",
+      throw new ProblemError("SECRET_EXISTS", `${error.message}, so no key was created`, {
+        hint: "use another name, delete the secret first (appctl delete secret NAME), or pass --no-secret",
       });
     }
     throw error;

@@ -20,7 +20,7 @@ export function platform({ services }: ApiRequest) {
   return services.status();
 }
 
-/** Stops the platform; apps end in good order and come back at its next start. */
+/** Stops the platform; apps end gracefully and come back at its next start. */
 export function stopPlatform({ services }: ApiRequest) {
   services.stop();
   return {};

@@ -106,7 +106,7 @@ export class Builds {
     const work = async () => {
       const last = await this.#inTurn(task, signal, onEvent).catch((error: unknown) => {
         if (!signal.aborted && !this.#isClosed) this.#options.report(`a build failed: ${messageOf(error)}`);
-        return brokenOff(`the platform gave the image up: ${messageOf(error)}`);
+        return brokenOff(`the platform stopped the build: ${messageOf(error)}`);
       });
       shared.isDone = true;
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
@@ -165,8 +165,8 @@ function identityOf(task: BuildTask): { key: string; size: number } {
 function tooMany(): FinalEvent {
   return {
     ...{ type: "failed", code: "TOO_MANY_BUILDS", exit: ExitCode.unavailable, details: [], faults: [] },
-    message: "too many builds wait for the platform, which has no room for another one",
-    ...{ hint: "deploy again when some of them have ended", next: ["appctl platform status"] },
+    message: "too many builds are waiting on the platform",
+    ...{ hint: "deploy again when some of them have finished", next: ["appctl platform status"] },
   };
 }
 

@@ -15,7 +15,7 @@ export interface WorkerOrder {
 
 const stop = new AbortController();
 process.on("disconnect", () => stop.abort(new Error("the platform wants no more of it")));
-// Who sends it to a whole group means the platform, which closes the channel in good order.
+// Who sends it to a whole group means the platform, which closes the channel gracefully.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => undefined);
 
 const send = (event: TaskEvent): void => {

@@ -55,7 +55,7 @@ export async function runWorker(order: WorkerOrder, options: WorkerOptions): Pro
     signal.throwIfAborted();
     if (last) return last;
     if (over.aborted) return brokenOff(`the build took longer than ${Math.round(longestMs / 60_000)} minutes`);
-    return brokenOff(`the process that builds the image ended before it was done (${how})`);
+    return brokenOff(`the build process ended early (${how})`);
   } finally {
     clearTimeout(killer);
     either.removeEventListener("abort", stop);

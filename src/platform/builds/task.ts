@@ -16,7 +16,7 @@ export type Failure = Extract<TaskEvent, { type: "failed" }>;
 export function brokenOff(message: string, exit: ExitCode = ExitCode.unavailable): Failure {
   const [code, hint] =
     exit === ExitCode.bug
-      ? ["INTERNAL", "the platform's log says why"]
-      : ["BUILD_INTERRUPTED", "deploy again: what was built by then is found"];
+      ? ["INTERNAL", "the log of the platform has the reason"]
+      : ["BUILD_INTERRUPTED", "deploy again: finished parts are not built again"];
   return { type: "failed", code, message, exit, hint, next: ["appctl platform logs"], details: [], faults: [] };
 }

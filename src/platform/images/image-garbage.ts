@@ -46,7 +46,7 @@ export class Garbage {
         this.collect({ keptMs: KEPT_MS }).then(
           () => again(EVERY_MS),
           (error: unknown) => {
-            this.#places.report(`what no revision needs could not be removed: ${String(error)}`);
+            this.#places.report(`cannot remove unneeded images: ${String(error)}`);
             again(EVERY_MS);
           },
         );
@@ -79,7 +79,7 @@ export class Garbage {
     });
     if (collected.unreadable !== undefined) {
       this.#places.report(
-        `images are not cleared up: nobody knows what ${collected.unreadable} needs, which is damaged`,
+        `unneeded images stay: the manifest ${collected.unreadable} is damaged, and the content that it needs is unknown`,
       );
     } else if (!dryRun) {
       for (const dir of this.#places.contentDirs()) await this.#removeContent(dir, before, collected.kept);

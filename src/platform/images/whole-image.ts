@@ -39,6 +39,6 @@ function goneMeanwhile(digest: string, part: string): (error: unknown) => never 
 }
 
 function incomplete(digest: string, missing: string[]): ProblemError {
-  const message = `image ${digest} is not whole here; missing: ${missing.join(", ")}`;
-  return new ProblemError("IMAGE_INCOMPLETE", message, { hint: "deploy again: what is missing is sent then" });
+  const message = `image ${digest} is incomplete on the platform; missing: ${missing.join(", ")}`;
+  return new ProblemError("IMAGE_INCOMPLETE", message, { hint: "deploy again to upload the missing content" });
 }

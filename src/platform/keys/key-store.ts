@@ -66,7 +66,7 @@ export class KeyStore {
     this.#db.transaction(() => {
       if (this.#db.get("SELECT 1 FROM api_keys WHERE name = ?", name)) {
         throw new ProblemError("API_KEY_EXISTS", `API key ${name} already exists`, {
-          hint: `a key is shown only once; to replace it: appctl delete api-key ${name}, then create it again`,
+          hint: `a key is shown only once; to replace it, type appctl delete api-key ${name} and create it again`,
         });
       }
       this.#db.run(
@@ -121,7 +121,7 @@ export class KeyStore {
   /** Revokes a key: the next request with it is refused. */
   delete(name: string): void {
     if (name === LOCAL_KEY) {
-      throw new ProblemError("LOCAL_KEY", `API key ${LOCAL_KEY} is the local platform's own and cannot be deleted`);
+      throw new ProblemError("LOCAL_KEY", `API key ${LOCAL_KEY} belongs to the local platform and cannot be deleted`);
     }
     this.replace(name);
   }
@@ -138,7 +138,7 @@ export class KeyStore {
     try {
       this.flush();
     } catch (error) {
-      this.#report(`the last use of API keys could not be written: ${messageOf(error)}`);
+      this.#report(`cannot store when API keys were last used: ${messageOf(error)}`);
     }
   }
 

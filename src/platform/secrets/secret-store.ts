@@ -58,7 +58,7 @@ export class SecretStore {
     return this.#db.transaction(() => {
       if (this.#row(name, scope, where)) {
         throw new ProblemError("SECRET_EXISTS", `secret ${name} already exists ${describe(scope, place)}`, {
-          hint: `give it a new value with: appctl update secret --name ${name}`,
+          hint: `to change its value: appctl update secret --name ${name}`,
         });
       }
       const now = this.#now().toISOString();
@@ -116,7 +116,7 @@ export class SecretStore {
       const users = this.#usedBy(row.id);
       if (users.length > 0) {
         throw new ProblemError("SECRET_IN_USE", `secret ${name} is used by ${users.join(", ")}`, {
-          hint: "delete those apps first, or deploy them without it",
+          hint: "delete these apps first, or deploy them without the secret",
         });
       }
       this.#db.run("DELETE FROM secrets WHERE id = ?", row.id);

@@ -11,25 +11,21 @@ export function databaseError(error: unknown, file: string): unknown {
     new AppctlError({ code, exit: ExitCode.unavailable, message, hint, next, cause: error });
   switch (errcode & 0xff) {
     case FULL:
-      return because(
-        "DISK_FULL",
-        `there is no space left for ${file}`,
-        "free some space; what waits for it goes on then",
-      );
+      return because("DISK_FULL", `there is no space left for ${file}`, "free some space; waiting work then continues");
     case READONLY:
     case CANTOPEN:
     case IOERR:
       return because(
         "DATABASE_NOT_WRITABLE",
         `${file} cannot be written: ${messageOf(error)}`,
-        "look at its disk and its owner",
+        "check the disk and the owner of the file",
       );
     case CORRUPT:
     case NOTADB:
       return because(
         "DATABASE_DAMAGED",
         `the platform's database ${file} is damaged: ${messageOf(error)}`,
-        "put a copy of it back; or move it away and begin anew: apps, secrets and keys are in it",
+        "restore a copy of it, or move it away and start empty: it has the apps, secrets and keys",
         ["appctl platform stop", `mv '${file}' '${file}.damaged'`],
       );
     default:

@@ -57,7 +57,7 @@ export class Database {
       throw new AppctlError({
         code: "DATABASE_NEWER",
         exit: ExitCode.unavailable,
-        message: `${file} was written by a newer appctl (schema ${existing}, this one knows ${migrations.length})`,
+        message: `${file} was written by a newer appctl (schema ${existing}; this version has ${migrations.length})`,
         hint: "use that version, or a newer one",
       });
     }

@@ -120,7 +120,7 @@ it("puts what keeps a container from starting in words", () => {
   expect(said("docker.sock")).toMatchObject({ hint: expect.stringContaining("DOCKER_HOST=unix:///") });
   for (const [name, hint] of [
     ["docker.sock", "sudo usermod -aG docker"],
-    ["podman.sock", "ask whose it is"],
+    ["podman.sock", "ask its owner"],
   ] as const) {
     writeFileSync(join(dir, name), "");
     expect(said(name)).toMatchObject({

@@ -263,7 +263,7 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
 
     it.each<[string, FaultProxy["fault"]]>([
       ["a blob with other content", ({ path }) => (/blobs/.test(path) ? { damageBody: true } : undefined)],
-      ["a blob that ends early in good order", ({ path }) => (/blobs/.test(path) ? { shorten: 60 } : undefined)],
+      ["a blob that ends early gracefully", ({ path }) => (/blobs/.test(path) ? { shorten: 60 } : undefined)],
       ["a manifest with other content", ({ path }) => (/manifests/.test(path) ? { damageBody: true } : undefined)],
     ])("never accepts %s", async (_, fault) => {
       proxy.fault = fault;

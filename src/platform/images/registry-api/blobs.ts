@@ -38,7 +38,7 @@ function rangeOf(field: string | null, size: number): { start: number; end: numb
   const start = from === "" ? Math.max(0, size - Number(to)) : Number(from);
   const end = from === "" || to === "" ? size : Math.min(size, Number(to) + 1);
   if (start < end) return { start, end };
-  const message = `the content has ${size} bytes, and none of the range that was asked for`;
+  const message = `the content has ${size} bytes, none of them in the requested range`;
   throw new RegistryError(416, { code: "SIZE_INVALID", message }, { "content-range": `bytes */${size}` });
 }
 

@@ -69,11 +69,11 @@ export async function putManifest(
   const type = request.headers.get("content-type")?.split(";")[0]?.trim();
   const document = parseDocument(bytes, type);
   if (document === undefined) {
-    const message = "it is not an image manifest or index of OCI, or one of Docker's of the same shape";
+    const message = "the manifest is neither an OCI image manifest or index nor Docker's equivalent";
     throw new RegistryError(400, { code: "MANIFEST_INVALID", message });
   }
   if (type && type !== document.mediaType) {
-    const message = `its Content-Type is ${JSON.stringify(type)}, and it calls itself ${document.mediaType}`;
+    const message = `Content-Type is ${JSON.stringify(type)}, but mediaType is ${document.mediaType}`;
     throw new RegistryError(400, { code: "MANIFEST_INVALID", message });
   }
   const descriptor = { mediaType: document.mediaType, digest, size: bytes.length };
@@ -141,7 +141,7 @@ function refuseNeeded(layout: OciLayout, store: AppStore, all: Reference[], dige
   for (const app of store.all()) {
     const user = store.revisions(app.id).find((revision) => revision.digest === digest);
     if (!user) continue;
-    const message = `revision ${user.name} of the app ${app.name} runs it; it can be deleted when the app is`;
+    const message = `revision ${user.name} of the app ${app.name} runs this image: delete the app first`;
     throw new RegistryError(409, { code: "DENIED", message });
   }
   for (const { reference: holder, descriptor } of all) {
@@ -216,7 +216,7 @@ async function requireParts(layout: OciLayout, parts: Descriptor[]): Promise<voi
     400,
     missing.map(({ digest, size }) => ({
       code: "MANIFEST_BLOB_UNKNOWN",
-      message: `the manifest names ${digest} with ${size} bytes, which is not here`,
+      message: `the manifest names ${digest} with ${size} bytes, which the platform does not have`,
       detail: { digest },
     })),
   );
@@ -228,7 +228,7 @@ async function readWhole(body: Source): Promise<Buffer> {
   for await (const chunk of body) {
     size += chunk.length;
     if (size > MAX_MANIFEST_BYTES) {
-      const message = `a manifest may have ${MAX_MANIFEST_BYTES} bytes`;
+      const message = `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`;
       throw new RegistryError(413, { code: "MANIFEST_INVALID", message });
     }
     chunks.push(chunk);

@@ -49,7 +49,7 @@ async function handle(
   }
   if (!principalOf(request.headers.get("authorization") ?? undefined, keys)) {
     const message =
-      "an API key is needed, as the password of any user; it may be mistyped, revoked, or of another platform";
+      "an API key is required as the password (any user name); this one may be mistyped, revoked, or of another platform";
     const challenge = { "www-authenticate": 'Basic realm="appctl"' };
     throw new RegistryError(401, { code: "UNAUTHORIZED", message }, challenge);
   }
@@ -144,5 +144,5 @@ function errorFor(
     return new RegistryError(400, { code: "BLOB_UPLOAD_INVALID", message: "the request broke off" });
   }
   report(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return new RegistryError(500, { code: "UNKNOWN", message: "the platform failed to answer; its log says why" });
+  return new RegistryError(500, { code: "UNKNOWN", message: "the platform failed to answer; its log has the reason" });
 }

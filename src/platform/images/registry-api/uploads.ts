@@ -85,7 +85,7 @@ export class Uploads {
       this.#uploads.delete(id);
       try {
         if (found !== digest) {
-          const message = `the content has the digest ${found}, not ${digest}: it was cut off or changed on its way`;
+          const message = `the content has the digest ${found}, not ${digest}: it was cut off or changed in transit`;
           throw new RegistryError(400, { code: "DIGEST_INVALID", message, detail: { digest } });
         }
         const file = await open(upload.file, "r+");
@@ -110,7 +110,7 @@ export class Uploads {
 
   async #write(upload: Upload, id: string, source: Source, start: number | undefined): Promise<void> {
     if (start !== undefined && start !== upload.size) {
-      const message = `the upload stands at byte ${upload.size}, and the request begins at ${start}`;
+      const message = `the upload has ${upload.size} bytes, but the request begins at byte ${start}`;
       throw new RegistryError(
         416,
         { code: "BLOB_UPLOAD_INVALID", message },
@@ -123,7 +123,7 @@ export class Uploads {
         for await (const chunk of source) {
           if (upload.size + chunk.length > LIMITS.blobBytes.value) {
             await this.#remove(id, upload, false);
-            const message = `the content has more than the ${LIMITS.blobBytes.value} bytes that are allowed`;
+            const message = `the content has more than ${LIMITS.blobBytes.value} bytes`;
             throw new RegistryError(413, { code: "SIZE_INVALID", message });
           }
           for (let at = 0; at < chunk.length; ) {
@@ -177,7 +177,7 @@ export class Uploads {
   #find(name: string, id: string): Upload {
     const upload = this.#uploads.get(id);
     if (upload?.name === name) return upload;
-    const message = `there is no upload ${id} to ${name}: it has ended, or the platform was started again since`;
+    const message = `there is no upload ${id} to ${name}: it has ended, or the platform has restarted since`;
     throw new RegistryError(404, { code: "BLOB_UPLOAD_UNKNOWN", message });
   }
 }

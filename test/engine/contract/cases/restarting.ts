@@ -1,4 +1,4 @@
-/** A platform that ends, in good order or killed, and an engine that is started on what it left. */
+/** A platform that ends, gracefully or killed, and an engine that is started on what it left. */
 import { expect } from "vitest";
 import { collect, ref, until } from "../../helpers.ts";
 import { lifeAt, never, ready } from "../ground.ts";
