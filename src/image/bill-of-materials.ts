@@ -2,8 +2,14 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../oci/model.ts";
+import {
+  entriesFor,
+  type LockEntry,
+  locatePackage,
+  type PackageLock,
+  packageName,
+} from "../packages/lockfiles/package-lock.ts";
 import type { Platform } from "../packages/npm-target.ts";
-import { entriesFor, type LockEntry, locatePackage, type PackageLock, packageName } from "../packages/package-lock.ts";
 
 /** Media type of a bill of materials in JSON, and the type of the artifact that carries it. */
 export const BOM_TYPE = "application/vnd.cyclonedx+json";

@@ -20,10 +20,10 @@ import {
 import type { FetchedImage } from "../oci/registry/fetch-image.ts";
 import { installPackages } from "../packages/install-packages.ts";
 import { packagesWithScripts, scriptWarnings } from "../packages/install-scripts.ts";
+import { lockIdentity, type ResolvedLock } from "../packages/lockfiles/package-lock.ts";
 import { cachedPackages } from "../packages/npm-cache/cached-packages.ts";
 import { goPlatform, hostPlatform, type Platform } from "../packages/npm-target.ts";
 import type { PackageContext } from "../packages/package-context.ts";
-import { lockIdentity, type ResolvedLock } from "../packages/package-lock.ts";
 import { type Requirements, readRequirements } from "../packages/requirements.ts";
 import { resolvePackages } from "../packages/resolve-packages.ts";
 import type { Programs } from "./builder/dockerfile.ts";

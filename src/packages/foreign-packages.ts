@@ -1,6 +1,6 @@
 /** What of a lock would have npm read something else than a registry: folders, files and git repositories of its machine. */
 import type { Fault } from "../core/errors.ts";
-import { DEPENDENCY_KINDS, type LockEntry, type PackageLock } from "./package-lock.ts";
+import { DEPENDENCY_KINDS, type LockEntry, type PackageLock } from "./lockfiles/package-lock.ts";
 import { exactVersion, LOCKED_NAME_PATTERN, LOCKED_PATH } from "./package-spec.ts";
 
 const IS_NAME = new RegExp(`^${LOCKED_NAME_PATTERN}$`);

@@ -2,14 +2,14 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AppctlError, usageError } from "../core/errors.ts";
 import { packagesWithScripts } from "./install-scripts.ts";
-import { runNpm } from "./npm.ts";
+import { entriesFor, fits, packagesFor, type ResolvedLock } from "./lockfiles/package-lock.ts";
 import { npmConfig } from "./npm-config.ts";
 import { npmFailure } from "./npm-failure.ts";
 import { makeNpmFolder } from "./npm-folder.ts";
 import { findNpmProject } from "./npm-project.ts";
 import { hostPlatform, type Platform, platformName } from "./npm-target.ts";
 import type { PackageContext } from "./package-context.ts";
-import { entriesFor, fits, packagesFor, type ResolvedLock } from "./package-lock.ts";
+import { runNpm } from "./run-npm.ts";
 
 /** Packages on disk. `nodeModules` is undefined when there are none to install on the platform. */
 export interface InstalledPackages {

@@ -1,5 +1,5 @@
+import { packageName, type ResolvedLock } from "./lockfiles/package-lock.ts";
 import type { PackageContext } from "./package-context.ts";
-import { packageName, type ResolvedLock } from "./package-lock.ts";
 
 /** Says whose install scripts are left out. */
 export function scriptWarnings(

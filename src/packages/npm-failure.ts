@@ -1,5 +1,5 @@
 import { AppctlError, ExitCode, type Fault } from "../core/errors.ts";
-import type { NpmResult } from "./npm.ts";
+import type { NpmResult } from "./run-npm.ts";
 
 const NETWORK =
   /^(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENETDOWN|EPIPE|ERR_SOCKET_TIMEOUT|ECONNECTIONTIMEOUT|EIDLETIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT|ENOTCACHED|E429|E5\d\d)$/;

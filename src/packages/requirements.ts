@@ -5,7 +5,6 @@ import { LOCKFILES } from "../contract/lockfiles.ts";
 import { type AppctlError, type Fault, messageOf, usageError } from "../core/errors.ts";
 import type { LockedProject } from "./lockfiles/lock-graph.ts";
 import { FIELD } from "./lockfiles/lock-graph.ts";
-import { type LockKind, lockKind, translateLock } from "./lockfiles/read-lock.ts";
 import {
   DEPENDENCY_KINDS,
   type LockEntry,
@@ -13,7 +12,8 @@ import {
   type PackageLock,
   PROJECT,
   type ResolvedLock,
-} from "./package-lock.ts";
+} from "./lockfiles/package-lock.ts";
+import { type LockKind, lockKind, translateLock } from "./lockfiles/read-lock.ts";
 import { parsePackages } from "./package-spec.ts";
 
 /**

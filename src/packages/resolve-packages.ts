@@ -2,14 +2,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Fault } from "../core/errors.ts";
 import { scriptWarnings } from "./install-scripts.ts";
-import { type NpmResult, runNpm } from "./npm.ts";
+import { emptyLock, LockCache, projectManifest, type ResolvedLock, readNpmLock } from "./lockfiles/package-lock.ts";
 import { type NpmConfig, npmConfig } from "./npm-config.ts";
 import { isNotFound, npmFailure, packagesNotFound } from "./npm-failure.ts";
 import { inNpmFolder } from "./npm-folder.ts";
 import { findNpmProject, type NpmProject } from "./npm-project.ts";
 import type { PackageContext } from "./package-context.ts";
-import { emptyLock, LockCache, projectManifest, type ResolvedLock, readNpmLock } from "./package-lock.ts";
 import { exactVersion, PACKAGES_FIELD, type PackageSpec, parsePackages } from "./package-spec.ts";
+import { type NpmResult, runNpm } from "./run-npm.ts";
 
 /** The outcome of {@link resolvePackages}. `cached`: neither npm nor the network was asked. */
 export interface Resolution {

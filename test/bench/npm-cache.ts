@@ -22,12 +22,12 @@ import { join } from "node:path";
 import { treeEntries } from "../../src/image/layer.ts";
 import type { TarEntry, TarSource } from "../../src/oci/archive/tar.ts";
 import { installPackages } from "../../src/packages/install-packages.ts";
-import { findNpm } from "../../src/packages/npm.ts";
+import { entriesFor, packageName, type ResolvedLock } from "../../src/packages/lockfiles/package-lock.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
 import type { PackageContext } from "../../src/packages/package-context.ts";
-import { entriesFor, packageName, type ResolvedLock } from "../../src/packages/package-lock.ts";
 import { resolvePackages } from "../../src/packages/resolve-packages.ts";
+import { findNpm } from "../../src/packages/run-npm.ts";
 import { median } from "./statistics.ts";
 
 const PROJECTS = {

@@ -6,8 +6,8 @@ import { buildEnvironment, planEnvironment } from "../../src/image/environment-i
 import { OciLayout } from "../../src/oci/layout.ts";
 import { digestOf, jsonBytes, type Manifest } from "../../src/oci/model.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
+import { emptyLock, type PackageLock } from "../../src/packages/lockfiles/package-lock.ts";
 import type { Platform } from "../../src/packages/npm-target.ts";
-import { emptyLock, type PackageLock } from "../../src/packages/package-lock.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, folder, installed, npmEnv, run } from "./support.ts";
 

@@ -11,8 +11,8 @@ import { ImageCache } from "../../src/image/image-cache.ts";
 import { writeLayer } from "../../src/image/layer.ts";
 import { unpackPackages } from "../../src/image/unpack.ts";
 import { digestOf } from "../../src/oci/model.ts";
+import { emptyLock, LockCache } from "../../src/packages/lockfiles/package-lock.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
-import { emptyLock, LockCache } from "../../src/packages/package-lock.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { folder } from "./support.ts";
 

@@ -10,8 +10,8 @@ import { buildEnvironment, environmentTag, planEnvironment } from "../../src/ima
 import { unpackApp } from "../../src/image/unpack.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { parseReference } from "../../src/oci/model.ts";
+import { emptyLock } from "../../src/packages/lockfiles/package-lock.ts";
 import { hostPlatform } from "../../src/packages/npm-target.ts";
-import { emptyLock } from "../../src/packages/package-lock.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, failureOf, folder, installed, npmEnv, run } from "./support.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { foreignPackages } from "../../src/packages/foreign-packages.ts";
-import { emptyLock, type LockEntry, type PackageLock } from "../../src/packages/package-lock.ts";
+import { emptyLock, type LockEntry, type PackageLock } from "../../src/packages/lockfiles/package-lock.ts";
 
 const lock = (packages: Record<string, LockEntry>): PackageLock => ({ ...emptyLock().lock, packages });
 const faults = (packages: Record<string, LockEntry>) =>

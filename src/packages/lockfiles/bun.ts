@@ -1,4 +1,3 @@
-import { DEPENDENCY_KINDS, locatePackage } from "../package-lock.ts";
 import { splitSpec } from "../package-spec.ts";
 import {
   type LockedProject,
@@ -9,6 +8,7 @@ import {
   requiredPeers,
   unusualAddress,
 } from "./lock-graph.ts";
+import { DEPENDENCY_KINDS, locatePackage } from "./package-lock.ts";
 
 type Ranges = Record<string, string>;
 interface Info {

@@ -1,6 +1,7 @@
 /** A lock file's graph as folders: where each package has to lie so that Node finds for every import what is locked. */
-import { type LockEntry, locatePackage } from "../package-lock.ts";
+
 import type { LockedDependencies, LockedPackage, LockGraph } from "./lock-graph.ts";
+import { type LockEntry, locatePackage } from "./package-lock.ts";
 
 /** How often a package may lie below itself. Once and twice happen in trees that end; those that do not go on for ever. */
 const MAX_NESTED = 2;

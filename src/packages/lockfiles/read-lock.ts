@@ -1,10 +1,10 @@
 /** Lock files of other package managers than npm, as the lock of npm that installs the same packages. */
 import { LOCKFILES, type LockfileName, lockfileNameOf } from "../../contract/lockfiles.ts";
 import { type Fault, messageOf } from "../../core/errors.ts";
-import { type LockEntry, PROJECT, type ResolvedLock } from "../package-lock.ts";
 import { readBunLock } from "./bun.ts";
 import { type LockedProject, type LockGraph, type LockReader, lockFault } from "./lock-graph.ts";
 import { mergeSame } from "./merge-same.ts";
+import { type LockEntry, PROJECT, type ResolvedLock } from "./package-lock.ts";
 import { all, lockEntries, placePackages } from "./place-packages.ts";
 import { readPnpmLock } from "./pnpm.ts";
 import { readYarnBerryLock } from "./yarn-berry.ts";

@@ -1,7 +1,7 @@
 /** Which packages of a lock `npm ci` would install, and where: all that fit the platform, and what these alone need. */
 import type * as Versions from "../../core/versions.ts";
+import { fits, type LockEntry, locatePackage, type PackageLock } from "../lockfiles/package-lock.ts";
 import type { Platform } from "../npm-target.ts";
-import { fits, type LockEntry, locatePackage, type PackageLock } from "../package-lock.ts";
 import { LOCKED_PATH } from "../package-spec.ts";
 import { sure } from "./leave-to-npm.ts";
 

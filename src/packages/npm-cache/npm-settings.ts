@@ -5,8 +5,8 @@ import { access, open, readFile, realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
-import { findNpm } from "../npm.ts";
 import { type NpmConfig, settingOf, withoutQuotes } from "../npm-config.ts";
+import { findNpm } from "../run-npm.ts";
 import { sure, Unsure } from "./leave-to-npm.ts";
 
 /**

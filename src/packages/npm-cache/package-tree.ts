@@ -2,8 +2,8 @@
 import { posix } from "node:path";
 import type { TarEntry } from "../../oci/archive/tar.ts";
 import type { Unsaid } from "../lockfiles/lock-graph.ts";
+import { fits, type LockEntry, packageName } from "../lockfiles/package-lock.ts";
 import type { Platform } from "../npm-target.ts";
-import { fits, type LockEntry, packageName } from "../package-lock.ts";
 import type { Archive } from "./archives.ts";
 import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";
 import type { PlannedPackage } from "./install-plan.ts";

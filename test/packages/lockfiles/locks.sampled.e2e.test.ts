@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildEnvironment, planEnvironment } from "../../../src/image/environment-image.ts";
 import { unpackPackages } from "../../../src/image/unpack.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { entriesFor } from "../../../src/packages/package-lock.ts";
+import { entriesFor } from "../../../src/packages/lockfiles/package-lock.ts";
 import { readRequirements } from "../../../src/packages/requirements.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../../image/support.ts";
 import { sampleOf } from "../../support/amount.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import * as versions from "../../../src/core/versions.ts";
+import type { LockEntry, PackageLock } from "../../../src/packages/lockfiles/package-lock.ts";
 import { planPackages } from "../../../src/packages/npm-cache/install-plan.ts";
 import { Unsure } from "../../../src/packages/npm-cache/leave-to-npm.ts";
-import type { LockEntry, PackageLock } from "../../../src/packages/package-lock.ts";
 
 const linux = { os: "linux", cpu: "x64", libc: "glibc" } as const;
 

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { noteUse } from "../core/last-use.ts";
-import { canonicalJson } from "../oci/model.ts";
-import type { Unsaid } from "./lockfiles/lock-graph.ts";
-import type { Platform } from "./npm-target.ts";
-import type { PackageSpec } from "./package-spec.ts";
+import { noteUse } from "../../core/last-use.ts";
+import { canonicalJson } from "../../oci/model.ts";
+import type { Platform } from "../npm-target.ts";
+import type { PackageSpec } from "../package-spec.ts";
+import type { Unsaid } from "./lock-graph.ts";
 
 /** Fields of a package.json, and of a lock, with what a package needs when it runs. */
 export const DEPENDENCY_KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;

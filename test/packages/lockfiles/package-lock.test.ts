@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { canonicalJson } from "../../src/oci/model.ts";
-import { type LockEntry, lockIdentity } from "../../src/packages/package-lock.ts";
+import { canonicalJson } from "../../../src/oci/model.ts";
+import { type LockEntry, lockIdentity } from "../../../src/packages/lockfiles/package-lock.ts";
 
 const identity = (entry: LockEntry) =>
   canonicalJson(
