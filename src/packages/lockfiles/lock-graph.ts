@@ -1,10 +1,14 @@
 /** What a lock file says, whoever's it is: packages at one version each, and which of them each one gets. */
 import type { Fault } from "../../core/errors.ts";
+import type { ResolvedLock, Unsaid } from "./package-lock.ts";
+
+/** Ranges or versions, or ids of the packages that they came to, by the name that is imported. */
+export type Ranges = Record<string, string>;
 
 /** What a package, or the project, depends on: ids by the name that it imports. */
 export interface LockedDependencies {
-  dependencies: Record<string, string>;
-  optionalDependencies: Record<string, string>;
+  dependencies: Ranges;
+  optionalDependencies: Ranges;
 }
 
 /** A package at its locked version. */
@@ -31,9 +35,6 @@ export interface LockGraph {
   packages: Map<string, LockedPackage>;
 }
 
-/** What a lock file can leave unsaid about packages; it is looked for in the packages once they are there. */
-export type Unsaid = "platforms" | "bins" | "scripts";
-
 /** What a reader makes of a lock file. With faults there may be gaps in the graph. */
 export interface ReadLock {
   graph: LockGraph;
@@ -45,19 +46,27 @@ export interface ReadLock {
 
 /** What of the project's package.json the readers look at. */
 export interface LockedProject {
-  dependencies?: Record<string, string>;
-  devDependencies?: Record<string, string>;
-  optionalDependencies?: Record<string, string>;
-  peerDependencies?: Record<string, string>;
+  dependencies?: Ranges;
+  devDependencies?: Ranges;
+  optionalDependencies?: Ranges;
+  peerDependencies?: Ranges;
   peerDependenciesMeta?: Record<string, { optional?: boolean }>;
-  resolutions?: Record<string, string>;
+  resolutions?: Ranges;
+  overrides?: unknown;
 }
 
 /** Reads a lock file. `written` is its name in messages. Throws a plain Error when the text is not one. */
 export type LockReader = (text: string, project: LockedProject, written: string) => ReadLock | Promise<ReadLock>;
 
+/** What a lock file comes to. With faults it is not to be installed; `next` is what mends them, if not the usual command. */
+export interface ResolvedLockfile {
+  resolved?: ResolvedLock;
+  faults: Fault[];
+  next?: string;
+}
+
 /** Where a lock file stands in the user's file, for messages. */
-export const FIELD = "containerImage.requirements";
+const FIELD = "containerImage.requirements";
 
 /** The project's peers that are not optional: it does not run without them. */
 export function requiredPeers({ peerDependencies = {}, peerDependenciesMeta = {} }: LockedProject): string[] {
@@ -67,6 +76,45 @@ export function requiredPeers({ peerDependencies = {}, peerDependenciesMeta = {}
 /** A fault of the lock file. */
 export function lockFault(message: string, hint?: string): Fault {
   return { path: FIELD, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** The fault of a package that a lock file has otherwise than package.json, which has it as `requested`. */
+export function disagreement(name: string, requested: string | undefined, locked: string | undefined, written: string) {
+  const absent = "not there";
+  return lockFault(`${name} is ${requested ?? absent} in package.json and ${locked ?? absent} in ${written}`);
+}
+
+/** {@link disagreement} for each name whose range is not the same in both. */
+export function disagreements(requested: Ranges = {}, locked: Ranges = {}, written: string): Fault[] {
+  return namesIn(requested, locked)
+    .filter((name) => requested[name] !== locked[name])
+    .map((name) => disagreement(name, requested[name], locked[name], written));
+}
+
+/** The fault of a package that the lock file does not have. `from` is the path of what needs it, "" for the project. */
+export function absence(from: string, name: string, written: string): Fault {
+  return lockFault(`${from || "package.json"} needs ${name}, which ${written} does not have`);
+}
+
+/** The keys of all, each once, sorted. */
+export function namesIn(...all: object[]): string[] {
+  return [...new Set(all.flatMap(Object.keys))].sort();
+}
+
+/** The ranges of the names that `wanted` is true for. */
+export function pick(ranges: Ranges = {}, wanted: (name: string) => boolean): Ranges {
+  return Object.fromEntries(Object.entries(ranges).filter(([name]) => wanted(name)));
+}
+
+/** The ranges of names that `others` does not have. */
+export function without(ranges: Ranges = {}, others: Ranges = {}): Ranges {
+  return pick(ranges, (name) => others[name] === undefined);
+}
+
+/** What `idOf` gives for each range; without those that it gives undefined for. */
+export function mapRanges(ranges: Ranges = {}, idOf: (name: string, range: string) => string | undefined): Ranges {
+  const ids = Object.entries(ranges).map(([name, range]) => [name, idOf(name, range)] as const);
+  return Object.fromEntries(ids.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 const ORIGINS: [RegExp, string][] = [

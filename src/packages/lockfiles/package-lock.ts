@@ -5,7 +5,6 @@ import { noteUse } from "../../core/last-use.ts";
 import { canonicalJson } from "../../oci/model.ts";
 import type { Platform } from "../npm-target.ts";
 import type { PackageSpec } from "../package-spec.ts";
-import type { Unsaid } from "./lock-graph.ts";
 
 /** Fields of a package.json, and of a lock, with what a package needs when it runs. */
 export const DEPENDENCY_KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
@@ -34,6 +33,9 @@ export interface PackageLock {
   requires: true;
   packages: Record<string, LockEntry>;
 }
+
+/** What a lock file can leave unsaid about packages; it is looked for in the packages once they are there. */
+export type Unsaid = "platforms" | "bins" | "scripts";
 
 /** What a list of packages came to: every package at one version. Plain data: it is kept as JSON. */
 export interface ResolvedLock {

@@ -1,30 +1,31 @@
 import {
+  absence,
+  disagreement,
   type LockedDependencies,
   type LockedProject,
   type LockGraph,
   lockFault,
+  mapRanges,
+  namesIn,
   originFault,
+  type Ranges,
   type ReadLock,
   requiredPeers,
   unusualAddress,
 } from "./lock-graph.ts";
 
-type Refs = Record<string, string>;
 interface Importer {
   dependencies?: Record<string, { specifier: string; version: string }>;
   optionalDependencies?: Importer["dependencies"];
   devDependencies?: Importer["dependencies"];
 }
-interface Snapshot {
-  dependencies?: Refs;
-  optionalDependencies?: Refs;
-}
+type Snapshot = Partial<LockedDependencies>;
 interface Package {
   resolution?: { integrity?: string; tarball?: string; type?: string; directory?: string };
   os?: string[];
   cpu?: string[];
   libc?: string[];
-  peerDependencies?: Record<string, string>;
+  peerDependencies?: Ranges;
 }
 interface PnpmLock extends Importer {
   lockfileVersion?: string;
@@ -45,50 +46,46 @@ export async function readPnpmLock(text: string, project: LockedProject, written
   if (!lock || !/^[69]\./.test(version))
     throw new Error(version === "" ? "it has no lockfileVersion" : `it is of version ${version}, and 6 or 9 is needed`);
   const importer = lock.importers === undefined ? lock : (lock.importers["."] ?? {});
-  const graph: LockGraph = { root: { dependencies: {}, optionalDependencies: {} }, packages: new Map() };
-  const read: ReadLock = { graph, unsaid: ["bins", "scripts"], faults: [] };
-  const chosen = rootOf(lock, importer, project, written, read);
-
-  const wanted: string[] = [];
-  const ids = (from: string, refs: Refs): Refs => {
-    const found = Object.entries(refs).flatMap(([name, ref]): [string, string][] => {
+  const faults: ReadLock["faults"] = [];
+  const chosen = rootOf(lock, importer, project, written, faults);
+  const needed = new Set<string>();
+  const packages: LockGraph["packages"] = new Map();
+  const ids = (from: string, refs: Ranges | undefined): Ranges =>
+    mapRanges(refs, (name, ref) => {
       const id = findKey(lock, name, ref);
-      if (id !== undefined && packageOf(lock, id) !== undefined && /@\d/.test(plainKey(id))) {
-        wanted.push(id);
-        return [[name, id]];
+      if (id === undefined || packageOf(lock, id) === undefined || !/@\d/.test(plainKey(id))) {
+        faults.push(
+          originFault(name, ref) ?? lockFault(`${from} needs ${name} ${ref}, which ${written} does not have`),
+        );
+        return undefined;
       }
-      read.faults.push(
-        originFault(name, ref) ?? lockFault(`${from} needs ${name} ${ref}, which ${written} does not have`),
-      );
-      return [];
+      needed.add(id);
+      return id;
     });
-    return Object.fromEntries(found);
-  };
-  graph.root = {
-    dependencies: ids("package.json", chosen.dependencies),
-    optionalDependencies: ids("package.json", chosen.optionalDependencies),
-  };
-  for (let id = wanted.shift(); id !== undefined; id = wanted.shift()) {
-    if (graph.packages.has(id)) continue;
+  const needs = (from: string, { dependencies, optionalDependencies }: Snapshot): LockedDependencies => ({
+    dependencies: ids(from, dependencies),
+    optionalDependencies: ids(from, optionalDependencies),
+  });
+  const root = needs("package.json", chosen);
+  for (const id of needed) {
     const [, name = "", version = ""] = /^(@?[^@]+)@(.+)$/.exec(plainKey(id)) ?? [];
     const { resolution = {}, os, cpu, libc, peerDependencies = {} } = packageOf(lock, id) ?? {};
-    if (/\(patch_hash=/.test(id)) read.faults.push(originFault(name, `patch:${name}@${version}`) ?? lockFault(name));
+    if (/\(patch_hash=/.test(id)) faults.push(originFault(name, `patch:${name}@${version}`) ?? lockFault(name));
     else if (resolution.type !== undefined || resolution.integrity === undefined) {
       const origin =
         resolution.directory !== undefined ? `file:${resolution.directory}` : (resolution.tarball ?? "git:");
-      read.faults.push(originFault(name, origin) ?? lockFault(`${name} has no integrity in ${written}`));
+      faults.push(originFault(name, origin) ?? lockFault(`${name} has no integrity in ${written}`));
     }
     const snapshot = lock.snapshots?.[id] ?? lock.packages?.[id] ?? {};
     const { integrity, tarball } = resolution;
-    graph.packages.set(id, {
+    packages.set(id, {
       ...{ name, version, integrity, os, cpu, libc },
       resolved: unusualAddress(tarball, name, version),
       peers: Object.keys(peerDependencies),
-      dependencies: ids(name, snapshot.dependencies ?? {}),
-      optionalDependencies: ids(name, snapshot.optionalDependencies ?? {}),
+      ...needs(name, snapshot),
     });
   }
-  return read;
+  return { graph: { root, packages }, unsaid: ["bins", "scripts"], faults };
 }
 
 /** What the project needs when it runs, and the faults where package.json says something else. */
@@ -97,23 +94,18 @@ function rootOf(
   importer: Importer,
   project: LockedProject,
   written: string,
-  { faults }: ReadLock,
+  faults: ReadLock["faults"],
 ): LockedDependencies {
-  const asked = { ...project.dependencies, ...project.optionalDependencies };
+  const requested = { ...project.dependencies, ...project.optionalDependencies };
   const locked = { ...importer.dependencies, ...importer.optionalDependencies };
   const chosen: LockedDependencies = { dependencies: {}, optionalDependencies: {} };
-  for (const name of [...new Set([...Object.keys(asked), ...Object.keys(locked)])].sort()) {
+  for (const name of namesIn(requested, locked)) {
     const entry = locked[name];
     const fits =
-      asked[name] === undefined
+      requested[name] === undefined
         ? project.peerDependencies?.[name] !== undefined // which pnpm adds to the dependencies
-        : entry?.specifier === asked[name] || (entry !== undefined && lock.overrides?.[name] === entry.specifier);
-    if (!fits)
-      faults.push(
-        lockFault(
-          `${name} is ${asked[name] ?? "not there"} in package.json and ${entry?.specifier ?? "not there"} in ${written}`,
-        ),
-      );
+        : entry?.specifier === requested[name] || (entry !== undefined && lock.overrides?.[name] === entry.specifier);
+    if (!fits) faults.push(disagreement(name, requested[name], entry?.specifier, written));
     else if (entry !== undefined) {
       const optional = project.optionalDependencies?.[name] !== undefined;
       chosen[optional ? "optionalDependencies" : "dependencies"][name] = entry.version;
@@ -123,8 +115,7 @@ function rootOf(
     if (locked[name] !== undefined) continue;
     const entry = importer.devDependencies?.[name];
     if (entry !== undefined) chosen.dependencies[name] = entry.version;
-    else if (lock.settings?.autoInstallPeers === "true")
-      faults.push(lockFault(`package.json needs ${name}, which ${written} does not have`));
+    else if (lock.settings?.autoInstallPeers === "true") faults.push(absence("", name, written));
   }
   return chosen;
 }

@@ -1,23 +1,15 @@
-/** Lock files of other package managers than npm, as the lock of npm that installs the same packages. */
-import { LOCKFILES, type LockfileName, lockfileNameOf } from "../../contract/lockfiles.ts";
+/** Reads lock files: each comes to the lock of npm that installs the same packages. */
+import type { LockfileName } from "../../contract/lockfiles.ts";
 import { type Fault, messageOf } from "../../core/errors.ts";
 import { readBunLock } from "./bun.ts";
-import { type LockedProject, type LockGraph, type LockReader, lockFault } from "./lock-graph.ts";
+import { type LockedProject, type LockGraph, type LockReader, lockFault, type ResolvedLockfile } from "./lock-graph.ts";
 import { mergeSame } from "./merge-same.ts";
-import { type LockEntry, PROJECT, type ResolvedLock } from "./package-lock.ts";
+import { readPackageLock } from "./npm.ts";
+import { type LockEntry, PROJECT } from "./package-lock.ts";
 import { all, lockEntries, placePackages } from "./place-packages.ts";
 import { readPnpmLock } from "./pnpm.ts";
 import { readYarnBerryLock } from "./yarn-berry.ts";
 import { readYarnClassicLock } from "./yarn-classic.ts";
-
-/** A package manager whose lock file is read. The commands are what to type when it does not fit. */
-export interface LockKind {
-  read: LockReader;
-  /** Brings the lock file in line with package.json. */
-  install: string;
-  /** Adds a package; its name follows. */
-  add: string;
-}
 
 const readYarnLock: LockReader = (text, project, written) =>
   (/^__metadata:/m.test(text) ? readYarnBerryLock : readYarnClassicLock)(text, project, written);
@@ -28,35 +20,29 @@ const READERS: Record<Exclude<LockfileName, "package-lock.json">, LockReader> = 
   "bun.lock": readBunLock,
 };
 
-/** The package manager that writes a lock file of this name; undefined for npm's. */
-export function lockKind(file: string): LockKind | undefined {
-  const name = lockfileNameOf(file);
-  if (name === undefined || name === "package-lock.json") return undefined;
-  return { read: READERS[name], ...LOCKFILES[name] };
-}
-
-/** The lock of npm for `text`, a lock file of `kind`, or every fault that keeps it from being made. */
-export async function translateLock(
-  kind: LockKind,
+/** The packages that the lock file `text` has for `project`, and every fault that keeps them from being installed. */
+export async function readLock(
+  name: LockfileName,
   text: string,
   project: LockedProject,
   written: string,
-): Promise<{ resolved: ResolvedLock; faults: [] } | { faults: [Fault, ...Fault[]] }> {
+): Promise<ResolvedLockfile> {
+  if (name === "package-lock.json") return readPackageLock(text, project, written);
   const read = await Promise.resolve()
-    .then(() => kind.read(text, project, written))
+    .then(() => READERS[name](text, project, written))
     .catch((error: unknown) => messageOf(error));
   if (typeof read === "string")
     return { faults: [lockFault(`${written} is not a lock file that can be read: ${read}`)] };
-  const { places, unsaid, faults } = read;
-  const [first, ...more] = [...new Map(faults.map((fault) => [fault.message, fault])).values()];
-  if (first !== undefined) return { faults: [first, ...more] };
+  const { places, unsaid } = read;
+  const faults = [...new Map(read.faults.map((fault) => [fault.message, fault])).values()];
+  if (faults.length > 0) return { faults };
   const graph = places === undefined ? mergeSame(read.graph) : read.graph;
   const placed = places === undefined ? placePackages(graph) : { places };
   if ("without" in placed) return { faults: [noFolders(placed.without, graph, written)] };
   const { root, entries } = lockEntries(graph, placed.places);
   const packages: Record<string, LockEntry> = { "": { name: PROJECT, ...root }, ...entries };
   return {
-    faults: [],
+    faults,
     resolved: {
       packages: Object.entries(all(graph.root))
         .map(([name, id]) => ({ name, version: graph.packages.get(id)?.version ?? "" }))

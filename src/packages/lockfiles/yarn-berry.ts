@@ -1,15 +1,18 @@
 import { splitSpec } from "../package-spec.ts";
 import {
+  disagreements,
   type LockedProject,
   type LockGraph,
   lockFault,
+  mapRanges,
   originFault,
+  pick,
+  type Ranges,
   type ReadLock,
   requiredPeers,
   unusualAddress,
 } from "./lock-graph.ts";
 
-type Ranges = Record<string, string>;
 interface Entry {
   version: string;
   resolution: string;
@@ -33,44 +36,37 @@ export async function readYarnBerryLock(text: string, project: LockedProject, wr
   const entries = new Map(
     Object.entries(parsed).flatMap(([keys, entry]) => keys.split(/,\s*/).map((key): [string, Entry] => [key, entry])),
   );
-  const graph: LockGraph = { root: { dependencies: {}, optionalDependencies: {} }, packages: new Map() };
-  // Old ones have no conditions.
-  const read: ReadLock = { graph, unsaid: ["platforms", "scripts"], faults: [] };
+  const faults: ReadLock["faults"] = [];
   const overrides = readResolutions(project.resolutions);
-  const wanted: [id: string, entry: Entry][] = [];
-  const ids = (from: Entry | undefined, ranges: Ranges): Ranges => {
-    const found = Object.entries(ranges).flatMap(([name, asked]): [string, string][] => {
-      const range = withProtocol(overrides(from?.resolution, name, withProtocol(asked)));
+  const needed = new Map<string, Entry>();
+  const packages: LockGraph["packages"] = new Map();
+  const ids = (from: Entry | undefined, ranges: Ranges): Ranges =>
+    mapRanges(ranges, (name, requested) => {
+      const range = withProtocol(overrides(from?.resolution, name, withProtocol(requested)));
       const entry = entries.get(`${name}@${range}`);
       const by = from?.resolution.replace("@npm:", "@") ?? "package.json";
       const fault =
         originFault(name, range) ??
         (entry ? undefined : lockFault(`${by} asks for ${name} ${plain(range)}, and ${written} does not have it`));
-      if (fault === undefined && entry !== undefined) {
-        wanted.push([entry.resolution, entry]);
-        return [[name, entry.resolution]];
-      }
-      if (fault !== undefined) read.faults.push(fault);
-      return [];
+      if (fault !== undefined) faults.push(fault);
+      if (fault !== undefined || entry === undefined) return undefined;
+      needed.set(entry.resolution, entry);
+      return entry.resolution;
     });
-    return Object.fromEntries(found);
-  };
 
   const workspace = [...entries.values()].find(({ resolution }) => /@workspace:\.$/.test(resolution));
-  const { dependencies, optional } = rootRanges(project, workspace, written, read);
+  const { dependencies, optional } = rootRanges(project, workspace, written, faults);
   for (const name of peersForRunning(project, dependencies, entries))
     if (project.devDependencies?.[name] !== undefined) dependencies[name] ??= project.devDependencies[name];
-  graph.root = { dependencies: ids(undefined, dependencies), optionalDependencies: ids(undefined, optional) };
-  for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
-    const [id, entry] = next;
-    if (graph.packages.has(id)) continue;
+  const root = { dependencies: ids(undefined, dependencies), optionalDependencies: ids(undefined, optional) };
+  for (const [id, entry] of needed) {
     const [, name = "", version, more = ""] = /^(@?[^@]+)@npm:([^:]+)(?:::(.*))?$/.exec(id) ?? [];
     if (version === undefined) {
       const { name: alias, range: origin = id } = splitSpec(id);
-      read.faults.push(originFault(alias, origin) ?? lockFault(`${id} in ${written} is not understood`));
+      faults.push(originFault(alias, origin) ?? lockFault(`${id} in ${written} is not understood`));
     }
     const isOptional = (dependency: string) => entry.dependenciesMeta?.[dependency]?.optional === "true";
-    graph.packages.set(id, {
+    packages.set(id, {
       ...{ name, version: version ?? entry.version, bin: entry.bin },
       resolved: unusualAddress(new URLSearchParams(more).get("__archiveUrl") ?? undefined, name, version ?? ""),
       ...readConditions(entry.conditions),
@@ -82,26 +78,19 @@ export async function readYarnBerryLock(text: string, project: LockedProject, wr
       optionalDependencies: ids(entry, pick(entry.dependencies, isOptional)),
     });
   }
-  return read;
+  // Old ones have no conditions.
+  return { graph: { root, packages }, unsaid: ["platforms", "scripts"], faults };
 }
 
 /** What package.json needs for running; a fault for each range that the lock has otherwise. */
-function rootRanges(project: LockedProject, workspace: Entry | undefined, written: string, { faults }: ReadLock) {
-  const asked: Ranges = { ...project.dependencies, ...project.optionalDependencies };
+function rootRanges(project: LockedProject, workspace: Entry | undefined, written: string, faults: ReadLock["faults"]) {
+  const requested: Ranges = { ...project.dependencies, ...project.optionalDependencies };
   const locked: Ranges = workspace?.dependencies ?? {};
   // The lock does not tell what is for development.
-  const others = new Set(Object.keys(project.devDependencies ?? {}));
-  for (const name of [...new Set([...Object.keys(asked), ...Object.keys(locked)])].sort()) {
-    if (asked[name] === undefined && others.has(name)) continue;
-    const [here, there] = [asked[name], locked[name]].map((range) => range && withProtocol(range));
-    if (here !== there)
-      faults.push(
-        lockFault(
-          `${name} is ${here ? plain(here) : "not there"} in package.json and ${there ? plain(there) : "not there"} in ${written}`,
-        ),
-      );
-  }
-  const inLock = pick(asked, (name) => withProtocol(asked[name] ?? "") === withProtocol(locked[name] ?? ""));
+  const isForRunning = (name: string) => requested[name] !== undefined || project.devDependencies?.[name] === undefined;
+  const unprefixed = (ranges: Ranges) => mapRanges(ranges, (_, range) => plain(withProtocol(range)));
+  faults.push(...disagreements(unprefixed(requested), unprefixed(pick(locked, isForRunning)), written));
+  const inLock = pick(requested, (name) => withProtocol(requested[name] ?? "") === withProtocol(locked[name] ?? ""));
   const isOptional = (name: string) => project.optionalDependencies?.[name] !== undefined;
   return { dependencies: pick(inLock, (name) => !isOptional(name)), optional: pick(inLock, isOptional) };
 }
@@ -155,10 +144,6 @@ function readConditions(conditions = ""): { os?: string[]; cpu?: string[]; libc?
     lists[name].push(`${not}${value}`);
   }
   return lists;
-}
-
-function pick(ranges: Ranges = {}, wanted: (name: string) => boolean): Ranges {
-  return Object.fromEntries(Object.entries(ranges).filter(([name]) => wanted(name)));
 }
 
 /** Yarn's keys always have a protocol, what people write seldom. */

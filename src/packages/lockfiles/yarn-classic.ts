@@ -4,17 +4,20 @@ import {
   type LockedProject,
   type LockGraph,
   lockFault,
+  mapRanges,
   originFault,
+  type Ranges,
   type ReadLock,
   unusualAddress,
+  without,
 } from "./lock-graph.ts";
 
 interface Entry {
   version?: string;
   resolved?: string;
   integrity?: string;
-  dependencies?: Record<string, string>;
-  optionalDependencies?: Record<string, string>;
+  dependencies?: Ranges;
+  optionalDependencies?: Ranges;
 }
 
 const ROOT = "package.json";
@@ -26,58 +29,46 @@ const RESOLUTIONS = "the resolutions of package.json";
  */
 export function readYarnClassicLock(text: string, project: LockedProject, written: string): ReadLock {
   const entries = parseYarnClassic(text);
-  const graph: LockGraph = { root: { dependencies: {}, optionalDependencies: {} }, packages: new Map() };
-  const read: ReadLock = { graph, unsaid: ["platforms", "bins", "scripts"], faults: [] };
+  const faults: Fault[] = [];
   const rules = readResolutions(project.resolutions);
-  const wanted: [id: string, name: string, entry: Entry][] = [];
-  const ids = (asks: string, ranges: Record<string, string> = {}): Record<string, string> => {
-    const found = Object.entries(ranges)
-      .sort(byName)
-      .flatMap(([name, asked]): [string, string][] => {
-        const refused = rules.flatMap((rule) =>
-          rule.name === name && rule.path ? pathFault(rule, entries, written) : [],
-        );
-        if (refused.length > 0) {
-          read.faults.push(...refused);
-          return [];
-        }
-        // Yarn leaves what package.json asks for itself as it is.
-        const rule = asks === ROOT ? undefined : rules.find((rule) => rule.name === name && !rule.path);
-        const [from, range] = rule === undefined ? [asks, asked] : [RESOLUTIONS, rule.range];
-        const entry = entries.get(`${name}@${range}`);
-        const real = /^npm:(@?[^@]+)/.exec(range)?.[1] ?? name;
-        const fault =
-          originFault(name, range) ?? (entry?.version ? undefined : missing(entries, from, name, range, written));
-        if (fault !== undefined || entry === undefined) {
-          if (fault !== undefined) read.faults.push(fault);
-          return [];
-        }
-        const id = `${real}@${entry.version}`;
-        wanted.push([id, real, entry]);
-        return [[name, id]];
-      });
-    return Object.fromEntries(found);
-  };
-  const { optionalDependencies = {} } = project;
-  graph.root = {
-    dependencies: ids(ROOT, without(project.dependencies, optionalDependencies)),
-    optionalDependencies: ids(ROOT, optionalDependencies),
-  };
-  for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
-    const [id, name, { version = "", resolved, integrity, dependencies, optionalDependencies }] = next;
-    if (graph.packages.has(id)) continue;
+  const needed = new Map<string, [name: string, entry: Entry]>();
+  const packages: LockGraph["packages"] = new Map();
+  const ids = (from: string, ranges: Ranges | undefined): Ranges =>
+    mapRanges(ranges, (name, requested) => {
+      const ruled = rules.flatMap((rule) => (rule.name === name && rule.path ? pathFault(rule, entries, written) : []));
+      faults.push(...ruled);
+      if (ruled.length > 0) return undefined;
+      // Yarn leaves what package.json asks for itself as it is.
+      const rule = from === ROOT ? undefined : rules.find((rule) => rule.name === name && !rule.path);
+      const [by, range] = rule === undefined ? [from, requested] : [RESOLUTIONS, rule.range];
+      const entry = entries.get(`${name}@${range}`);
+      const realName = /^npm:(@?[^@]+)/.exec(range)?.[1] ?? name;
+      const fault =
+        originFault(name, range) ?? (entry?.version ? undefined : missing(entries, by, name, range, written));
+      if (fault !== undefined) faults.push(fault);
+      if (fault !== undefined || entry === undefined) return undefined;
+      const id = `${realName}@${entry.version}`;
+      needed.set(id, [realName, entry]);
+      return id;
+    });
+  const needs = (from: string, { dependencies, optionalDependencies }: LockedProject) => ({
+    dependencies: ids(from, without(dependencies, optionalDependencies)),
+    optionalDependencies: ids(from, optionalDependencies),
+  });
+  const root = needs(ROOT, project);
+  for (const [id, [name, entry]] of needed) {
+    const { version = "", resolved, integrity } = entry;
     const sha1 = /#([0-9a-f]{40})$/.exec(resolved ?? "")?.[1];
-    graph.packages.set(id, {
+    packages.set(id, {
       ...{ name, version },
       // Before Yarn 1.10 there was no more than this.
       integrity: integrity ?? (sha1 && `sha1-${Buffer.from(sha1, "hex").toString("base64")}`),
       resolved: unusualAddress(resolved, name, version),
       peers: [],
-      dependencies: ids(name, without(dependencies, optionalDependencies)),
-      optionalDependencies: ids(name, optionalDependencies),
+      ...needs(name, entry),
     });
   }
-  return read;
+  return { graph: { root, packages }, unsaid: ["platforms", "bins", "scripts"], faults };
 }
 
 /** One of the `resolutions` of package.json. Those with a path, such as `a/b`, are for some that ask for `name`. */
@@ -89,7 +80,7 @@ interface Rule {
 }
 
 // `b` and `**/b` are for all that ask for b.
-function readResolutions(resolutions: Record<string, string> = {}): Rule[] {
+function readResolutions(resolutions: Ranges = {}): Rule[] {
   return Object.entries(resolutions).map(([pattern, range]) => {
     const parts = pattern.match(/@[^/]+\/[^/]+|[^/]+/g) ?? [];
     return { pattern, name: parts.pop() ?? "", range, path: parts.some((part) => part !== "**") };
@@ -122,14 +113,6 @@ function missing(entries: ReadonlyMap<string, Entry>, from: string, name: string
   return lockFault(`${from} ask${from === RESOLUTIONS ? "" : "s"} for ${name} ${range}, and ${written} ${has}`);
 }
 
-function byName([a]: [string, string], [b]: [string, string]): number {
-  return a < b ? -1 : 1;
-}
-
-function without(ranges: Record<string, string> = {}, others: Record<string, string> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(ranges).filter(([name]) => others[name] === undefined));
-}
-
 /** A word of a line: quoted as in JSON, or up to a space or comma. */
 const WORD = /"(?:[^"\\]|\\.)*"|[^\s",]+/g;
 
@@ -137,7 +120,7 @@ const WORD = /"(?:[^"\\]|\\.)*"|[^\s",]+/g;
 function parseYarnClassic(text: string): Map<string, Entry> {
   const entries = new Map<string, Entry>();
   let entry: Entry = {};
-  let section: Record<string, string> | undefined;
+  let section: Ranges | undefined;
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return;
     const indent = line.length - line.trimStart().length;

@@ -1,8 +1,7 @@
 /** The tree of packages that npm makes of their tarballs, as entries of a layer. */
 import { posix } from "node:path";
 import type { TarEntry } from "../../oci/archive/tar.ts";
-import type { Unsaid } from "../lockfiles/lock-graph.ts";
-import { fits, type LockEntry, packageName } from "../lockfiles/package-lock.ts";
+import { fits, type LockEntry, packageName, type Unsaid } from "../lockfiles/package-lock.ts";
 import type { Platform } from "../npm-target.ts";
 import type { Archive } from "./archives.ts";
 import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";

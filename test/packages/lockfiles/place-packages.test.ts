@@ -1,10 +1,11 @@
 import { createRequire } from "node:module";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { LockfileName } from "../../../src/contract/lockfiles.ts";
 import type { LockedDependencies, LockedPackage, LockGraph } from "../../../src/packages/lockfiles/lock-graph.ts";
 import { mergeSame } from "../../../src/packages/lockfiles/merge-same.ts";
 import { lockEntries, placePackages } from "../../../src/packages/lockfiles/place-packages.ts";
-import { lockKind, translateLock } from "../../../src/packages/lockfiles/read-lock.ts";
+import { readLock } from "../../../src/packages/lockfiles/read-lock.ts";
 
 const NAMES = ["a", "b", "c", "d"];
 /** Of each name; the last two are the same version with other dependencies, as pnpm has it by peers. */
@@ -199,7 +200,7 @@ describe("circles of packages", () => {
     ["ring-b", "1.0.0", "ring-a", "2.0.0"],
     ["ring-b", "2.0.0", "ring-a", "1.0.0"],
   ];
-  const LOCKS: [file: string, text: string][] = [
+  const LOCKS: [file: LockfileName, text: string][] = [
     [
       "pnpm-lock.yaml",
       [
@@ -233,9 +234,7 @@ describe("circles of packages", () => {
     ],
   ];
   it.each(LOCKS)("through two versions are refused by name: %s", async (file, text) => {
-    const kind = lockKind(file);
-    if (kind === undefined) throw new Error(`${file} is no lock file`);
-    const { faults } = await translateLock(kind, text, { dependencies: { "ring-a": "1.0.0" } }, file);
+    const { faults } = await readLock(file, text, { dependencies: { "ring-a": "1.0.0" } }, file);
     expect(faults).toHaveLength(1);
     for (const name of RING) expect(faults[0]?.message).toContain(name);
     expect(faults[0]?.message).toMatch(new RegExp(`need each other.*${file}`));

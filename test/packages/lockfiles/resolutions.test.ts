@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LockedProject } from "../../../src/packages/lockfiles/lock-graph.ts";
-import { lockKind, translateLock } from "../../../src/packages/lockfiles/read-lock.ts";
+import { readLock } from "../../../src/packages/lockfiles/read-lock.ts";
 
 /** What Yarn 1 writes for `**\/tree/leaf` at 1.0.0, and for `*\/leaf`: for whom it is, is not in it. */
 const SEVERAL = `# yarn lockfile v1
@@ -31,15 +31,13 @@ tree@1:
 const DEPENDENCIES = { "@corp/host": "1", leaf: "^2.0.0", tree: "1" };
 
 async function translate(resolutions: Record<string, string>, dependencies: LockedProject["dependencies"]) {
-  const kind = lockKind("yarn.lock");
-  if (kind === undefined) throw new Error("yarn.lock is no lock file");
-  return translateLock(kind, SEVERAL, { dependencies, resolutions } as LockedProject, "yarn.lock");
+  return readLock("yarn.lock", SEVERAL, { dependencies, resolutions } as LockedProject, "yarn.lock");
 }
 
 /** Version by path. */
 async function versions(resolutions: Record<string, string>) {
   const translated = await translate(resolutions, DEPENDENCIES);
-  if (!("resolved" in translated)) throw new Error(translated.faults.map(({ message }) => message).join("\n"));
+  if (!translated.resolved) throw new Error(translated.faults.map(({ message }) => message).join("\n"));
   const { packages } = translated.resolved.lock;
   return Object.fromEntries(Object.entries(packages).map(([path, { version }]) => [path, version]));
 }
