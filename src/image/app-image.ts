@@ -2,7 +2,7 @@ import type { TarEntry } from "../oci/archive/tar.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { type Descriptor, EPOCH, hexOf, type ImageConfig, parseReference } from "../oci/model.ts";
 import { checkAppPath } from "./copied-files.ts";
-import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
+import { type EnvironmentImage, writeImage } from "./environment-image.ts";
 import { type Layer, writeKnownLayer } from "./layer.ts";
 
 /** A file of an app. `path` is relative to the app's folder, with `/`. */
@@ -16,10 +16,7 @@ export interface AppFile {
 export interface AppConfig {
   entrypoint?: readonly string[] | undefined;
   cmd?: readonly string[] | undefined;
-  /** Added to the environment image's; a variable of both takes this value. */
-  env?: Readonly<Record<string, string>> | undefined;
   port?: number | undefined;
-  labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** An app image in a layout. */
@@ -81,20 +78,13 @@ export async function composeAppImage({ environment, layer, layout, ...app }: Ap
 }
 
 function appConfig(base: ImageConfig, diffId: string, app: AppConfig): ImageConfig {
-  const inherited = base.config.Env.map((entry): [string, string] => {
-    const at = entry.indexOf("=");
-    return [entry.slice(0, at), entry.slice(at + 1)];
-  });
-  const labels = { ...base.config.Labels, ...app.labels };
   return {
     ...base,
     config: {
       ...base.config,
-      Env: envList({ ...Object.fromEntries(inherited), ...app.env }),
       ...(app.entrypoint ? { Entrypoint: [...app.entrypoint] } : {}),
       ...(app.cmd ? { Cmd: [...app.cmd] } : {}),
       ...(app.port === undefined ? {} : { ExposedPorts: { [`${app.port}/tcp`]: {} } }),
-      ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
     },
     rootfs: { type: "layers", diff_ids: [...base.rootfs.diff_ids, diffId] },
     history: [...base.history, { created: EPOCH, created_by: "appctl: app" }],

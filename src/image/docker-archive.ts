@@ -12,8 +12,8 @@ import { digestOf, type ImageConfig } from "../oci/model.ts";
 import { LAYER_ROLE } from "./layer.ts";
 import { type UnpackedLayer, unpackAppLayer } from "./unpack.ts";
 
-/** What a container engine can load. */
-export interface LoadableStack {
+/** An image that a container engine can load. */
+export interface LoadableImage {
   /** Digests of the uncompressed layers, lowest first. */
   diffIds: string[];
   /**
@@ -21,10 +21,6 @@ export interface LoadableStack {
    * engine has, it holds empty files: the engine finds them by their digests and reads no file.
    */
   archive(reference: string, present: number): AsyncGenerator<Uint8Array, void, undefined>;
-}
-
-/** An image that a container engine can load. */
-export interface LoadableImage extends LoadableStack {
   /** It has a base layer: without one there is no Node in it, and nothing can run. */
   hasBase: boolean;
 }
@@ -44,7 +40,7 @@ type StoredLayer = { file: string; size: number } | Uint8Array;
 /** Reads the image with the manifest `digest`. Throws BLOB_NOT_FOUND, BLOB_DAMAGED and what its documents lack. */
 export async function loadableImage(layout: OciLayout, digest: string): Promise<LoadableImage> {
   const { config, layers, roles } = await readImage(layout, digest);
-  return { ...stackOf(config.bytes, config.rootfs.diff_ids, layers), hasBase: roles.includes(undefined) };
+  return loadable(config.bytes, config.rootfs.diff_ids, layers, roles);
 }
 
 /**
@@ -68,8 +64,7 @@ export async function outlinedImage(
   const archive = Buffer.concat(pieces);
   const diffIds = [...all.slice(0, -1), digestOf(archive)];
   const bytes = Buffer.from(JSON.stringify(outlinedConfig(config, diffIds)));
-  const stack = stackOf(bytes, diffIds, [...layers.slice(0, -1), archive]);
-  return { ...stack, hasBase: roles.includes(undefined), files: unpacked.files };
+  return { ...loadable(bytes, diffIds, [...layers.slice(0, -1), archive], roles), files: unpacked.files };
 }
 
 /** Without what an app alone says of itself: its container gets the command, the port and the labels by themselves. */
@@ -96,32 +91,17 @@ async function readImage(layout: OciLayout, digest: string) {
   return { config: { ...config, bytes }, layers, roles };
 }
 
-function stackOf(config: Uint8Array, diffIds: string[], layers: StoredLayer[]): LoadableStack & { id: string } {
+function loadable(config: Uint8Array, diffIds: string[], layers: StoredLayer[], roles: (string | undefined)[]) {
   const id = createHash("sha256").update(config).digest("hex");
-  return {
-    id,
-    diffIds,
-    archive: (reference, present) => tar(archiveEntries({ id, bytes: config }, layers, reference, present)),
+  const file = (path: string, content: StoredLayer): TarEntry => ({ type: "file", path, content });
+  const nameOf = (index: number) => `layer-${index}.tar`;
+  const archive = (reference: string, present: number) => {
+    const index = [{ Config: `${id}.json`, RepoTags: [reference], Layers: layers.map((_, at) => nameOf(at)) }];
+    return tar([
+      file("manifest.json", Buffer.from(JSON.stringify(index))),
+      file(`${id}.json`, config),
+      ...layers.map((layer, at) => file(nameOf(at), at < present ? new Uint8Array() : layer)),
+    ]);
   };
-}
-
-function archiveEntries(
-  { id, bytes }: { id: string; bytes: Uint8Array },
-  layers: StoredLayer[],
-  reference: string,
-  present: number,
-): TarEntry[] {
-  const names = layers.map((_, at) => `layer-${at}.tar`);
-  const index = [{ Config: `${id}.json`, RepoTags: [reference], Layers: names }];
-  return [
-    { type: "file", path: "manifest.json", content: Buffer.from(JSON.stringify(index)) },
-    { type: "file", path: `${id}.json`, content: bytes },
-    ...layers.map(
-      (layer, at): TarEntry => ({
-        type: "file",
-        path: names[at] as string,
-        content: at < present ? new Uint8Array() : layer,
-      }),
-    ),
-  ];
+  return { id, diffIds, archive, hasBase: roles.includes(undefined) };
 }

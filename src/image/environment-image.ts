@@ -3,7 +3,7 @@
  * under its reference never has to be built again.
  */
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { isDirectory } from "../core/is-directory.ts";
 import type { TarEntry } from "../oci/archive/tar.ts";
 import { readConfig, readManifest } from "../oci/documents.ts";
 import type { OciLayout } from "../oci/layout.ts";
@@ -122,11 +122,12 @@ export async function resolveEnvironment(
 }
 
 /** The image for one platform. */
-export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, platform: Platform): EnvironmentPlan {
+export function planFor(resolved: ResolvedEnvironment, platform: Platform): EnvironmentPlan {
+  const { spec, lock, warnings } = resolved;
   const env = { ...spec.env };
   const copy = [...(spec.copy ?? [])];
   const entrypoint = spec.entrypoint && [...spec.entrypoint];
-  const tag = environmentTag({ ...spec, lock, env, platform, scripts, copy });
+  const tag = environmentTag(spec, resolved, platform);
   const reference = `${spec.name}:${tag}`;
   parseReference(reference);
   const { name, baseImage } = spec;
@@ -142,24 +143,18 @@ export function planFor({ spec, lock, scripts, warnings }: ResolvedEnvironment, 
  * The tag: 22 characters of base64url (132 bits) of the hash of everything that decides the image's content. Not in it: the
  * name, and how a package was asked for, since `hono` and `hono@4.13.19` can mean the same image.
  */
-export function environmentTag(content: {
-  lock: ResolvedLock;
-  env: Record<string, string>;
-  baseImage?: string | undefined;
-  programs?: Programs | undefined;
-  platform: Platform;
-  /** Packages whose install scripts run: what they leave is content too. */
-  scripts?: string[];
-  copy?: readonly CopiedFile[];
-  entrypoint?: readonly string[] | undefined;
-}): string {
-  const { scripts = [], copy = [], entrypoint, programs } = content;
+export function environmentTag(
+  { copy = [], entrypoint, programs, baseImage, env = {} }: Omit<EnvironmentSpec, "name">,
+  { lock, scripts }: Pick<ResolvedEnvironment, "lock" | "scripts">,
+  platform: Platform,
+): string {
   const identity = canonicalJson({
     v: 1,
-    base: content.baseImage ?? null,
-    env: content.env,
-    packages: lockIdentity(content.lock.lock),
-    platform: content.platform,
+    base: baseImage ?? null,
+    env,
+    packages: lockIdentity(lock.lock),
+    platform,
+    // What install scripts leave is content, too.
     ...(scripts.length > 0 ? { scripts } : {}),
     ...(copy.length > 0 ? { copy: copiedIdentity(copy) } : {}),
     ...(entrypoint ? { entrypoint } : {}),
@@ -278,13 +273,6 @@ async function installedPackages(
     await dispose();
     throw error;
   }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false, // it is not there
-  );
 }
 
 /** `NAME=value` of every variable, in order of the names. */

@@ -7,7 +7,7 @@ import { type Descriptor, parseReference } from "../oci/model.ts";
 import type { ReferrerParts } from "../oci/referrer.ts";
 import { fromRepository } from "../oci/registry/blob-source.ts";
 import { type FetchedImage, fetchImage } from "../oci/registry/fetch-image.ts";
-import { findOrPushReferrer, type PushedReferrer, pushReferrer } from "../oci/registry/push-referrer.ts";
+import { type PushedReferrer, pushReferrer } from "../oci/registry/push-referrer.ts";
 import { Repository } from "../oci/registry/repository.ts";
 import { type BlobSource, CHUNK_SIZE, uploadBlob } from "../oci/registry/upload-blob.ts";
 import type { PlatformName } from "../oci/target.ts";
@@ -79,7 +79,7 @@ export class RegistryStore implements ImageStore, ImageSource {
     subject: Descriptor,
     { parts, layout, find }: { parts: ReferrerParts; layout: OciLayout; find: boolean },
   ): Promise<PushedReferrer> {
-    return (find ? findOrPushReferrer : pushReferrer)(this.#at(reference), layout, subject, parts);
+    return pushReferrer(this.#at(reference), layout, subject, parts, { find });
   }
 
   /** Closes the connections. */

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { isDirectory } from "../core/is-directory.ts";
+import { removeOld } from "../core/remove-old.ts";
 import { type ExtractedKinds, type ExtractLimits, extractTar } from "../oci/archive/extract.ts";
 import type { TarEntry } from "../oci/archive/tar.ts";
 import { readConfig, readManifest } from "../oci/documents.ts";
@@ -23,7 +25,6 @@ export interface UnpackedApp {
 }
 
 const LIMITS: ExtractLimits = { maxBytes: 16 * 1024 ** 3, maxEntries: 2_000_000 };
-const DAY = 24 * 3600 * 1000;
 
 /**
  * Unpacks the image with the manifest `manifestDigest` for the process runtime: its app layer, and the files that
@@ -43,12 +44,8 @@ export async function unpackApp(
   const { app, copy, packages } = layersOf(manifest, config, manifestDigest);
 
   const home = join(contentDir, hexOf(manifestDigest));
-  const packagesDir = packages && join(layersDir, hexOf(packages.layer.digest), "app", "node_modules");
   await makeShared(contentDir);
-  if (packages !== undefined) {
-    await makeShared(layersDir);
-    await once(join(layersDir, hexOf(packages.layer.digest)), (dir) => unpackLayer(layout, packages, dir));
-  }
+  const packagesDir = packages && (await unpackShared(layout, packages, layersDir));
   await once(home, async (dir) => {
     const kinds: ExtractedKinds = new Map();
     if (copy !== undefined) await unpackLayer(layout, copy, dir, kinds);
@@ -77,14 +74,18 @@ export async function unpackPackages(
   const index = manifest.layers.findIndex((layer) => layer.annotations?.[LAYER_ROLE] === "packages");
   const layer = manifest.layers[index];
   if (layer === undefined) return undefined;
-  const home = join(contentDir, "layers", hexOf(layer.digest));
-  const nodeModules = join(home, "app", "node_modules");
-  if (await layout.use(home)) return nodeModules;
   await makeShared(contentDir);
-  await makeShared(dirname(home));
-  const packages = { layer, diffId: config.rootfs.diff_ids[index] ?? "" };
-  await once(home, (dir) => unpackLayer(layout, packages, dir));
-  return nodeModules;
+  return unpackShared(layout, { layer, diffId: config.rootfs.diff_ids[index] ?? "" }, join(contentDir, "layers"));
+}
+
+/** Unpacks a packages layer to `<layersDir>/<hex of the layer>`; returns its `node_modules`. */
+async function unpackShared(layout: OciLayout, packages: LayerToUnpack, layersDir: string): Promise<string> {
+  const home = join(layersDir, hexOf(packages.layer.digest));
+  if (!(await layout.use(home))) {
+    await makeShared(layersDir);
+    await once(home, (dir) => unpackLayer(layout, packages, dir));
+  }
+  return join(home, "app", "node_modules");
 }
 
 /** An app layer on disk. */
@@ -158,7 +159,7 @@ async function once(target: string, fill: (dir: string) => Promise<void>): Promi
   if (await isDirectory(target)) return;
   const temporary = join(dirname(target), ".tmp");
   await mkdir(temporary, { recursive: true, mode: 0o700 });
-  await sweep(temporary);
+  await removeOld(temporary);
   const dir = await mkdtemp(join(temporary, "unpack-"));
   try {
     await fill(dir);
@@ -216,24 +217,6 @@ async function unpackLayer(
 /** A folder that other users may pass through, but not list. One that is there keeps its mode. */
 async function makeShared(dir: string): Promise<void> {
   if ((await mkdir(dir, { recursive: true })) !== undefined) await chmod(dir, 0o711);
-}
-
-async function sweep(temporary: string): Promise<void> {
-  for (const name of await readdir(temporary)) {
-    const path = join(temporary, name);
-    const left = await stat(path).catch(() => undefined); // its owner has just moved it
-    if (left !== undefined && left.mtimeMs < Date.now() - DAY) await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-      return false;
-    },
-  );
 }
 
 function unsupportedImage(message: string, cause?: unknown): AppctlError {

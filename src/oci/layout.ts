@@ -12,10 +12,11 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { diskError } from "../core/disk-error.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
+import { removeOld } from "../core/remove-old.ts";
 import { syncDirectory } from "../core/write-durably.ts";
 import { type Descriptor, digestOf, hexOf, MediaType, parseReference, REF_NAME } from "./model.ts";
 import { isDescriptor } from "./shapes.ts";
@@ -33,7 +34,6 @@ export interface Reference {
   descriptor: Descriptor;
 }
 
-const DAY = 24 * 3600 * 1000;
 const LOCK_TIMEOUT = 30_000;
 /** SQLite's code for a file that is something else: SQLITE_NOTADB. */
 const NOT_A_DATABASE = 26;
@@ -366,10 +366,7 @@ async function prepare(dir: string): Promise<void> {
   await mkdir(temporary, { recursive: true });
   await createFile(join(dir, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }), temporary);
   await createFile(join(dir, "index.json"), JSON.stringify(EMPTY), temporary);
-  for (const name of await readdir(temporary)) {
-    const left = await stat(join(temporary, name)).catch((error: unknown) => ignoreMissing(error));
-    if (left !== undefined && left.mtimeMs < Date.now() - DAY) await rm(join(temporary, name), { force: true });
-  }
+  await removeOld(temporary);
 }
 
 /** Creates a file with its whole content, or leaves the one that is there. */

@@ -21,15 +21,17 @@ const REFUSALS = ["REGISTRY_ERROR", "REGISTRY_REFUSED", "NOT_IN_REGISTRY"];
 
 /**
  * Pushes an artifact about `subject`, which need not be there yet. A registry without the referrers API gets it listed under
- * the tag of the referrers tag schema, beside what others have listed there.
+ * the tag of the referrers tag schema, next to what others have listed there. `find`: not if the registry has the very artifact.
  */
 export async function pushReferrer(
   repository: Repository,
   layout: OciLayout,
   subject: Descriptor,
   parts: ReferrerParts,
+  { find = false } = {},
 ): Promise<PushedReferrer> {
   const { bytes, descriptor } = referrerTo(subject, parts);
+  if (find && (await repository.resolve(descriptor.digest))) return { descriptor };
   try {
     await inParallel([parts.config, parts.layer], async (blob) => {
       if (await repository.hasBlob(blob)) return;
@@ -44,33 +46,20 @@ export async function pushReferrer(
   }
 }
 
-/** {@link pushReferrer}, unless the registry has the very artifact. */
-export async function findOrPushReferrer(
-  repository: Repository,
-  layout: OciLayout,
-  subject: Descriptor,
-  parts: ReferrerParts,
-): Promise<PushedReferrer> {
-  const { descriptor } = referrerTo(subject, parts);
-  if (await repository.resolve(descriptor.digest)) return { descriptor };
-  return pushReferrer(repository, layout, subject, parts);
-}
-
 async function list(repository: Repository, subject: Descriptor, added: Descriptor): Promise<void> {
   const tag = referrersTag(subject.digest);
   const found = await repository.manifest(tag).catch((error: unknown) => {
     if (isAppctlError(error) && error.code === "NOT_IN_REGISTRY") return undefined;
     throw error;
   });
-  const there = found && indexIn(found.bytes);
-  if (found && !there) {
-    throw protocolError("it is no list of referrers, and is left as it is", repository.purpose("asked for", tag));
-  }
-  const others = there?.manifests ?? [];
+  const current = found && indexIn(found.bytes);
+  if (found && !current)
+    throw protocolError("the tag names no list of referrers", repository.purpose("asked for", tag));
+  const others = current?.manifests ?? [];
   if (others.some(({ digest }) => digest === added.digest)) return;
   const ours = ({ artifactType, annotations }: Descriptor) =>
     artifactType === added.artifactType && annotations?.[REFERRER_MARK] !== undefined;
-  const index = { ...there, ...withReferrer(others, added, ours) };
+  const index = { ...current, ...withReferrer(others, added, ours) };
   await repository.putManifest(tag, jsonBytes(index), MediaType.index);
 }
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../../src/core/redacted.ts";
-import { findOrPushReferrer, pushReferrer } from "../../../src/oci/registry/push-referrer.ts";
+import { pushReferrer } from "../../../src/oci/registry/push-referrer.ts";
 import type { Repository } from "../../../src/oci/registry/repository.ts";
 import { type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
 import { startPlatform, type TestPlatform } from "../../support/in-process.ts";
@@ -38,7 +38,7 @@ describe("an artifact about an image, in a registry with the referrers API", () 
     );
     expect(JSON.parse(await answer.body.text()).manifests).toEqual([referrer.descriptor]);
     seen(proxy);
-    await findOrPushReferrer(repository, layout, image.descriptor, referrer.parts);
+    await pushReferrer(repository, layout, image.descriptor, referrer.parts, { find: true });
     expect(seen(proxy)).toEqual([`HEAD ${referrer.descriptor.digest} 200`]);
   });
 });
