@@ -1,7 +1,7 @@
 /** A bound that people, apps or clients of the API can meet. */
 export interface Limit {
   value: number;
-  unit: "bytes" | "fields" | "characters" | "seconds" | "hours";
+  unit: "bytes" | "fields" | "tasks" | "characters" | "seconds" | "hours";
   /** What the bound is for, and what happens beyond it. */
   doc: string;
 }
@@ -36,6 +36,11 @@ export const LIMITS = {
     value: 64 * 1024,
     unit: "bytes",
     doc: "Largest head of a response that the gateway takes from an app. Beyond it: 502.",
+  },
+  replicaTasks: {
+    value: 1024,
+    unit: "tasks",
+    doc: "Most processes and threads of a replica, in a container and as processes. It stops a fork bomb.",
   },
   logFileBytes: {
     value: 10 * 1024 ** 2,

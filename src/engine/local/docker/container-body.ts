@@ -1,7 +1,7 @@
 /** From a revision to what the engine is asked for: plain data, that `POST /containers/create` takes as it is. */
+import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
-import { PIDS_LIMIT } from "../replica-limits.ts";
 import type { MountedFile } from "./app-images.ts";
 import { LAUNCH_DIR } from "./launch.ts";
 
@@ -94,7 +94,7 @@ export function containerBody(plan: ContainerPlan): ContainerBody {
       ...(mem === undefined ? {} : { Memory: bytesOf(mem), MemorySwap: bytesOf(mem) }),
       ...(cpu === undefined ? {} : { NanoCpus: Math.round(coresOf(cpu) * 1e9) }),
       ...(spec.sharedMemory === undefined ? {} : { ShmSize: bytesOf(spec.sharedMemory) }),
-      PidsLimit: PIDS_LIMIT,
+      PidsLimit: LIMITS.replicaTasks.value,
       ReadonlyRootfs: true,
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],

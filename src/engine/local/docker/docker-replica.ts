@@ -5,9 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import { framesOf } from "../../../container-engine/frames.ts";
 import { messageOf } from "../../../core/errors.ts";
+import { LAST_OUTPUT_MS } from "../last-output.ts";
 import { LineSplitter } from "../process/lines.ts";
 import { listeningPortsOf, processTree, residentBytes } from "../process/proc.ts";
-import { LAST_OUTPUT_MS } from "../replica-limits.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import { type ContainerState, endOf } from "./container-exit.ts";
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import { engineSockets } from "../../../container-engine/socket.ts";
+import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec, FailureCause } from "../../../contract/types.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
 import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
@@ -12,7 +13,6 @@ import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
-import { PIDS_LIMIT } from "../replica-limits.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
 import { AppImages, type OutlineSource, type ReadyImage } from "./app-images.ts";
 import {
@@ -121,7 +121,7 @@ class DockerRuntime implements Runtime {
       limits: {
         cpu: held(this.#kept.cpu, ""),
         mem: held(this.#kept.mem, "; no swap"),
-        tasks: held(this.#kept.tasks, `, ${PIDS_LIMIT}`),
+        tasks: held(this.#kept.tasks, `, ${LIMITS.replicaTasks.value}`),
         storage: `hard: only memory can be written: /tmp, ${DEFAULT_TMP} or limits.ephemeralStorage; /dev/shm, sharedMemory or what ${engine} gives, usually 64Mi${this.#api.isPodman ? "; /run and /var/tmp, up to limits.mem" : ""}`,
       },
       isolation: `containers (${engine} at ${this.#api.socketPath}): user ${USER}, read-only root, no capabilities; ${network}`,

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { LAST_OUTPUT_MS } from "../replica-limits.ts";
+import { LAST_OUTPUT_MS } from "../last-output.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import type { ReplicaGroup } from "./cgroup.ts";
 import type { AppUser } from "./isolation/isolation.ts";

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec, FailureCause, Permission } from "../../../contract/types.ts";
 import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
 import { causeOf, engineError } from "../../causes.ts";
@@ -11,7 +12,6 @@ import { DEFAULT_STORAGE, explainFailure } from "../../explain-failure.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
-import { PIDS_LIMIT } from "../replica-limits.ts";
 import {
   type Content,
   type ReplicaAddress,
@@ -295,7 +295,7 @@ function limitsOf(spec: AppSpec): Limits {
   return {
     ...(mem === undefined ? {} : { memoryBytes: bytesOf(mem) }),
     ...(cpu === undefined ? {} : { cores: coresOf(cpu) }),
-    tasks: PIDS_LIMIT,
+    tasks: LIMITS.replicaTasks.value,
   };
 }
 

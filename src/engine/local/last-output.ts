@@ -1,6 +1,3 @@
-/** Processes and threads that a replica may have, its own included: more than any app needs, too few for a fork bomb. */
-export const PIDS_LIMIT = 1024;
-
 /**
  * How long the platform waits for the output of a replica that has ended, in milliseconds: a program outside its group may
  * hold the pipe.
