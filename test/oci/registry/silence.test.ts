@@ -7,6 +7,7 @@ import { afterEach, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/model.ts";
 import { uploadBlob } from "../../../src/oci/registry/upload-blob.ts";
 import { failureOf } from "../../image/support.ts";
+import { fastUndiciClock } from "../../support/clock.ts";
 import { pauses, repositoryAt } from "./support.ts";
 
 let server: Server | undefined;
@@ -24,9 +25,10 @@ async function silentRegistry(answer: (request: IncomingMessage, response: Serve
     answer(request, response);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
+  fastUndiciClock(100);
   const { wait } = pauses();
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { asked, repository: repositoryAt(host, { wait, silenceMs: { sending: 200, asking: 200 } }) };
+  return { asked, repository: repositoryAt(host, { wait, silenceMs: { sending: 20_000, asking: 20_000 } }) };
 }
 
 const bytes = Buffer.from("content");
