@@ -26,6 +26,8 @@ beforeAll(async () => {
       manifest: { dependencies: { leaf: "1" }, bin: { tree: "cli.js" } },
       files: { "cli.js": "#!/usr/bin/env node\n" },
     },
+    { name: "locked", version: "1.0.0" },
+    { name: "locked", version: "2.0.0" },
   ]);
 });
 afterAll(() => registry.close());
@@ -181,6 +183,15 @@ describe("planEnvironment", () => {
     expect(await readdir(context.cacheDir)).toEqual(expect.arrayContaining(["locks"]));
     expect(context.progress.map(({ step }) => step)).toEqual(["resolve"]);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
+  });
+
+  it("takes the version of the project's lockfile for a package without one", async () => {
+    const { context } = await setUp();
+    const lock = { lockfileVersion: 3, packages: { "node_modules/locked": { version: "1.0.0" } } };
+    await writeFile(join(context.appDir, "package.json"), "{}");
+    await writeFile(join(context.appDir, "package-lock.json"), JSON.stringify(lock));
+    const { packages } = await planEnvironment({ name: "x", packages: ["locked"] }, context);
+    expect(packages).toEqual([{ name: "locked", version: "1.0.0" }]);
   });
 
   it("refuses a name that no image can have", async () => {

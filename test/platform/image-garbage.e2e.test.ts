@@ -107,7 +107,7 @@ describe("images that no revision needs", () => {
     });
     expect([stored(other), unpacked(needed)]).toEqual([true, true]);
     expect((await get(`${endpoint}/`)).body).toBe("needed");
-    expect(test.reports.join()).toContain(`nobody knows what ${needed.digest} needs`);
+    expect(test.reports.join()).toContain(`the manifest ${needed.digest} is damaged`);
   });
 
   it("do not take the images of deploys with them that go on meanwhile", async () => {
