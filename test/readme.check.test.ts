@@ -63,7 +63,7 @@ describe("the README", () => {
       ...["deploy", "check", "follow"].map((part) => `src/deploy/${part}.ts`),
       ...["start-image", "compose-image", "deliver"].map((part) => `src/image/${part}.ts`),
       "src/app/load.ts",
-      "src/commands/deploy-apps.ts",
+      "src/commands/handlers/deploy-apps-handler.ts",
     ];
     const code = files.map(source).join("\n");
     for (const name of shown) expect(code).toContain(name.replace(/(until) .*$/, "$1 "));

@@ -27,14 +27,12 @@ export function startLoading(args: readonly string[], options: EarlyLoadOptions)
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
 
 /**
- * The file that a command line will load, as far as that can be told: the first that exists after `deploy apps` or `build`.
+ * The file that a command line will load, as far as that can be told: the first that exists after `deploy` or `build`.
  * Undefined for a command that loads nothing.
  */
 export function fileToLoad(args: readonly string[], cwd: string): string | undefined {
   if (args[0] === "help" || args.includes("--help") || args.includes("-h")) return undefined;
-  const command = args.findIndex(
-    (arg, at) => arg === "build" || ((arg === "apps" || arg === "app") && args[at - 1] === "deploy"),
-  );
+  const command = args.findIndex((arg) => arg === "build" || arg === "deploy");
   if (command < 0) return undefined;
   return args.slice(command + 1).find((arg) => !arg.startsWith("-") && isSourceFile(resolve(cwd, arg)));
 }

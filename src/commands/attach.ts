@@ -1,14 +1,25 @@
-import type { Io } from "../ui/io.ts";
-import { wholeNumber } from "./shared/flags.ts";
-import { type FollowFlags, followDeployment } from "./shared/follow-deployment.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { nameOf } from "./shared/flags.ts";
+import { DEPLOY, WAIT_FLAGS, waiting } from "./shared/shared-flags.ts";
 
-/** `appctl attach NAME`: joins a deployment again, the latest unless `--deployment` says another. */
-export function attach(io: Io, name: string, flags: FollowFlags & { deployment?: string }): Promise<void> {
-  const number =
-    flags.deployment === undefined ? "latest" : wholeNumber("--deployment", flags.deployment, 1, 999_999_999);
-  return followDeployment(io, name, flags, async ({ client, scope }) => {
-    const page = await client.deploymentEvents({ ...scope, name }, number, 0, io.signal);
-    const { id, consoleUrl, endpoint } = page.deployment;
-    return { deployment: id, consoleUrl, endpoint };
-  });
-}
+export const attachCommand = command({
+  words: "attach",
+  summary: "follow a deploy and wait for its result",
+  arguments: [{ usage: "<name>", summary: "name of the app" }],
+  flags: [{ usage: "--deployment <number>", summary: "number of the deploy (default: the latest)" }, ...WAIT_FLAGS],
+  outputs: DEPLOY,
+  examples: ["appctl attach fastapi-with-auth", "appctl attach fastapi-with-auth --deployment 3"],
+  exitCodes: [
+    ExitCode.failed,
+    ExitCode.auth,
+    ExitCode.unavailable,
+    ExitCode.notFound,
+    ExitCode.conflict,
+    ExitCode.timeout,
+  ],
+  load: async () => {
+    const { attach } = await import("./handlers/attach-handler.ts");
+    return (io, flags, [name]) => attach(io, nameOf("app", name, undefined), waiting(flags));
+  },
+});

@@ -1,55 +1,25 @@
-import type { Client } from "../client/client.ts";
-import { resolveConfig } from "../core/config.ts";
-import { pathsOf } from "../core/paths.ts";
-import { Trace } from "../core/trace.ts";
-import { deployRenderer } from "../ui/choose-renderer.ts";
-import type { Io } from "../ui/io.ts";
-import { besideProgress } from "../ui/progress.ts";
-import { traceLines } from "../ui/trace-lines.ts";
-import type { CommonFlags } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
-import { tidyCache } from "./shared/tidy-cache.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { ALLOW_SCRIPTS_FLAG, DATA, FILE_ARGUMENTS, REGISTRY_FLAG } from "./shared/shared-flags.ts";
 
-/** Flags of `build`. */
-export interface BuildFlags extends CommonFlags {
-  registry?: string;
-  push?: boolean;
-  allowScripts?: boolean;
-}
-
-/** `appctl build FILE [NAME]`: no platform is asked or started, but by `builder: "remote"`. */
-export async function build(io: Io, file: string, name: string | undefined, flags: BuildFlags): Promise<void> {
-  const { cwd, env, signal } = io;
-  const trace = new Trace();
-  const config = await resolveConfig(flags, env, cwd);
-  const { buildImage, isBuiltByPlatform, loadFile, syncCache } = await import("../deploy/deploy.ts");
-  const { cache: cacheDir } = pathsOf(env);
-  const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: io.loading, signal, trace };
-  const renderer = await deployRenderer(io, flags.output, flags.color);
-  try {
-    renderer.progress.say(`Loading ${file}`);
-    const pushTo = { flag: flags.registry, fallback: config.registry };
-    const { baseImage } = config;
-    const loaded = await loadFile(what);
-    const draw = async (client?: Client) => {
-      const options = { ...what, name, pushTo, baseImage, push: flags.push === true, client };
-      const events = buildImage(loaded, options);
-      let step = await events.next();
-      for (; !step.done; step = await events.next()) renderer.event(step.value);
-      return step.value;
-    };
-    const onPlatform = async () => {
-      const { withSession } = await import("./shared/session.ts");
-      return withSession(besideProgress(io, renderer.progress), flags, ({ client }) => draw(client));
-    };
-    const built = await (isBuiltByPlatform(loaded, name) ? onPlatform() : draw()).finally(() => loaded.tidied);
-    renderer.progress.stop();
-    const { reference, digest, pushed, platforms } = built;
-    const meant = platforms ? ` (${platforms.map(({ platform }) => platform).join(", ")})` : "";
-    printResult(io, flags, built, `${pushed ? "Pushed" : "Built"} ${reference}@${digest}${meant}`);
-    await Promise.all([syncCache(), tidyCache(what.cacheDir, io.now().getTime(), signal)]);
-  } finally {
-    renderer.progress.stop();
-    if (flags.verbose && flags.output === "text") io.stderr.write(`${traceLines(trace.spans()).join("\n")}\n`);
-  }
-}
+export const buildCommand = command({
+  words: "build",
+  summary: "build the image of an app of a file, without a deploy",
+  arguments: FILE_ARGUMENTS,
+  flags: [
+    REGISTRY_FLAG,
+    { usage: "--push", summary: "push the image to the registry (default: keep it on this machine)" },
+    ALLOW_SCRIPTS_FLAG,
+  ],
+  outputs: DATA,
+  examples: [
+    "appctl build app.ts fastapi-with-auth",
+    "appctl build app.ts fastapi-with-auth --registry ghcr.io/my-org --push",
+    "appctl build app.ts web --push -o json",
+  ],
+  exitCodes: [ExitCode.auth, ExitCode.notFound, ExitCode.unavailable, ExitCode.build],
+  load: async () => {
+    const { build } = await import("./handlers/build-handler.ts");
+    return (io, flags, [file = "", name]) => build(io, file, name, flags);
+  },
+});

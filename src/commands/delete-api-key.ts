@@ -1,15 +1,19 @@
-import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./shared/flags.ts";
-import { placeText, printResult } from "./shared/print.ts";
-import { withSession } from "./shared/session.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { nameOf } from "./shared/flags.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** `appctl delete api-key NAME`: revokes it at once. */
-export function deleteApiKey(io: Io, name: string, flags: CommonFlags): Promise<void> {
-  return withSession(io, flags, async ({ client, scope }) => {
-    await client.deleteApiKey(name);
-    const hasSecret = (await client.listSecrets(scope)).some((secret) => secret.name === name);
-    const sentence = `API key ${name} is deleted. The platform refuses requests with it.`;
-    const secret = hasSecret ? ` The secret ${name} (${placeText(scope)}) stays.` : "";
-    printResult(io, flags, { deleted: { name } }, sentence + secret);
-  });
-}
+export const deleteApiKeyCommand = command({
+  words: "delete api-key",
+  aliases: ["api-keys"],
+  summary: "revoke an API key; the next request with it is refused",
+  arguments: [{ usage: "[name]", summary: "name of the key" }],
+  flags: [{ usage: "--name <name>", summary: "name of the key" }],
+  outputs: DATA,
+  examples: ["appctl delete api-key MY_APPCTL_API_KEY"],
+  exitCodes: [ExitCode.auth, ExitCode.unavailable, ExitCode.notFound, ExitCode.conflict],
+  load: async () => {
+    const { deleteApiKey } = await import("./handlers/delete-api-key-handler.ts");
+    return (io, flags, [name]) => deleteApiKey(io, nameOf("API key", name, flags.name), flags);
+  },
+});

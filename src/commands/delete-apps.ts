@@ -1,33 +1,19 @@
-import { AppctlError, ExitCode, usageError } from "../core/errors.ts";
-import { canAsk, type Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./shared/flags.ts";
-import { placeText, printResult } from "./shared/print.ts";
-import { withSession } from "./shared/session.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { nameOf } from "./shared/flags.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** `appctl delete apps NAME`: asks first, unless `--yes`. */
-export async function deleteApps(io: Io, name: string, flags: CommonFlags & { yes?: boolean }): Promise<void> {
-  if (!flags.yes && !canAsk(io)) {
-    throw usageError(`deleting app ${name} needs a yes, and there is no terminal to ask on`, {
-      code: "NOT_CONFIRMED",
-      next: [commandLine(["delete", "apps", name, "--yes"])],
-    });
-  }
-  await withSession(io, flags, async ({ client, scope }) => {
-    if (!flags.yes) {
-      await client.getApp({ ...scope, name }); // nobody should be asked about what does not exist
-      const { confirm } = await import("../ui/prompt.ts");
-      const question = `Delete app ${name} (${placeText(scope)}) with its address and its revisions?`;
-      if (!(await confirm(io, question))) {
-        throw new AppctlError({
-          code: "NOT_CONFIRMED",
-          exit: ExitCode.failed,
-          message: `app ${name} was not deleted`,
-        });
-      }
-    }
-    const revisions = await client.listRevisions({ ...scope, name });
-    await client.deleteApp({ ...scope, name });
-    const secrets = revisions.some(({ secrets }) => secrets.length > 0) ? " Its secrets stay." : "";
-    printResult(io, flags, { deleted: { ...scope, name } }, `App ${name} is deleted.${secrets}`);
-  });
-}
+export const deleteAppsCommand = command({
+  words: "delete apps",
+  aliases: ["app"],
+  summary: "delete an app and its revisions, but not its secrets",
+  arguments: [{ usage: "<name>", summary: "name of the app" }],
+  flags: [{ usage: "-y, --yes", summary: "delete without a question" }],
+  outputs: DATA,
+  examples: ["appctl delete apps fastapi-with-auth", "appctl delete apps fastapi-with-auth --yes"],
+  exitCodes: [ExitCode.failed, ExitCode.auth, ExitCode.unavailable, ExitCode.notFound],
+  load: async () => {
+    const { deleteApps } = await import("./handlers/delete-apps-handler.ts");
+    return (io, flags, [name]) => deleteApps(io, nameOf("app", name, undefined), flags);
+  },
+});

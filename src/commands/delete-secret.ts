@@ -1,14 +1,22 @@
-import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
-import { withSession } from "./shared/session.ts";
-import { secretScope } from "./write-secret.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { nameOf } from "./shared/flags.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** `appctl delete secret NAME`: with all its versions; one that a running app uses is a conflict. */
-export function deleteSecret(io: Io, name: string, flags: CommonFlags & { scope?: string }): Promise<void> {
-  const level = flags.scope === undefined ? undefined : secretScope(flags.scope);
-  return withSession(io, flags, async ({ client, scope }) => {
-    await client.deleteSecret(scope, name, level);
-    printResult(io, flags, { deleted: { ...scope, name } }, `Secret ${name} is deleted.`);
-  });
-}
+export const deleteSecretCommand = command({
+  words: "delete secret",
+  aliases: ["secrets"],
+  summary: "delete a secret with all its versions",
+  arguments: [{ usage: "[name]", summary: "name of the secret" }],
+  flags: [
+    { usage: "--name <name>", summary: "name of the secret" },
+    { usage: "--scope <scope>", summary: "scope of the secret: project, domain or organization" },
+  ],
+  outputs: DATA,
+  examples: ["appctl delete secret --name AUTH_API_KEY"],
+  exitCodes: [ExitCode.auth, ExitCode.unavailable, ExitCode.notFound, ExitCode.conflict],
+  load: async () => {
+    const { deleteSecret } = await import("./handlers/delete-secret-handler.ts");
+    return (io, flags, [name]) => deleteSecret(io, nameOf("secret", name, flags.name), flags);
+  },
+});

@@ -1,27 +1,17 @@
-import { resolveConfig } from "../core/config.ts";
-import { pathsOf } from "../core/paths.ts";
-import { lastPlace } from "../core/platform-file.ts";
-import type { Io } from "../ui/io.ts";
-import type { StartFlags } from "./shared/start-flags.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { SERVER_FLAGS } from "./shared/shared-flags.ts";
 
-/**
- * `appctl platform run` (hidden) and `platform start --foreground`: the platform in this process, until it is asked to stop.
- * `io.notify` tells the command that started it how the start went.
- */
-export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
-  const { port, runtime } = await resolveConfig(flags, io.env, io.cwd);
-  // One that was killed comes back where it was, whichever command starts it.
-  const last = lastPlace(pathsOf(io.env).state, port);
-  const { runPlatform } = await import("../platform/run.ts");
-  await runPlatform({
-    port,
-    host: flags.host ?? last.host ?? "127.0.0.1",
-    baseDomain: flags.baseDomain ?? last.baseDomain,
-    url: flags.url ?? last.url,
-    runtime,
-    env: io.env,
-    signal: io.signal,
-    notify: io.notify,
-    report: (message) => io.stderr.write(`${io.now().toISOString()} ${message}\n`),
-  });
-}
+export const platformRunCommand = command({
+  words: "platform run",
+  summary: "run the platform in this process",
+  flags: [...SERVER_FLAGS],
+  outputs: ["text"],
+  examples: ["appctl platform run --port 7654"],
+  exitCodes: [ExitCode.conflict, ExitCode.unavailable],
+  hidden: true,
+  load: async () => {
+    const { platformRun } = await import("./handlers/platform-run-handler.ts");
+    return (io, flags) => platformRun(io, flags);
+  },
+});

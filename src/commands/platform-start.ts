@@ -1,67 +1,20 @@
-import { ensureLocalPlatform, findLocalPlatform, type LocalPlatform, startPlatform } from "../client/local-platform.ts";
-import { resolveConfig } from "../core/config.ts";
-import { AppctlError, ExitCode as Exit, type ExitCode } from "../core/errors.ts";
-import { pathsOf } from "../core/paths.ts";
-import { runtimeOf } from "../core/platform-file.ts";
-import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
-import { tilde } from "./shared/session.ts";
-import { runArguments, type StartFlags } from "./shared/start-flags.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { DATA, SERVER_FLAGS } from "./shared/shared-flags.ts";
 
-/** `appctl platform start`: one that runs already is fine, unless it was to run otherwise. */
-export async function platformStart(io: Io, flags: StartFlags): Promise<void> {
-  if (flags.foreground) {
-    const { platformRun } = await import("./platform-run.ts");
-    return platformRun(io, flags);
-  }
-  const { port, runtime } = await resolveConfig(flags, io.env, io.cwd);
-  const running = await findLocalPlatform(io.env);
-  if (running) return report(io, flags, sameOrConflict(running, flags));
-  const outcome = await startPlatform(io.env, runArguments(port, { ...flags, runtime }));
-  if (outcome.type === "failed") {
-    throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
-  }
-  if (flags.runtime === undefined && runtime === "process" && flags.output !== "json") await suggestContainers(io);
-  // Locked: another command is starting one at this moment; ensure waits for it.
-  report(io, flags, { ...(await ensureLocalPlatform(io.env, port)), started: outcome.type === "ready" });
-}
-
-/** Nothing chooses containers by itself: apps would run otherwise on the day on which somebody installs an engine. */
-async function suggestContainers(io: Io): Promise<void> {
-  const { presentSocket } = await import("../container-engine/socket.ts");
-  const socket = presentSocket(io.env);
-  if (socket === undefined) return;
-  io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);
-}
-
-function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): void {
-  const state = tilde(pathsOf(io.env).state, io.env);
-  const word = started ? "Started the local platform" : "The local platform runs already";
-  const runtime = runtimeOf(file) === "docker" ? ", apps in containers" : "";
-  printResult(
-    io,
-    flags,
-    { url: file.url, pid: file.pid, version: file.version, stateDirectory: pathsOf(io.env).state, started },
-    `${word} at ${file.url} (pid ${file.pid}${runtime}, state in ${state})`,
-  );
-}
-
-/** A platform that runs is the wanted one unless a flag says otherwise. */
-function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatform {
-  const runningPort = Number(new URL(running.file.address).port);
-  const samePort = flags.port === undefined || flags.port === runningPort;
-  const { host, baseDomain, url, runtime } = flags;
-  const sameRuntime = runtime === undefined || runtime === runtimeOf(running.file);
-  if (samePort && sameRuntime && host === undefined && baseDomain === undefined && url === undefined) return running;
-  throw new AppctlError({
-    code: "PLATFORM_RUNNING",
-    exit: Exit.conflict,
-    message: `a local platform runs already at ${running.file.url} (pid ${running.file.pid})`,
-    hint: "stop it first to start it with other settings; its apps come back with it",
-    next: [
-      "appctl platform stop",
-      commandLine(["platform", "start", ...runArguments(flags.port ?? runningPort, flags)]),
-    ],
-  });
-}
+export const platformStartCommand = command({
+  words: "platform start",
+  summary: "start the local platform (other commands start it when they need it)",
+  flags: [...SERVER_FLAGS, { usage: "--foreground", summary: "run in this process, with the log on stderr" }],
+  outputs: DATA,
+  examples: [
+    "appctl platform start",
+    "appctl platform start --runtime docker",
+    "appctl platform start --host 0.0.0.0 --base-domain apps.example.com --url https://example.com",
+  ],
+  exitCodes: [ExitCode.conflict, ExitCode.unavailable],
+  load: async () => {
+    const { platformStart } = await import("./handlers/platform-start-handler.ts");
+    return (io, flags) => platformStart(io, flags);
+  },
+});

@@ -1,13 +1,15 @@
-import { findLocalPlatform, stopLocalPlatform } from "../client/local-platform.ts";
-import type { Io } from "../ui/io.ts";
-import type { CommonFlags } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** `appctl platform stop`: ends this user's local platform gracefully. One that does not run is fine. */
-export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {
-  const platform = await findLocalPlatform(io.env);
-  if (!platform) return printResult(io, flags, { stopped: false }, "The local platform does not run.");
-  const { pid } = platform.file;
-  await stopLocalPlatform(platform, io.signal);
-  printResult(io, flags, { stopped: true, pid }, "The local platform is stopped. Its apps come back when it starts.");
-}
+export const platformStopCommand = command({
+  words: "platform stop",
+  summary: "stop the local platform gracefully; its apps start again with it",
+  outputs: DATA,
+  examples: ["appctl platform stop"],
+  exitCodes: [ExitCode.unavailable],
+  load: async () => {
+    const { platformStop } = await import("./handlers/platform-stop-handler.ts");
+    return (io, flags) => platformStop(io, flags);
+  },
+});

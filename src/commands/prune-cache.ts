@@ -1,18 +1,15 @@
-import { pathsOf } from "../core/paths.ts";
-import { bytesText } from "../ui/age.ts";
-import type { Io } from "../ui/io.ts";
-import { plainLine } from "../ui/plain-text.ts";
-import type { PruneFlags } from "./prune-images.ts";
-import { printResult } from "./shared/print.ts";
+import { command } from "./shared/command.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** `appctl prune cache`: this machine's own; no platform is asked. */
-export async function pruneCache(io: Io, flags: PruneFlags): Promise<void> {
-  const { CACHE_RECENT_MS, collectCache } = await import("../image/cache-garbage.ts");
-  const dryRun = flags.dryRun === true;
-  const { cache: directory } = pathsOf(io.env);
-  const options = { keptMs: CACHE_RECENT_MS, now: io.now().getTime(), dryRun, signal: io.signal };
-  const pruned = await collectCache(directory, options);
-  const names = pruned.images.map((name) => `${dryRun ? "Would remove" : "Removed"} ${plainLine(name)}\n`);
-  const freed = `${dryRun ? "That would free" : "Freed"} ${bytesText(pruned.bytes)} in ${directory}.`;
-  printResult(io, flags, { ...pruned, directory, dryRun }, `${names.join("")}${freed}`);
-}
+export const pruneCacheCommand = command({
+  words: "prune cache",
+  summary: "remove images and packages from this machine's cache that were not used in the last hour",
+  flags: [{ usage: "--dry-run", summary: "only list what would be removed" }],
+  outputs: DATA,
+  examples: ["appctl prune cache --dry-run", "appctl prune cache"],
+  exitCodes: [],
+  load: async () => {
+    const { pruneCache } = await import("./handlers/prune-cache-handler.ts");
+    return (io, flags) => pruneCache(io, flags);
+  },
+});

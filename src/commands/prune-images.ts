@@ -1,22 +1,17 @@
-import { bytesText } from "../ui/age.ts";
-import type { Io } from "../ui/io.ts";
-import { plainLine } from "../ui/plain-text.ts";
-import type { CommonFlags } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
-import { withSession } from "./shared/session.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** Flags of `prune images`. */
-export interface PruneFlags extends CommonFlags {
-  dryRun?: boolean;
-}
-
-/** `appctl prune images`. */
-export function pruneImages(io: Io, flags: PruneFlags): Promise<void> {
-  const dryRun = flags.dryRun === true;
-  return withSession(io, flags, async ({ client }) => {
-    const pruned = await client.pruneImages(dryRun);
-    const names = pruned.images.map((name) => `${dryRun ? "Would remove" : "Removed"} ${plainLine(name)}\n`);
-    const freed = `${dryRun ? "That would free" : "Freed"} ${bytesText(pruned.bytes)}.`;
-    printResult(io, flags, { ...pruned, dryRun }, `${names.join("")}${freed}`);
-  });
-}
+export const pruneImagesCommand = command({
+  words: "prune images",
+  aliases: ["image"],
+  summary: "remove images that no revision needs and that were not used in the last hour",
+  flags: [{ usage: "--dry-run", summary: "only list what would be removed" }],
+  outputs: DATA,
+  examples: ["appctl prune images --dry-run", "appctl prune images"],
+  exitCodes: [ExitCode.auth, ExitCode.unavailable, ExitCode.conflict],
+  load: async () => {
+    const { pruneImages } = await import("./handlers/prune-images-handler.ts");
+    return (io, flags) => pruneImages(io, flags);
+  },
+});

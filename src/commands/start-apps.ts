@@ -1,10 +1,26 @@
-import type { Io } from "../ui/io.ts";
-import { type FollowFlags, followDeployment } from "./shared/follow-deployment.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { nameOf } from "./shared/flags.ts";
+import { DEPLOY, WAIT_FLAGS, waiting } from "./shared/shared-flags.ts";
 
-/** `appctl start apps NAME`: starts a stopped app and waits until it serves. */
-export function startApps(io: Io, name: string, flags: FollowFlags): Promise<void> {
-  return followDeployment(io, name, flags, async ({ client, scope }) => {
-    const { id, consoleUrl, endpoint } = await client.startApp({ ...scope, name });
-    return { deployment: id, consoleUrl, endpoint };
-  });
-}
+export const startAppsCommand = command({
+  words: "start apps",
+  aliases: ["app"],
+  summary: "start a stopped app and wait until it serves",
+  arguments: [{ usage: "<name>", summary: "name of the app" }],
+  flags: [...WAIT_FLAGS],
+  outputs: DEPLOY,
+  examples: ["appctl start apps fastapi-with-auth", "appctl start fastapi-with-auth"],
+  exitCodes: [
+    ExitCode.failed,
+    ExitCode.auth,
+    ExitCode.unavailable,
+    ExitCode.notFound,
+    ExitCode.conflict,
+    ExitCode.timeout,
+  ],
+  load: async () => {
+    const { startApps } = await import("./handlers/start-apps-handler.ts");
+    return (io, flags, [name]) => startApps(io, nameOf("app", name, undefined), waiting(flags));
+  },
+});

@@ -1,13 +1,18 @@
-import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
-import { withSession } from "./shared/session.ts";
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { nameOf } from "./shared/flags.ts";
+import { DATA } from "./shared/shared-flags.ts";
 
-/** `appctl stop apps NAME`: ends the app's replicas; its address, secrets and revisions stay. */
-export function stopApps(io: Io, name: string, flags: CommonFlags): Promise<void> {
-  return withSession(io, flags, async ({ client, scope }) => {
-    const app = await client.stopApp({ ...scope, name });
-    const again = commandLine(["start", "apps", name], scope);
-    printResult(io, flags, app, `App ${name} is stopped. To start it again: ${again}`);
-  });
-}
+export const stopAppsCommand = command({
+  words: "stop apps",
+  aliases: ["app"],
+  summary: "stop an app; its URL answers 503 until the app is started",
+  arguments: [{ usage: "<name>", summary: "name of the app" }],
+  outputs: DATA,
+  examples: ["appctl stop apps fastapi-with-auth", "appctl stop fastapi-with-auth"],
+  exitCodes: [ExitCode.auth, ExitCode.unavailable, ExitCode.notFound],
+  load: async () => {
+    const { stopApps } = await import("./handlers/stop-apps-handler.ts");
+    return (io, flags, [name]) => stopApps(io, nameOf("app", name, undefined), flags);
+  },
+});

@@ -6,6 +6,7 @@ import { pathsOf } from "./paths.ts";
 import { lastRuntime } from "./platform-file.ts";
 import { Redacted } from "./redacted.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "./registry-address.ts";
+import { SETTINGS, type Setting } from "./settings.ts";
 import { credentialsHint, withoutCredentials } from "./without-credentials.ts";
 
 /** Port of the local platform when nothing else is said. */
@@ -60,15 +61,15 @@ interface FileSettings {
   runtime?: string;
 }
 
-const FILE_KEYS = ["project", "domain", "endpoint", "apiKeyFile", "port", "registry", "baseImage", "runtime"] as const;
+const FILE_KEYS = Object.values<Setting>(SETTINGS).flatMap(({ key }) => key ?? []);
 /** Name of the project file; it is looked for in the working directory and above. */
 export const PROJECT_FILE = "appctl.yaml";
 
 /** Resolves the {@link Config} of a run. Throws one usage error with every fault of flags, environment and files. */
 export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string): Promise<Config> {
   const faults: Fault[] = [];
-  const userFile = flags.config ?? env["APPCTL_CONFIG"] ?? pathsOf(env).configFile;
-  if ((flags.config ?? env["APPCTL_CONFIG"]) && !existsSync(resolve(cwd, userFile))) {
+  const userFile = flags.config ?? env[SETTINGS.config.variable] ?? pathsOf(env).configFile;
+  if ((flags.config ?? env[SETTINGS.config.variable]) && !existsSync(resolve(cwd, userFile))) {
     throw usageError(`the configuration file ${userFile} does not exist`, { code: "CONFIG_NOT_FOUND" });
   }
   const files = [findUpwards(cwd, PROJECT_FILE), resolve(cwd, userFile)].filter((file) => file && existsSync(file));
@@ -76,20 +77,20 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
   for (const file of files as string[]) settings.push({ ...(await readSettings(file, faults)), dir: dirname(file) });
 
   const fromFiles = <K extends keyof FileSettings>(key: K) => settings.find((s) => s[key] !== undefined)?.[key];
-  const project = flags.project ?? nonEmpty(env["APPCTL_PROJECT"]) ?? fromFiles("project") ?? "default";
-  const domain = flags.domain ?? nonEmpty(env["APPCTL_DOMAIN"]) ?? fromFiles("domain") ?? "development";
+  const project = flags.project ?? nonEmpty(env[SETTINGS.project.variable]) ?? fromFiles("project") ?? "default";
+  const domain = flags.domain ?? nonEmpty(env[SETTINGS.domain.variable]) ?? fromFiles("domain") ?? "development";
   for (const [path, value] of Object.entries({ project, domain })) {
     if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(value)) {
       faults.push({ path, message: `"${value}" must be 1 to 63 lower-case letters, digits and '-'` });
     }
   }
 
-  const port = flags.port ?? numberOf(env["APPCTL_PORT"]) ?? fromFiles("port") ?? DEFAULT_PORT;
+  const port = flags.port ?? numberOf(env[SETTINGS.port.variable]) ?? fromFiles("port") ?? DEFAULT_PORT;
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     faults.push({ path: "port", message: "must be a port number, 1 to 65535" });
   }
 
-  const registry = flags.registry ?? nonEmpty(env["APPCTL_REGISTRY"]) ?? fromFiles("registry");
+  const registry = flags.registry ?? nonEmpty(env[SETTINGS.registry.variable]) ?? fromFiles("registry");
   if (registry !== undefined && !parseRegistryAddress(registry)) {
     const hint = credentialsHint(registry);
     const message = `"${withoutCredentials(registry)}" ${REGISTRY_ADDRESS_RULE}`;
@@ -103,7 +104,7 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
       message: "belongs in the user's configuration file, not in a project's",
     });
   }
-  const said = flags.runtime ?? nonEmpty(env["APPCTL_RUNTIME"]) ?? fromFiles("runtime");
+  const said = flags.runtime ?? nonEmpty(env[SETTINGS.runtime.variable]) ?? fromFiles("runtime");
   // A platform that was killed, or stopped, comes back as it was: apps that were kept in containers stay there.
   const runtime = said ?? lastRuntime(pathsOf(env).state) ?? RUNTIMES[0];
   if (!isRuntime(runtime)) {
@@ -112,7 +113,8 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
 
   const key = readKey(env, cwd, settings, faults);
   // A file's endpoint is for nobody's key but its own: a folder that was cloned from somewhere must not lead a key astray.
-  const explicit = flags.endpoint ?? nonEmpty(env["APPCTL_ENDPOINT"]) ?? (key ? undefined : fromFiles("endpoint"));
+  const explicit =
+    flags.endpoint ?? nonEmpty(env[SETTINGS.endpoint.variable]) ?? (key ? undefined : fromFiles("endpoint"));
   if (explicit !== undefined && !isOrigin(explicit)) {
     faults.push({
       path: "endpoint",
@@ -129,7 +131,7 @@ export async function resolveConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv, 
     apiKeySource: key?.source,
     port,
     registry,
-    baseImage: nonEmpty(env["APPCTL_BASE_IMAGE"]) ?? fromFiles("baseImage"),
+    baseImage: nonEmpty(env[SETTINGS.baseImage.variable]) ?? fromFiles("baseImage"),
     runtime: runtime as RuntimeName, // else it was a fault
     files: files as string[],
   };
@@ -143,8 +145,8 @@ function readKey(
 ): { key: Redacted<string>; endpoint: string; source: string } | undefined {
   const fromFile = settings.find((s) => s.apiKeyFile !== undefined);
   const candidates: [source: string, read: () => string | undefined][] = [
-    ["APPCTL_API_KEY", () => nonEmpty(env["APPCTL_API_KEY"])],
-    ["APPCTL_API_KEY_FILE", () => readText(env["APPCTL_API_KEY_FILE"], cwd)],
+    ["APPCTL_API_KEY", () => nonEmpty(env[SETTINGS.apiKey.variable])],
+    ["APPCTL_API_KEY_FILE", () => readText(env[SETTINGS.apiKeyFile.variable], cwd)],
     ["apiKeyFile", () => fromFile && readText(fromFile.apiKeyFile, fromFile.dir)],
   ];
   for (const [source, read] of candidates) {

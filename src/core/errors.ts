@@ -21,6 +21,22 @@ export const ExitCode = {
   terminated: 143,
 } as const;
 
+/** What each exit code means, for help and reference. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof ExitCode, string>> = {
+  ok: "success",
+  failed: "the deploy failed",
+  usage: "wrong usage or invalid input",
+  auth: "not authenticated or not allowed",
+  notFound: "not found",
+  conflict: "conflict",
+  unavailable: "unavailable, try again",
+  build: "the build failed",
+  timeout: "timed out, result unknown",
+  bug: "a bug in appctl",
+  interrupted: "interrupted",
+  terminated: "terminated",
+};
+
 /** One of the values of {@link ExitCode}. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 

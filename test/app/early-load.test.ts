@@ -16,6 +16,7 @@ afterAll(() => remove());
 it.each([
   ["deploy apps app.ts", "app.ts"],
   ["deploy app app.ts web", "app.ts"],
+  ["deploy app.ts web", "app.ts"],
   ["deploy apps --registry host/x -o json app.ts web", "app.ts"],
   ["-o json --project p deploy apps app.ts", "app.ts"],
   ["build app.ts", "app.ts"],
@@ -43,7 +44,6 @@ it.each([
   "deploy apps missing.ts",
   "deploy apps notes.txt",
   "deploy apps folder.ts",
-  "deploy secrets app.ts",
   "get apps app.ts",
   "deploy",
   "apps app.ts",

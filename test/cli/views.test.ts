@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { appLines } from "../../src/commands/get-apps.ts";
-import { imageColumns } from "../../src/commands/images.ts";
-import { sinceTime } from "../../src/commands/logs-apps.ts";
+import { appLines } from "../../src/commands/handlers/get-apps-handler.ts";
+import { imageColumns } from "../../src/commands/handlers/images-handler.ts";
+import { sinceTime } from "../../src/commands/handlers/logs-apps-handler.ts";
 import { commandLine, milliseconds } from "../../src/commands/shared/flags.ts";
 import { isLoopback } from "../../src/commands/shared/session.ts";
 import { runArguments } from "../../src/commands/shared/start-flags.ts";

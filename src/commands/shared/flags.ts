@@ -1,4 +1,5 @@
 import { parseDuration } from "../../app/duration.ts";
+import { orList } from "../../contract/check-option.ts";
 import { type AppctlError, usageError } from "../../core/errors.ts";
 import type { ColorMode, OutputMode } from "../../ui/io.ts";
 
@@ -21,7 +22,7 @@ export function milliseconds(flag: string, text: string): number {
   const seconds = parseDuration(text);
   if (seconds === undefined || seconds <= 0) {
     throw usageError(`${flag} "${text}" is not a duration`, {
-      hint: "a number with a unit, such as 500ms, 90s, 10m or 1h; a bare number is seconds",
+      hint: "use a number with a unit, such as 500ms, 90s, 10m or 1h (without a unit: seconds)",
     });
   }
   return seconds * 1000;
@@ -39,14 +40,14 @@ export function wholeNumber(flag: string, text: string, min: number, max: number
 /** The one name that a command is about: its argument or `--name`. */
 export function nameOf(what: string, argument: string | undefined, flag: string | undefined): string {
   const name = optionalNameOf(argument, flag);
-  if (name === undefined) throw usageError(`the name of the ${what} is missing`, { hint: `give it as --name NAME` });
+  if (name === undefined) throw usageError(`missing name of the ${what}`, { hint: "pass it as --name NAME" });
   return name;
 }
 
 /** {@link nameOf} where the name may be left out. */
 export function optionalNameOf(argument: string | undefined, flag: string | undefined): string | undefined {
   if (argument !== undefined && flag !== undefined && argument !== flag) {
-    throw usageError(`two names are given: ${argument} and --name ${flag}`);
+    throw usageError(`two different names: ${argument} and --name ${flag}`);
   }
   const name = argument ?? flag;
   if (name === "") throw usageError("the name is empty");
@@ -55,5 +56,5 @@ export function optionalNameOf(argument: string | undefined, flag: string | unde
 
 /** The error for an output mode that a command does not have. */
 export function outputError(output: string, modes: readonly string[]): AppctlError {
-  return usageError(`-o ${output} is not an output of this command`, { hint: `it has ${modes.join(", ")}` });
+  return usageError(`-o ${output} is not supported by this command (expected ${orList(modes)})`);
 }

@@ -1,32 +1,52 @@
 /** A command line that is none: what commander says of it, in the words of appctl's own errors. */
 import type { Command } from "commander";
+import { orList } from "../../contract/check-option.ts";
+import { quoted } from "../../core/command-line.ts";
 import { usageError } from "../../core/errors.ts";
+import { SHORT_VERBS } from "../command-table.ts";
 
 /** Turns commander's own errors into usage errors; they carry the nearest name where there is one. */
 export function throwUsage(command: Command): void {
   command.exitOverride((error) => {
     if (error.exitCode === 0) throw error;
     const help = `${pathOf(command)} --help`;
-    if (error.code === "commander.help") {
-      const nouns = command.commands.map((each) => each.name()).join(", ");
-      throw usageError(`${pathOf(command)} what? It takes ${nouns}`);
-    }
+    const nouns = command
+      .createHelp()
+      .visibleCommands(command)
+      .map((each) => each.name());
+    if (error.code === "commander.help")
+      throw usageError(`${pathOf(command)} needs a noun (${orList(nouns)})`, { next: [help] });
     const text = error.message.replace(/^error: /, "");
     const [, message = text, guess] = /^([\s\S]*?)\s*\(Did you mean ([\s\S]*?)\?\)$/.exec(text) ?? [];
-    if (guess) throw usageError(message, { hint: `did you mean ${names(command, guess)}?`, next: [help] });
-    // `appctl logs web`: with one noun, the word can only be what comes after it.
-    const word = /^unknown command '([\w-]+)'$/.exec(message)?.[1];
-    const [noun, ...others] = command.commands;
-    const meant = word && noun && others.length === 0 ? [`${pathOf(noun)} ${word}`] : [];
-    throw usageError(message, { next: [...meant, help] });
+    const word = /^unknown command '([\s\S]*)'$/.exec(message)?.[1];
+    const said = word === undefined ? worded(message) : unknownWord(command, word, nouns);
+    if (guess) throw usageError(said, { hint: `did you mean ${names(command, guess)}?`, next: [help] });
+    // `appctl get web`: the word can be the name of what the first noun is about.
+    const noun = command.commands.find((each) =>
+      each.registeredArguments.some((argument) => argument.name() === "name"),
+    );
+    const meant = command.parent && word && noun ? [`${pathOf(noun)} ${quoted(word)}`] : [];
+    throw usageError(said, { next: [...meant, help] });
   });
+}
+
+function unknownWord(command: Command, word: string, nouns: string[]): string {
+  const expected = command.parent ? ` (expected ${orList(nouns)})` : "";
+  return `unknown ${command.parent ? "noun" : "command"} "${word}"${expected}`;
+}
+
+/** commander quotes with ', and calls arguments required. */
+function worded(message: string): string {
+  return message
+    .replace(/^missing required argument '(.+)'$/, "missing argument <$1>")
+    .replace(/^unknown option '(.+)'$/, 'unknown option "$1"');
 }
 
 /** commander guesses a name and its alias alike; the name is enough. */
 function names(command: Command, guess: string): string {
   const guesses = guess.replace(/^one of /, "").split(", ");
-  const own = guesses.map((each) => command.commands.find((noun) => noun.aliases().includes(each))?.name() ?? each);
-  return [...new Set(own)].join(" or ");
+  const known = guesses.map((each) => command.commands.find((noun) => noun.aliases().includes(each))?.name() ?? each);
+  return orList([...new Set(known)].map((name) => `"${name}"`));
 }
 
 /** The words that lead to a command: `appctl get apps`. */
@@ -40,6 +60,7 @@ export function withoutHelpOfUnknown(program: Command, args: readonly string[]):
   for (const [index, word] of args.entries()) {
     if (word.startsWith("-") || command.commands.length === 0) break;
     const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    if (!next && SHORT_VERBS.includes(command.name())) break;
     if (!next) return args.slice(0, index + 1);
     command = next;
   }

@@ -1,12 +1,13 @@
 /** `create secret` and `update secret`. */
-import type { Client, Scope } from "../client/client.ts";
-import type { SecretInfo, SecretScope } from "../contract/types.ts";
-import { AppctlError, ExitCode, isAppctlError, usageError } from "../core/errors.ts";
-import type { Io } from "../ui/io.ts";
-import { type CommonFlags, commandLine } from "./shared/flags.ts";
-import { printResult } from "./shared/print.ts";
-import { secretValue, type ValueFlags } from "./shared/secret-input.ts";
-import { withSession } from "./shared/session.ts";
+import type { Client, Scope } from "../../client/client.ts";
+import { orList } from "../../contract/check-option.ts";
+import type { SecretInfo, SecretScope } from "../../contract/types.ts";
+import { AppctlError, ExitCode, isAppctlError, usageError } from "../../core/errors.ts";
+import type { Io } from "../../ui/io.ts";
+import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { printResult } from "../shared/print.ts";
+import { secretValue, type ValueFlags } from "../shared/secret-input.ts";
+import { withSession } from "../shared/session.ts";
 
 /** Flags of `create secret` and `update secret`. */
 export interface SecretFlags extends CommonFlags, ValueFlags {
@@ -19,7 +20,7 @@ const SCOPES: readonly SecretScope[] = ["project", "domain", "organization"];
 /** Reads `--scope`. */
 export function secretScope(text: string): SecretScope {
   const scope = SCOPES.find((each) => each === text);
-  if (!scope) throw usageError(`--scope "${text}" is not a scope`, { hint: `the scopes are ${SCOPES.join(", ")}` });
+  if (!scope) throw usageError(`unknown --scope "${text}" (expected ${orList(SCOPES)})`);
   return scope;
 }
 

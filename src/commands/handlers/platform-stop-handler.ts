@@ -1,0 +1,13 @@
+import { findLocalPlatform, stopLocalPlatform } from "../../client/local-platform.ts";
+import type { Io } from "../../ui/io.ts";
+import type { CommonFlags } from "../shared/flags.ts";
+import { printResult } from "../shared/print.ts";
+
+/** `appctl platform stop`: ends this user's local platform gracefully. One that does not run is fine. */
+export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {
+  const platform = await findLocalPlatform(io.env);
+  if (!platform) return printResult(io, flags, { stopped: false }, "The local platform does not run.");
+  const { pid } = platform.file;
+  await stopLocalPlatform(platform, io.signal);
+  printResult(io, flags, { stopped: true, pid }, "The local platform is stopped. Its apps come back when it starts.");
+}

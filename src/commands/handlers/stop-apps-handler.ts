@@ -1,0 +1,13 @@
+import type { Io } from "../../ui/io.ts";
+import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { printResult } from "../shared/print.ts";
+import { withSession } from "../shared/session.ts";
+
+/** `appctl stop apps NAME`: ends the app's replicas; its address, secrets and revisions stay. */
+export function stopApps(io: Io, name: string, flags: CommonFlags): Promise<void> {
+  return withSession(io, flags, async ({ client, scope }) => {
+    const app = await client.stopApp({ ...scope, name });
+    const again = commandLine(["start", "apps", name], scope);
+    printResult(io, flags, app, `App ${name} is stopped. To start it again: ${again}`);
+  });
+}
