@@ -1,13 +1,14 @@
 /** Finds the local platform of this user, or starts it, detached: the first command that needs it does so. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { endpoints } from "../contract/endpoints.ts";
 import type { Health } from "../contract/types.ts";
 import { builtFile } from "../core/assets.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { rotateLog } from "../core/log-rotation.ts";
+import { makeFolder } from "../core/make-folder.ts";
 import { pathsOf } from "../core/paths.ts";
 import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
@@ -148,10 +149,9 @@ function isAlive(pid: number): boolean {
 
 /** Starts a detached platform process and waits until it says how that went. */
 export async function startPlatform(env: NodeJS.ProcessEnv, args: string[]): Promise<StartMessage> {
-  const { state } = pathsOf(env);
+  const state = makeFolder(pathsOf(env).state, "XDG_STATE_HOME");
   let log: number;
   try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
     rotateLog(join(state, "platform.log"));
     log = openSync(join(state, "platform.log"), "a", 0o600);
   } catch (cause) {

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { usageError } from "./errors.ts";
+import { homeOf } from "./home.ts";
 
 /** Where appctl keeps things, after the XDG base directory specification. Absolute paths; none is created here. */
 export interface Paths {
@@ -19,16 +21,24 @@ export interface Paths {
   shared: string | undefined;
 }
 
-/** The {@link Paths} that `env` asks for. */
+/** The {@link Paths} that `env` asks for. Throws HOME_UNKNOWN where a path needs a home folder and there is none. */
 export function pathsOf(env: NodeJS.ProcessEnv): Paths {
-  const home = env["HOME"] || homedir();
-  const state = join(absolute(env["XDG_STATE_HOME"]) ?? join(home, ".local", "state"), "appctl");
+  const home = homeOf(env);
+  const folder = (variable: string, usual: string) => {
+    const base = absolute(env[variable]) ?? (home && join(home, usual));
+    if (base === undefined) {
+      const hint = `set HOME or ${variable} to a folder that you can write`;
+      throw usageError("HOME is not set, and this user has no home folder", { code: "HOME_UNKNOWN", hint });
+    }
+    return join(base, "appctl");
+  };
+  const state = folder("XDG_STATE_HOME", ".local/state");
   // By number: in a container a user need not have a name, and to ask for it would fail.
   const uid = process.getuid?.();
   const short = createHash("sha256").update(state).digest("hex").slice(0, 10);
   return {
-    configFile: join(absolute(env["XDG_CONFIG_HOME"]) ?? join(home, ".config"), "appctl", "config.yaml"),
-    cache: join(absolute(env["XDG_CACHE_HOME"]) ?? join(home, ".cache"), "appctl"),
+    configFile: join(folder("XDG_CONFIG_HOME", ".config"), "config.yaml"),
+    cache: folder("XDG_CACHE_HOME", ".cache"),
     state,
     runtime: join(tmpdir(), `appctl-${uid ?? "user"}-${short}`),
     shared: uid === 0 ? join("/var/lib/appctl", short) : undefined,

@@ -1,7 +1,7 @@
 /** The environment and the flags for an npm that works in a folder of ours, under the user's own configuration. */
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
+import { homeOf } from "../core/home.ts";
 
 /** What `npm run` and `npx` set for the run that appctl is part of; it describes that run, not the user's wishes. */
 const RUN_VARIABLES =
@@ -52,7 +52,7 @@ export async function npmConfig(env: NodeJS.ProcessEnv, cwd: string, npmrc: stri
     if (setting !== undefined && value && PATH_SETTINGS.includes(setting) && !isAbsolute(value))
       clean[name] = resolve(cwd, value);
   }
-  const userFile = lookUp(clean, "userconfig") ?? join(clean["HOME"] || homedir(), ".npmrc");
+  const userFile = lookUp(clean, "userconfig") ?? join(homeOf(clean) ?? "/", ".npmrc");
   const user = await readSettings(userFile);
   const project = npmrc === undefined ? [] : await readSettings(npmrc);
   const written = new Map([...user, ...project]);

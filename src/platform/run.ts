@@ -1,10 +1,10 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StartMessage } from "../client/local-platform.ts";
 import { version } from "../core/assets.ts";
 import { bootId } from "../core/boot-id.ts";
 import type { RuntimeName } from "../core/config.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.ts";
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/local-engine.ts";
@@ -36,7 +36,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
   const { notify, report, env } = options;
   const paths = pathsOf(env);
   try {
-    mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+    makeFolder(paths.state, "XDG_STATE_HOME");
     const lock = tryLock(join(paths.state, "platform.lock"));
     if (!lock) {
       if (notify) return notify({ type: "locked" });

@@ -1,5 +1,6 @@
 import type { Client } from "../../client/client.ts";
 import { resolveConfig } from "../../core/config.ts";
+import { makeFolder } from "../../core/make-folder.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { Trace } from "../../core/trace.ts";
 import { deployRenderer } from "../../ui/choose-renderer.ts";
@@ -23,7 +24,7 @@ export async function build(io: Io, file: string, name: string | undefined, flag
   const trace = new Trace();
   const config = await resolveConfig(flags, env, cwd);
   const { buildImage, isBuiltByPlatform, loadFile, syncCache } = await import("../../deploy/deploy.ts");
-  const { cache: cacheDir } = pathsOf(env);
+  const cacheDir = makeFolder(pathsOf(env).cache, "XDG_CACHE_HOME");
   const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: io.loading, signal, trace };
   const renderer = await deployRenderer(io, flags.output, flags.color);
   try {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { withDeployFacts } from "../../core/errors.ts";
+import { makeFolder } from "../../core/make-folder.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { Trace } from "../../core/trace.ts";
 import { deployRenderer } from "../../ui/choose-renderer.ts";
@@ -30,7 +31,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   const early = new AbortController();
   let tidied: Promise<void> | undefined;
   const { deploy, loadFile } = await import("../../deploy/deploy.ts");
-  const { cache: cacheDir } = pathsOf(env);
+  const cacheDir = makeFolder(pathsOf(env).cache, "XDG_CACHE_HOME");
   const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: outer.loading, trace };
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
   const loaded = loadFile({ ...what, signal: AbortSignal.any([outer.signal, early.signal]) });

@@ -4,9 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { readFile, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
+import { homeOf } from "../../core/home.ts";
 import { Redacted } from "../../core/redacted.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 
@@ -92,7 +92,7 @@ export function authFiles(
   if (named) return [{ file: named, named: true }];
   const docker = env["DOCKER_CONFIG"];
   if (docker) return [{ file: join(docker, "config.json"), named: false }];
-  const home = env["HOME"] || homedir();
+  const home = homeOf(env) ?? "/";
   const runtime = env["XDG_RUNTIME_DIR"];
   const ofLinux = runtime ? join(runtime, "containers/auth.json") : `${sharedDir}/${getuid?.()}/auth.json`;
   const files = [

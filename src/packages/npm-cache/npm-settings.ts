@@ -2,9 +2,9 @@
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, open, readFile, realpath } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
+import { homeOf } from "../../core/home.ts";
 import { type NpmConfig, settingOf, withoutQuotes } from "../npm-config.ts";
 import { findNpm } from "../run-npm.ts";
 import { sure, Unsure } from "./leave-to-npm.ts";
@@ -47,7 +47,7 @@ export async function npmSetting({ env }: NpmConfig, npmrc: string | undefined):
   const node = await nodeOf(npm, script, env);
 
   const given = new Map<string, string>();
-  const home = env["HOME"] || homedir();
+  const home = homeOf(env) ?? "/";
   const set = (name: string) => Object.entries(env).find(([key]) => key.toLowerCase() === `npm_config_${name}`)?.[1];
   const prefixes = [env["PREFIX"], dirname(dirname(node)), dirname(dirname(await realpath(node)))];
   const globals = set("globalconfig")
