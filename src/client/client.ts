@@ -19,6 +19,7 @@ import type {
   ImageReference,
   LogLine,
   PlatformStatus,
+  ProjectList,
   Pruned,
   ResolveEvent,
   ResolveRequest,
@@ -74,6 +75,16 @@ export class Client {
   platform = (): Promise<PlatformStatus> => this.#json("platform");
   stopPlatform = (): Promise<unknown> => this.#json("stopPlatform");
   consoleLink = (path: string): Promise<ConsoleLink> => this.#json("consoleLink", { json: { path } });
+
+  /** Projects and domains with something in them. An older platform does not tell: none. */
+  listProjects = async (): Promise<ProjectList["projects"]> => {
+    try {
+      return (await this.#json<ProjectList>("listProjects")).projects;
+    } catch (error) {
+      if (isAppctlError(error) && error.code === "NO_SUCH_ENDPOINT") return [];
+      throw error;
+    }
+  };
 
   // Apps
   listApps = async (scope: Scope): Promise<AppStatus[]> =>

@@ -12,6 +12,7 @@ export const endpoints = {
   stopPlatform: { method: "POST", path: "/api/v1/platform/stop" },
   consoleLink: { method: "POST", path: "/api/v1/console-links" },
 
+  listProjects: { method: "GET", path: "/api/v1/projects" },
   listApps: { method: "GET", path: `${scope}/apps` },
   getApp: { method: "GET", path: `${scope}/apps/{name}` },
   checkApp: { method: "POST", path: `${scope}/apps/{name}/check` },

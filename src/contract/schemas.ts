@@ -155,6 +155,10 @@ export const AppStatus = z.object({
   createdAt: time,
   updatedAt: time,
 });
+/** Projects with apps or secrets, and the domains of each that have some. */
+export const ProjectList = z.object({
+  projects: z.array(z.object({ name: z.string(), domains: z.array(z.string()) })),
+});
 export const AppList = z.object({ apps: z.array(AppStatus) });
 
 export const Revision = z.object({

@@ -14,6 +14,7 @@ export type DeploymentEvent = z.infer<typeof schemas.DeploymentEvent>;
 export type EventPage = z.infer<typeof schemas.EventPage>;
 export type ReplicaStatus = z.infer<typeof schemas.ReplicaStatus>;
 export type AppStatus = z.infer<typeof schemas.AppStatus>;
+export type ProjectList = z.infer<typeof schemas.ProjectList>;
 export type Revision = z.infer<typeof schemas.Revision>;
 export type SecretScope = z.infer<typeof schemas.SecretScope>;
 export type SecretWrite = z.infer<typeof schemas.SecretWrite>;

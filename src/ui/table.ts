@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { cutToWidth, displayWidth, plainLine } from "./plain-text.ts";
 import { PLAIN, type Style } from "./style.ts";
 
@@ -5,6 +6,10 @@ import { PLAIN, type Style } from "./style.ts";
 export interface Column<Row> {
   title: string;
   value(row: Row): string;
+  /** Shown instead of the value when the table is wider than the terminal. */
+  short?(row: Row): string;
+  /** Left out when the table is wider than the terminal. */
+  spare?: true;
   /** May be cut with `…` when the table is wider than the terminal; `min` columns of it stay. */
   min?: number;
   /** Colours a cell that has already been padded. */
@@ -14,10 +19,28 @@ export interface Column<Row> {
 const GAP = "  ";
 
 /**
- * A table as lines, columns two spaces apart. `width` is the terminal's; without one (a pipe, a file) nothing is cut.
- * Where cutting is not enough, lines stay long: a half URL is of no use to anybody.
+ * A table as lines, columns two spaces apart. `width` is the terminal's; without one (a pipe, a file) it is whole. A table
+ * that is wider than the terminal leaves out spare columns, then shortens others; one that is wider still becomes a block of
+ * lines for each row.
  */
 export function tableLines<Row>(columns: Column<Row>[], rows: Row[], width?: number, style: Style = PLAIN): string[] {
+  if (width === undefined) return wholeLines(columns, rows, style);
+  const needed = columns.filter(({ spare }) => !spare);
+  const short = needed.map((column) => ({ ...column, value: column.short ?? column.value }));
+  for (const [fewer, cutTo] of [[columns], [needed], [short], [short, width]] as const) {
+    const lines = wholeLines(fewer, rows, style, cutTo);
+    if (lines.every((line) => displayWidth(stripVTControlCharacters(line)) <= width)) return lines;
+  }
+  const blocks = rows.map((row) =>
+    fieldLines(
+      columns.map((column): [string, string] => [column.title, column.value(row)]),
+      style,
+    ),
+  );
+  return blocks.flatMap((lines, index) => (index === 0 ? lines : ["", ...lines]));
+}
+
+function wholeLines<Row>(columns: Column<Row>[], rows: Row[], style: Style, width?: number): string[] {
   const cells = rows.map((row) => columns.map((column) => plainLine(column.value(row))));
   const widths = columns.map((column, index) =>
     Math.max(displayWidth(column.title), ...cells.map((line) => displayWidth(line[index] ?? ""))),

@@ -61,9 +61,31 @@ describe("tableLines", () => {
     const lines = tableLines(columns, rows, 45);
     expect(lines.map(displayWidth).every((width) => width <= 45)).toBe(true);
     expect(lines[1]).toBe("web   a rather lo…  http://one.localhost:7654");
-    const narrow = tableLines(columns, rows, 20);
-    expect(narrow[1]).toContain("http://one.localhost:7654");
-    expect(narrow[1]).toContain("a rat…");
+  });
+
+  it("leaves out spare columns, then takes short values, before it cuts anything", () => {
+    const wide = [
+      { title: "NAME", value: () => "web" },
+      { title: "REVISION", value: () => "web-00001", short: () => "00001" },
+      { title: "AGE", value: () => "2m", spare: true as const },
+      { title: "URL", value: () => "http://one.localhost:7654" },
+    ];
+    const widthsOf = (width: number) => tableLines(wide, [0], width)[1];
+    expect(widthsOf(47)).toBe("web   web-00001  2m   http://one.localhost:7654");
+    expect(widthsOf(46)).toBe("web   web-00001  http://one.localhost:7654");
+    expect(widthsOf(41)).toBe("web   00001     http://one.localhost:7654");
+  });
+
+  it("turns into a block of lines for each row where it does not fit", () => {
+    expect(tableLines(columns, rows, 30)).toEqual([
+      "NAME: web",
+      "NOTE: a rather long note",
+      "URL:  http://one.localhost:7654",
+      "",
+      "NAME: 漢字",
+      "NOTE: short",
+      "URL:  http://two.localhost:7654",
+    ]);
   });
 
   it("leaves out fields without a value", () => {

@@ -1,6 +1,7 @@
 import { ExitCode, isAppctlError } from "../../core/errors.ts";
 import type { Io } from "../../ui/io.ts";
 import type { CommonFlags } from "../shared/flags.ts";
+import { reportNewPlace } from "../shared/new-place.ts";
 import { placeText, printJson, printResult } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 
@@ -17,6 +18,7 @@ export interface ApiKeyFlags extends CommonFlags {
  */
 export async function createApiKey(io: Io, name: string, flags: ApiKeyFlags): Promise<void> {
   await withSession(io, flags, async ({ client, scope }) => {
+    if (flags.secret) await reportNewPlace(io, client, scope);
     try {
       const created = await client.createApiKey({
         name,

@@ -10,6 +10,7 @@ import { traceLines } from "../../ui/trace-lines.ts";
 import { offeredSecrets, secretProvider } from "../shared/deploy-secrets.ts";
 import { DEFAULT_WAIT_MS, draw } from "../shared/draw.ts";
 import { type CommonFlags, milliseconds } from "../shared/flags.ts";
+import { reportNewPlace } from "../shared/new-place.ts";
 import { withSession } from "../shared/session.ts";
 import { tidyCache } from "../shared/tidy-cache.ts";
 
@@ -53,6 +54,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     const connecting = trace.now();
     await withSession(io, flags, async ({ client, scope, config }) => {
       trace.since("find or start the platform", connecting);
+      await reportNewPlace(io, client, scope);
       const provideSecrets = secretProvider(io, {
         client,
         scope,

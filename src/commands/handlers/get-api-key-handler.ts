@@ -37,7 +37,7 @@ export function getApiKey(io: Io, name: string | undefined, flags: CommonFlags):
         { title: "NAME", value: (key: ApiKeyInfo) => key.name },
         { title: "KIND", value: (key) => key.kind },
         { title: "KEY", value: (key) => key.hint },
-        { title: "AGE", value: (key) => age(key.createdAt, now) },
+        { title: "AGE", spare: true, value: (key) => age(key.createdAt, now) },
         { title: "LAST USED", value: lastUsed },
       ],
       keys,

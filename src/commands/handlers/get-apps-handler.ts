@@ -5,7 +5,8 @@ import type { Io } from "../../ui/io.ts";
 import { PLAIN, type Style, styleOf } from "../../ui/style.ts";
 import { type Column, fieldLines, tableLines } from "../../ui/table.ts";
 import { type CommonFlags, commandLine } from "../shared/flags.ts";
-import { placeText, printJson, printList } from "../shared/print.ts";
+import { missingPlace } from "../shared/new-place.ts";
+import { placeText, printJson, printList, widthOf } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 
 /** `appctl get apps [NAME]`: a table of all, or everything about one. */
@@ -15,7 +16,10 @@ export function getApps(io: Io, name: string | undefined, flags: CommonFlags): P
       const app = await client.getApp({ ...scope, name });
       if (flags.output === "json") printJson(io, app);
       else if (flags.output === "url") io.stdout.write(`${app.endpoint.replace(/\/+$/, "")}\n`);
-      else io.stdout.write(`${appLines(app, io.now(), await styleOf(io.stdout, io.env, flags.color)).join("\n")}\n`);
+      else
+        io.stdout.write(
+          `${appLines(app, io.now(), await styleOf(io.stdout, io.env, flags.color), widthOf(io)).join("\n")}\n`,
+        );
       return;
     }
     if (flags.output === "url") throw usageError("-o url is for one app", { hint: "appctl get apps NAME -o url" });
@@ -23,7 +27,8 @@ export function getApps(io: Io, name: string | undefined, flags: CommonFlags): P
     if (flags.output === "json") return printJson(io, { apps });
     const style = await styleOf(io.stdout, io.env, flags.color);
     const deploy = commandLine(["deploy", "apps", "FILE"], scope);
-    const ifEmpty = `No apps in ${placeText(scope)}. To deploy one: ${deploy}`;
+    const place = (apps.length === 0 && (await missingPlace(client, scope))) || undefined;
+    const ifEmpty = `No apps in ${placeText(scope)}${place ? `: ${place}` : ""}. To deploy one: ${deploy}`;
     await printList(io, flags, columns(io.now(), style), apps, ifEmpty);
   });
 }
@@ -32,11 +37,16 @@ function columns(now: Date, style: Style): Column<AppStatus>[] {
   return [
     { title: "NAME", value: ({ name }) => name },
     { title: "STATUS", value: ({ status }) => status, paint: (text, { status }) => paintStatus(text, status, style) },
-    { title: "REVISION", value: ({ revision }) => revision ?? "-", min: 10 },
-    { title: "REPLICAS", value: ({ replicas }) => readyText(replicas) },
-    { title: "AGE", value: ({ updatedAt }) => age(updatedAt, now) },
+    { title: "REVISION", value: ({ revision }) => revision ?? "-", short: ({ revision }) => numberOf(revision) },
+    { title: "REPLICAS", spare: true, value: ({ replicas }) => readyText(replicas) },
+    { title: "AGE", spare: true, value: ({ updatedAt }) => age(updatedAt, now) },
     { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
   ];
+}
+
+/** The number of a revision, by which its name ends. */
+function numberOf(revision: string | null): string {
+  return revision?.slice(revision.lastIndexOf("-") + 1) ?? "-";
 }
 
 function paintStatus(text: string, status: AppStatus["status"], style: Style): string {
@@ -50,7 +60,7 @@ function readyText(replicas: AppStatus["replicas"]): string {
 }
 
 /** Everything about an app, as lines. */
-export function appLines(app: AppStatus, now: Date, style: Style = PLAIN): string[] {
+export function appLines(app: AppStatus, now: Date, style: Style = PLAIN, width?: number): string[] {
   const lines = fieldLines(
     [
       ["Name", app.name],
@@ -78,7 +88,7 @@ export function appLines(app: AppStatus, now: Date, style: Style = PLAIN): strin
       { title: "LAST EXIT", value: ({ lastExit }) => lastExit ?? "-" },
     ],
     app.replicas,
-    undefined,
+    width,
     style,
   );
   return [...lines, "", ...replicas];

@@ -4,6 +4,7 @@ import type { Io } from "../../ui/io.ts";
 import { styleOf } from "../../ui/style.ts";
 import { fieldLines } from "../../ui/table.ts";
 import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { missingPlace } from "../shared/new-place.ts";
 import { placeText, printJson, printList } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 import { secretScope } from "./write-secret-handler.ts";
@@ -23,6 +24,7 @@ export function getSecret(io: Io, name: string | undefined, flags: CommonFlags &
     const all = await client.listSecrets(scope);
     const secrets = level === undefined ? all : all.filter((secret) => secret.scope === level);
     if (flags.output === "json") return printJson(io, { secrets });
+    const place = (secrets.length === 0 && (await missingPlace(client, scope))) || undefined;
     const create = commandLine(["create", "secret", "--name", "NAME"], scope);
     await printList(
       io,
@@ -31,13 +33,13 @@ export function getSecret(io: Io, name: string | undefined, flags: CommonFlags &
         { title: "NAME", value: (secret: SecretInfo) => secret.name },
         { title: "SCOPE", value: (secret) => secret.scope },
         { title: "VERSION", value: (secret) => String(secret.version) },
-        { title: "SIZE", value: (secret) => bytesText(secret.bytes) },
-        { title: "FINGERPRINT", value: (secret) => secret.fingerprint, min: 8 },
+        { title: "SIZE", spare: true, value: (secret) => bytesText(secret.bytes) },
+        { title: "FINGERPRINT", spare: true, value: (secret) => secret.fingerprint },
         { title: "AGE", value: (secret) => age(secret.updatedAt, now) },
         { title: "USED BY", value: (secret) => secret.usedBy.join(", ") || "-", min: 12 },
       ],
       secrets,
-      `No secrets in ${placeText(scope)}. To create one: ${create}`,
+      `No secrets in ${placeText(scope)}${place ? `: ${place}` : ""}. To create one: ${create}`,
     );
   });
 }

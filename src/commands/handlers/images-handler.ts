@@ -21,9 +21,9 @@ export function imageColumns(now: Date): Column<ImageInfo>[] {
   return [
     { title: "REPOSITORY", value: ({ repository }) => repository },
     { title: "TAG", value: ({ tag }) => tag },
-    { title: "DIGEST", value: ({ digest }) => digest.slice("sha256:".length, "sha256:".length + 12) },
-    { title: "SIZE", value: ({ size }) => (size === null ? "damaged" : bytesText(size)) },
-    { title: "AGE", value: ({ createdAt }) => (createdAt === null ? "-" : age(createdAt, now)) },
+    { title: "DIGEST", spare: true, value: ({ digest }) => digest.slice("sha256:".length, "sha256:".length + 12) },
+    { title: "SIZE", spare: true, value: ({ size }) => (size === null ? "damaged" : bytesText(size)) },
+    { title: "AGE", spare: true, value: ({ createdAt }) => (createdAt === null ? "-" : age(createdAt, now)) },
     { title: "USED BY", value: usersText },
   ];
 }

@@ -5,6 +5,7 @@ import type { SecretInfo, SecretScope } from "../../contract/types.ts";
 import { AppctlError, ExitCode, isAppctlError, usageError } from "../../core/errors.ts";
 import type { Io } from "../../ui/io.ts";
 import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { reportNewPlace } from "../shared/new-place.ts";
 import { printResult } from "../shared/print.ts";
 import { secretValue, type ValueFlags } from "../shared/secret-input.ts";
 import { withSession } from "../shared/session.ts";
@@ -35,6 +36,7 @@ export async function createSecret(io: Io, name: string, flags: SecretFlags): Pr
     // Asked before the value: nobody should type one in vain.
     const existing = await find(client, scope, name, level);
     if (existing) return exists(existing);
+    if (level === "project") await reportNewPlace(io, client, scope);
     const value = await secretValue(io, name, flags);
     try {
       const info = await client.createSecret(scope, {

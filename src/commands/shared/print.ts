@@ -27,8 +27,12 @@ export async function printList<Row>(
     return;
   }
   const style = await styleOf(io.stdout, io.env, flags.color);
-  const width = io.stdout.isTTY ? io.stdout.columns : undefined;
-  io.stdout.write(`${tableLines(columns, rows, width, style).join("\n")}\n`);
+  io.stdout.write(`${tableLines(columns, rows, widthOf(io), style).join("\n")}\n`);
+}
+
+/** Columns of the terminal on stdout; undefined for a pipe or a file. */
+export function widthOf(io: Io): number | undefined {
+  return io.stdout.isTTY ? io.stdout.columns : undefined;
 }
 
 /** The place that a sentence speaks of: `project default, domain development`. */

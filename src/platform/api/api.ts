@@ -19,6 +19,7 @@ const handlers: Record<EndpointName, Handler> = {
   platform: platform.platform,
   stopPlatform: platform.stopPlatform,
   consoleLink: platform.consoleLink,
+  listProjects: apps.listProjects,
   listApps: apps.listApps,
   getApp: apps.getApp,
   checkApp: apps.checkApp,

@@ -1,9 +1,15 @@
 import { IDEMPOTENCY_KEY, LIMITS } from "../../contract/limits.ts";
 import * as schemas from "../../contract/schemas.ts";
-import type { AppRef, AppStatus, Deployment, LogLine, Revision } from "../../contract/types.ts";
+import type { AppRef, AppStatus, Deployment, LogLine, ProjectList, Revision } from "../../contract/types.ts";
 import { notFound, ProblemError } from "../problem.ts";
 import type { AppRecord, DeploymentRecord } from "../store/app-store.ts";
 import { type ApiRequest, numberIn, placeOf, readBody, refOf, type Services } from "./context.ts";
+
+/** Every project that has something in it. */
+export function listProjects({ services }: ApiRequest): ProjectList {
+  const domains = Map.groupBy(services.store.places(), ({ project }) => project);
+  return { projects: [...domains].map(([name, places]) => ({ name, domains: places.map(({ domain }) => domain) })) };
+}
 
 /** Every app of a project and domain. */
 export function listApps(request: ApiRequest) {

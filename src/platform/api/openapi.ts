@@ -69,6 +69,7 @@ export const descriptions: Record<EndpointName, Description> = {
     body: schemas.ConsoleLinkRequest,
     response: schemas.ConsoleLink,
   },
+  listProjects: { summary: "List projects and their domains", tag: "apps", response: schemas.ProjectList },
   listApps: { summary: "List apps", tag: "apps", response: schemas.AppList },
   getApp: { summary: "Get an app", tag: "apps", response: schemas.AppStatus },
   checkApp: {

@@ -90,6 +90,13 @@ export class AppStore {
       .map(appOf);
   }
 
+  /** Every project and domain with an app or a secret of its own, in order. */
+  places(): { project: string; domain: string }[] {
+    return this.#db.all(
+      `SELECT project, domain FROM apps UNION SELECT project, domain FROM secrets WHERE scope = 'project' ORDER BY 1, 2`,
+    );
+  }
+
   all(): AppRecord[] {
     return this.#db.all<Row>("SELECT * FROM apps ORDER BY id").map(appOf);
   }
