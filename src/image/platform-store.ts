@@ -101,6 +101,6 @@ function elsewhereError(url: URL, endpoint: string): AppctlError {
     code: "UNEXPECTED_ANSWER",
     exit: ExitCode.failed,
     message: `the platform at ${endpoint} asked for the image to be sent to ${url.origin}, which is not the platform`,
-    hint: "a proxy before it may write its addresses anew; what it says in Location has to stay as it is",
+    hint: "a proxy before it may write its addresses again; what it says in Location has to stay as it is",
   });
 }

@@ -281,7 +281,7 @@ export class OciLayout {
       return work();
     } catch (error) {
       if ((error as { errcode?: number }).errcode !== NOT_A_DATABASE) throw diskError(error, this.dir);
-      // Damaged, so nobody holds it: as a lock it is empty. Another one may have made it anew by now.
+      // Damaged, so nobody holds it: as a lock it is empty. Another one may have made it again by now.
       if (statSync(file, { throwIfNoEntry: false })?.size !== 0) rmSync(file, { force: true });
     } finally {
       lock.close();
@@ -303,7 +303,7 @@ export class OciLayout {
     replaceFile(file, temporary, JSON.stringify({ ...index, manifests }));
   }
 
-  /** Puts a damaged index aside. Names are lost with it and given anew by who makes or sends the images; their content stays. */
+  /** Puts a damaged index aside. Names are lost with it and given again by who makes or sends the images; their content stays. */
   #renewIndex(file: string): Index {
     mkdirSync(join(this.dir, "damaged"), { recursive: true });
     renameSync(file, join(this.dir, "damaged", `index-${randomBytes(6).toString("hex")}.json`));
@@ -422,7 +422,7 @@ function blobDamaged(digest: string, file: string): AppctlError {
     code: "BLOB_DAMAGED",
     exit: ExitCode.failed,
     message: `the image content ${digest} was damaged on the disk; what is left of it is ${file}`,
-    hint: "deploy again: it is then built or uploaded anew",
+    hint: "deploy again: it is then built or uploaded again",
   });
 }
 

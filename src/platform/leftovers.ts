@@ -25,7 +25,7 @@ export function removeLeftovers(paths: Pick<Paths, "state" | "shared">, boot: st
 
 /**
  * Removes what was unpacked before the machine started. Images are safe on the disk when a deploy is accepted; what is unpacked
- * of them is not waited for, and a loss of power may have left files of it empty. They are unpacked anew.
+ * of them is not waited for, and a loss of power may have left files of it empty. They are unpacked again.
  */
 function removeUnsafe(paths: Pick<Paths, "state" | "shared">, boot: string): void {
   const note = join(paths.state, "boot");

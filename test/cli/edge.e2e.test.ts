@@ -62,7 +62,7 @@ describe("the process edge", () => {
   it("prints wrong usage as text on stderr, with -o json as one JSON object on stdout as well", async () => {
     const text = await cli.run(["depoly", "apps"]);
     expect(text).toMatchObject({ code: 2, stdout: "" });
-    expect(text.stderr).toContain("hint: did you mean deploy?");
+    expect(text.stderr).toContain('hint: did you mean "deploy"?');
     const json = await cli.run(["depoly", "apps", "-o", "json"]);
     expect(json).toMatchObject({ code: 2, stderr: text.stderr });
     expect(JSON.parse(json.stdout).error).toMatchObject({ code: "USAGE", hint: "did you mean deploy?" });
@@ -82,7 +82,11 @@ describe("the process edge", () => {
 
   it("reaches *.localhost whatever the resolver says, and prints what it answered", async () => {
     answer = (path) =>
-      path.startsWith("GET /api/v1/projects/p1/domains/d1/apps") ? { status: 200, body: { apps: [] } } : "silence";
+      path.startsWith("GET /api/v1/projects/p1/domains/d1/apps")
+        ? { status: 200, body: { apps: [] } }
+        : path === "GET /api/v1/projects"
+          ? { status: 200, body: { projects: [{ name: "p1", domains: ["d1"] }] } }
+          : "silence";
     const { code, stdout, stderr } = await cli.run(["get", "apps", "--project", "p1", "--domain", "d1"], keyEnv);
     expect([code, stdout]).toEqual([0, ""]);
     expect(stderr).toBe(

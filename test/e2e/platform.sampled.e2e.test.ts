@@ -222,6 +222,6 @@ describe("the local platform", () => {
     const file = join(world.home, "not-a-directory");
     writeFileSync(file, "");
     const { code, stderr } = await world.run(["get", "apps"], { env: { XDG_STATE_HOME: file } });
-    expect([code, stderr]).toEqual([6, expect.stringContaining("cannot be written")]);
+    expect([code, stderr]).toEqual([6, expect.stringContaining(`${file} is not a folder`)]);
   });
 });

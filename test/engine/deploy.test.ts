@@ -76,7 +76,7 @@ describe("a deploy", () => {
     expect(engine.replicas(ref)).toEqual(before);
   });
 
-  it("starts and routes a rollback's revision anew", async () => {
+  it("starts and routes a rollback's revision again", async () => {
     const { engine, revision, deploy } = await startEngine();
     const first = await revision("web-00001", { app: fetchApp('return new Response("one");') });
     await deploy(first);

@@ -64,7 +64,7 @@ describe("the cache", () => {
     expect(await collect()).toEqual({ images: [], files: 0, folders: 0, bytes: 0 });
   });
 
-  it("gives what is gone anew: nothing that is left counts on it", async () => {
+  it("gives what is gone again: nothing that is left counts on it", async () => {
     const { dir, cache, app, collect } = await setUp();
     const first = await app("text");
     const notes = () => readdirSync(join(dir, "images", "compressed"), { recursive: true, encoding: "utf8" });

@@ -290,7 +290,7 @@ describe("environmentTag", () => {
 });
 
 describe("buildEnvironment", () => {
-  it("takes what the layout has, mends what is missing from it, and builds anew when forced", async () => {
+  it("takes what the layout has, mends what is missing from it, and builds again when forced", async () => {
     const { layout, context } = await setUp();
     const plan = await planEnvironment(spec, context);
     const first = await buildEnvironment(plan, layout, context);

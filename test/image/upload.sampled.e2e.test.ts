@@ -234,7 +234,7 @@ describe("an image on its way to a platform", () => {
     expect(taken()).toBe(lost.size);
   });
 
-  it("that is damaged on this machine is not sent, and made anew the next time", async () => {
+  it("that is damaged on this machine is not sent, and made again the next time", async () => {
     const sent = await newImage(500);
     const { digest, size } = sent.image.layers.at(-1) as Descriptor;
     writeFileSync(sent.layout.blobPath(digest), Buffer.alloc(size));

@@ -71,7 +71,7 @@ describe("a damaged page of the database", () => {
     expect(stderr).toContain(
       `Error: the platform's database ${database()} is damaged: database disk image is malformed`,
     );
-    expect(stderr).toContain("hint: put a copy of it back");
+    expect(stderr).toContain("hint: restore a copy of it");
     await serves(one, "one");
   });
 

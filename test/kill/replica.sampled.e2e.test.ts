@@ -18,7 +18,8 @@ async function verdict(command: ReturnType<KillWorld["deploy"]>, text: string, e
   const shown = stdout + stderr;
   if (ends !== "either") expect(code, shown).toBe(ends === "good" ? 0 : 1);
   else expect([0, 1], shown).toContain(code);
-  if (code === 1) expect(shown).toMatch(/\[Status\] Failed: RevisionFailed: .*(?:SIGKILL|crashed|exited)/);
+  if (code === 1)
+    expect(shown).toMatch(/\[Status\] Failed: RevisionFailed: [\s\S]*Error: web failed: .*(?:SIGKILL|crashed|exited)/);
   await kill.serves(code === 0 ? text : kill.text, kill.text);
   expect((await kill.deployAgain(text)).unchanged).toBe(code === 0);
 }

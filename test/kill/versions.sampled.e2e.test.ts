@@ -62,7 +62,7 @@ next:
     expect(stderr).toContain(
       `Error: port ${world.port} is taken by a platform of appctl ${version()} of another user or with other state\n`,
     );
-    expect(stderr).toContain("hint: use that one with a key of it (APPCTL_API_KEY), or choose another port");
+    expect(stderr).toContain("hint: use that platform with one of its keys (APPCTL_API_KEY), or choose another port");
     expect((await get(`${endpoint}/`)).body).toBe("web");
     await other.close();
   });

@@ -36,7 +36,7 @@ describe("OciLayout", () => {
     expect((await stat(layout.dir)).mode & 0o777).toBe(0o700);
   });
 
-  it("says which blob is damaged or not there, and takes a damaged one aside, so that it can be had anew", async () => {
+  it("says which blob is damaged or not there, and takes a damaged one aside, so that it can be had again", async () => {
     const { layout, digest } = await layoutWithBlob();
     await writeFile(layout.blobPath(digest), "c0ntent");
     const damaged = await failureOf(layout.readBlob(digest));
@@ -142,7 +142,7 @@ describe("OciLayout", () => {
     },
   );
 
-  it("makes a damaged lock anew", async () => {
+  it("makes a damaged lock again", async () => {
     const { layout, descriptor } = await layoutWithBlob();
     await layout.tag("a:1", descriptor);
     expect((await stat(join(layout.dir, ".lock"))).size).toBe(0);

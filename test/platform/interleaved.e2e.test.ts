@@ -87,7 +87,7 @@ async function nothingIsHalf(): Promise<void> {
 }
 
 /**
- * Runs `first`, made anew for each of its moments, and all of `second` at that moment. Gives what the two came to, each
+ * Runs `first`, made again for each of its moments, and all of `second` at that moment. Gives what the two came to, each
  * outcome once, in order of the moments.
  */
 async function atEachMoment<A, B>(

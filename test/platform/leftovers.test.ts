@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(state, { recursive: true, force: true }));
 
-it("makes what is mounted into containers anew at each start, and leaves what processes run from", () => {
+it("makes what is mounted into containers again at each start, and leaves what processes run from", () => {
   const dirs = contentDirs({ state, shared: undefined });
   expect(dirs).toContain(mountedDir(state));
   for (const dir of dirs) {
@@ -28,7 +28,7 @@ it("makes what is mounted into containers anew at each start, and leaves what pr
   }
 });
 
-it("unpacks everything anew after the machine was started again: what a loss of power took is not missed", () => {
+it("unpacks everything again after the machine was started again: what a loss of power took is not missed", () => {
   const paths = { state: join(state, "state"), shared: join(state, "shared") };
   mkdirSync(join(paths.shared, "apps", "user"), { recursive: true });
   const dirs = contentDirs(paths).filter((dir) => dir !== mountedDir(paths.state));

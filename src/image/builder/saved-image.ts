@@ -9,7 +9,7 @@ import type { FetchedImage } from "../../oci/registry/fetch-image.ts";
 import { writeImage } from "../environment-image.ts";
 import { compressLayer, type Layer } from "../layer.ts";
 
-/** Puts the archive's one image into the layout, its layers compressed anew: the same content has the same digests. */
+/** Puts the archive's one image into the layout, its layers compressed again: the same content has the same digests. */
 export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout: OciLayout): Promise<FetchedImage> {
   const layers = new Map<string, Layer>();
   const documents = new Map<string, Buffer>();

@@ -132,7 +132,7 @@ export class Repository {
         { method: "GET", url: this.url(`blobs/${digest}`), headers, about },
         [200, 206],
       );
-      // A registry that knows no ranges begins anew.
+      // A registry that knows no ranges begins again.
       let skip = answer.status === 206 ? 0 : at;
       const before = at;
       try {

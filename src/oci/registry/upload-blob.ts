@@ -42,7 +42,7 @@ export const CHUNK_SIZE = 8 * 1024 ** 2;
 /**
  * Sends a blob that the repository does not have (distribution-spec 1.1, "Push"): in one request when it is small or the
  * registry takes no chunks, else in chunks. An upload that breaks is taken
- * up where the registry says that it stands, or begun anew when the registry no longer knows it.
+ * up where the registry says that it stands, or begun again when the registry no longer knows it.
  */
 export async function uploadBlob(repository: Repository, source: BlobSource, options: UploadOptions): Promise<void> {
   try {

@@ -165,7 +165,7 @@ export class LockCache {
       noteUse(file, Date.now());
       return cached.v === 1 && cached.resolved.lock.lockfileVersion === 3 ? cached.resolved : undefined;
     } catch {
-      return undefined; // missing or damaged: it is made anew, and written over
+      return undefined; // missing or damaged: it is made again, and written over
     }
   }
 

@@ -68,7 +68,7 @@ const image = async () => ({
 const never = new AbortController().signal;
 const [one, two] = [`sha256:${"1".repeat(64)}`, `sha256:${"2".repeat(64)}`];
 
-it("loads an image anew that is wanted while it is removed", async () => {
+it("loads an image again that is wanted while it is removed", async () => {
   const { api, tags, removals, calls, endRemoval } = await startEngine();
   const images = new ImageLoader(api, "appctl-0123456789");
   const reference = images.referenceOf(ref, one);
@@ -124,7 +124,7 @@ it("goes on with a load when who began it is aborted and another one waits", asy
   expect(calls.filter(isLoad)).toHaveLength(1);
 });
 
-it("breaks a load off when nobody waits for it, and begins anew for who asks then", async () => {
+it("breaks a load off when nobody waits for it, and begins again for who asks then", async () => {
   const { api, calls, loads } = await startEngine();
   const images = new ImageLoader(api, "appctl-0123456789");
   const reference = images.referenceOf(ref, one);
@@ -140,7 +140,7 @@ it("breaks a load off when nobody waits for it, and begins anew for who asks the
   expect(calls.filter(isLoad)).toHaveLength(2);
 });
 
-it("asks before each removal anew what is needed", async () => {
+it("asks before each removal again what is needed", async () => {
   const { api, tags, removals, endRemoval } = await startEngine();
   const images = new ImageLoader(api, "appctl-0123456789");
   for (const digest of [one, two]) await images.load(images.referenceOf(ref, digest), image, never);

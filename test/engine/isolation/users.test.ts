@@ -45,7 +45,7 @@ describe("the book of users", () => {
     });
   });
 
-  it("does not start anew over a file that cannot be read", () => {
+  it("does not start again over a file that cannot be read", () => {
     const file = join(temporaryDirectory(), "users.json");
     writeFileSync(file, "{");
     expect(() => new UserBook(file, 3)).toThrow();

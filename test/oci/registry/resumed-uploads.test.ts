@@ -65,7 +65,7 @@ describe("a registry that keeps what has arrived", () => {
     expect(requests).toBe("POST PATCH POST PUT");
   });
 
-  it("that no longer knows an upload gets it anew", async () => {
+  it("that no longer knows an upload gets it again", async () => {
     const gone = { answer: { status: 404 } };
     let patches = 0;
     const { registry } = await upload({}, ({ method }) => (method === "PATCH" && ++patches === 2 ? gone : undefined));

@@ -1,5 +1,5 @@
 /**
- * Makes the lock files in recorded/ anew, with the package managers themselves:
+ * Makes the lock files in recorded/ again, with the package managers themselves:
  *
  *     npm install --prefix DIR pnpm@9 pnpm8@npm:pnpm@8 yarn@1 berry@npm:@yarnpkg/cli-dist@4 berry3@npm:@yarnpkg/cli-dist@3 bun
  *     node test/packages/lockfiles/record.ts DIR

@@ -44,7 +44,7 @@ export class ImageLoader {
   readonly #api: EngineApi;
   readonly #prefix: string;
   readonly #loading = new Map<string, Loading>();
-  /** Images whose removal is under way: who wants one of them again waits, and loads it anew. */
+  /** Images whose removal is under way: who wants one of them again waits, and loads it again. */
   readonly #removing = new Map<string, Promise<void>>();
   /** Layers of images that the engine has: each a whole stack, lowest first. */
   #stacks: Promise<string[][]> | undefined;
@@ -101,7 +101,7 @@ export class ImageLoader {
   async retain(ref: AppRef, needed: () => ReadonlySet<string> | undefined): Promise<void> {
     if (needed() === undefined) return;
     for (const tag of await this.#tagsOf(ref)) {
-      // Asked anew before each: a revision that is wanted meanwhile finds its image, or waits for the end of its removal.
+      // Asked again before each: a revision that is wanted meanwhile finds its image, or waits for the end of its removal.
       const kept = needed();
       if (kept === undefined) return;
       if (kept.has(tag)) continue;

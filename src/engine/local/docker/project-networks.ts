@@ -45,7 +45,7 @@ export class ProjectNetworks {
     return made;
   }
 
-  /** Whether an error says that a project's network is gone, as after `docker network prune`: it is made anew when asked for. */
+  /** Whether an error says that a project's network is gone, as after `docker network prune`: it is made again when asked for. */
   forgetMissing(project: string, error: unknown): boolean {
     const isMissing =
       error instanceof EngineApiError &&

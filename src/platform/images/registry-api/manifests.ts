@@ -11,7 +11,7 @@ import { addReferrer } from "./referrers.ts";
 import { RegistryError } from "./registry-fault.ts";
 import type { Source } from "./uploads.ts";
 
-/** How often a manifest is stored anew when deletes get in between. */
+/** How often a manifest is stored again when deletes get in between. */
 const STORE_ATTEMPTS = 5;
 
 const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";

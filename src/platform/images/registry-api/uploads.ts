@@ -25,7 +25,7 @@ interface Upload {
 
 /**
  * Uploads that have begun and not ended. They are known to this process only: what an earlier one left is swept away by
- * {@link Uploads.prepare}, and whoever sent it begins anew.
+ * {@link Uploads.prepare}, and whoever sent it begins again.
  */
 export class Uploads {
   readonly #layout: OciLayout;

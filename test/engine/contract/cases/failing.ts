@@ -84,7 +84,7 @@ export const failing: Cases = {
     expect((await on.logs()).map(({ line }) => line)).toEqual(["started"]);
   },
 
-  async "a failed revision that was taken back and is wanted again is tried anew"(on) {
+  async "a failed revision that was taken back and is wanted again is tried again"(on) {
     const secret = on.secret("TOKEN", "token");
     on.stage.secret(secret.id, secret.version, undefined);
     const first = await on.revision("web-00001", {}, { secrets: [secret] });

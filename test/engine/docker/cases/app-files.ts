@@ -190,7 +190,7 @@ export const appFiles: ContainerCases = {
     expect(await evaluated(on, "'up'")).toBe("up");
     expect(await madeFrom(on)).toEqual({ image: revision.digest.slice(7, 39), files: 0 });
     expect(toldOf(on)).toBe("");
-    // The next one is unpacked anew.
+    // The next one is unpacked again.
     const next = await evaluator(on, [file("app/next", "next")], [], "web-00002");
     expect(await on.deploy(next)).toMatchObject({ ready: "True" });
     expect(await madeFrom(on)).toMatchObject({ image: expect.stringMatching(/^outline-/), files: 2 });
