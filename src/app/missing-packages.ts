@@ -1,3 +1,5 @@
+import { dirname } from "node:path";
+import { addCommand } from "../bundle/add-command.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
 import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
@@ -22,15 +24,15 @@ class PackagesNotInstalled extends AppctlError implements NotInstalled {
   readonly missing: MissingPackage[];
   readonly packages: string[];
 
-  constructor(missing: MissingPackage[], packages: string[], file: string) {
+  constructor(missing: MissingPackage[], packages: string[], file: string, command: string) {
     const names = missing.map(({ name }) => name);
     const are = names.length === 1 ? "is" : "are";
     super({
       code: CODE,
       exit: ExitCode.usage,
       message: `${file} imports ${names.join(", ")}, which ${are} not installed here`,
-      hint: "Packages of an ImageSpec stay outside the bundle. Install them beside the file to load it.",
-      next: [`npm install ${missing.map(({ spec }) => spec).join(" ")}`],
+      hint: "packages of an ImageSpec stay outside of the bundle: install them next to the file",
+      next: [command],
     });
     this.missing = missing;
     this.packages = packages;
@@ -40,7 +42,11 @@ class PackagesNotInstalled extends AppctlError implements NotInstalled {
 /** The error for packages without a directory. */
 export function packagesNotInstalled(missing: MissingPackage[], bundle: Bundle, cwd: string): AppctlError {
   const specs = missing.map(({ spec }) => spec).filter((spec) => !bundle.mentioned.includes(spec));
-  return new PackagesNotInstalled(missing, [...bundle.mentioned, ...specs], displayPath(bundle.entry, cwd));
+  const command = addCommand(
+    dirname(bundle.entry),
+    missing.map(({ spec }) => spec),
+  );
+  return new PackagesNotInstalled(missing, [...bundle.mentioned, ...specs], displayPath(bundle.entry, cwd), command);
 }
 
 /** What is missing, when `error` says that: install it and call `loadApps` again with `packageDirs`. Else undefined. */

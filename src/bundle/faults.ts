@@ -1,10 +1,9 @@
 import { Buffer } from "node:buffer";
-import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Message } from "esbuild";
-import { LOCKFILE_NAMES, LOCKFILES } from "../contract/lockfiles.ts";
 import { AppctlError, ExitCode, type Fault, type SourceLocation } from "../core/errors.ts";
 import { packageNameOf } from "../packages/package-spec.ts";
+import { addCommand } from "./add-command.ts";
 import { displayPath } from "./display-path.ts";
 
 /** Longest line that is shown. Lines of generated files can have megabytes. */
@@ -23,7 +22,7 @@ export function bundleError(messages: Message[], entry: string, cwd: string): Ap
     exit: ExitCode.usage,
     message: found.length === 1 ? `${file} cannot be bundled: ${first?.message}` : `${file} has ${found.length} errors`,
     ...(first?.hint && found.length === 1 ? { hint: first.hint } : {}),
-    next: missing.length > 0 ? [`${installCommand(dirname(entry))} ${missing.join(" ")}`] : [],
+    next: missing.length > 0 ? [addCommand(dirname(entry), missing)] : [],
     faults: found.map(({ fault }) => fault),
     ...(first?.location ? { location: first.location } : {}),
   });
@@ -50,7 +49,7 @@ function explain(message: Message): { text: string; hint?: string } {
   const path = unresolved(message);
   const name = missingPackage(message);
   if (name !== undefined) {
-    const hint = `Install it (npm install ${name}), or list it in ImageSpec.packages ("${name}@VERSION") to have it only in the image.`;
+    const hint = `install it, or list it in ImageSpec.packages ("${name}@VERSION") to have it only in the image`;
     return { text: `the package "${name}" is not installed`, hint };
   }
   const scheme = path === undefined ? undefined : /^([a-z]+):/.exec(path)?.[1];
@@ -101,13 +100,4 @@ function locationOf(message: Message, cwd: string): SourceLocation | undefined {
     column: before.length + 1,
     ...(place.lineText ? { lineText: place.lineText.slice(0, MAX_LINE) } : {}),
   };
-}
-
-/** The command that adds a package to the project around `dir`, by the lockfile that lies there. */
-function installCommand(dir: string): string {
-  for (let at = dir; ; at = dirname(at)) {
-    const lockfile = LOCKFILE_NAMES.find((name) => existsSync(join(at, name)));
-    if (lockfile) return LOCKFILES[lockfile].add;
-    if (existsSync(join(at, "package.json")) || dirname(at) === at) return LOCKFILES["package-lock.json"].add;
-  }
 }

@@ -389,6 +389,8 @@ export const b = new App({ name: "b", frameworkApp: app });`,
       packages: ["hono@4.13.19"],
     });
     expect(missingPackagesOf(new Error("other"))).toBeUndefined();
+    await project(cwd, { "pnpm-lock.yaml": "" });
+    expect(await failureOf(load(cwd))).toMatchObject({ next: ["pnpm add hono@4.13.19"] });
     const elsewhere = await project(join(base, "elsewhere"), {}, ["hono"]);
     const packageDirs = new Map([["hono", join(elsewhere, "node_modules/hono")]]);
     expect(selectApp(await load(cwd, "app.ts", { packageDirs })).spec.name).toBe("x");

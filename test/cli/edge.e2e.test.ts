@@ -65,7 +65,7 @@ describe("the process edge", () => {
     expect(text.stderr).toContain('hint: did you mean "deploy"?');
     const json = await cli.run(["depoly", "apps", "-o", "json"]);
     expect(json).toMatchObject({ code: 2, stderr: text.stderr });
-    expect(JSON.parse(json.stdout).error).toMatchObject({ code: "USAGE", hint: "did you mean deploy?" });
+    expect(JSON.parse(json.stdout).error).toMatchObject({ code: "USAGE", hint: 'did you mean "deploy"?' });
     const lines = await cli.run(["deploy", "apps", "-o", "ndjson"]);
     expect([lines.code, JSON.parse(lines.stdout)]).toEqual([
       2,
