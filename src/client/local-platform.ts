@@ -87,7 +87,7 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
   }
 }
 
-/** Ends a local platform gracefully, and waits until it is gone. Its apps come back when it starts. */
+/** Ends a local platform gracefully, and waits until it is gone. Its apps start again with it. */
 export async function stopLocalPlatform(
   { endpoint, apiKey, file }: LocalPlatform,
   signal?: AbortSignal,

@@ -38,7 +38,7 @@ export async function checkAll(images: readonly StartedImage[], options: CheckOp
 async function check({ app: { spec } }: StartedImage, options: CheckOptions): Promise<CheckResult> {
   const { client, scope, file, signal, trace } = options;
   const ask = () => client.checkApp({ ...scope, name: spec.name }, spec, signal);
-  const result = await trace.time("ask the platform what stands in the way", ask);
+  const result = await trace.time("ask the platform what is missing", ask);
   if (result.faults.length === 0) return result;
   throw new AppctlError({
     code: "INVALID_APP",

@@ -49,7 +49,7 @@ export function copiedEntries(files: readonly CopiedFile[]): TarEntry[] {
 /** The packages stand at `app/node_modules`, in a layer of their own, so the app's files cannot. Throws RESERVED_PATH. */
 export function checkAppPath(path: string): void {
   if (path !== "node_modules" && !path.startsWith("node_modules/")) return;
-  throw usageError(`the app cannot have a file at ${path}: node_modules is the place of the image's packages`, {
+  throw usageError(`the app cannot have a file at ${path}: node_modules is for the image's packages`, {
     code: "RESERVED_PATH",
     hint: "list the package in ImageSpec.packages, or import it, so that it is bundled",
   });

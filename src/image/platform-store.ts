@@ -73,8 +73,8 @@ function refusalError(refusal: Refusal, about: Purpose, endpoint: string): Appct
     return new AppctlError({
       code: "PLATFORM_TOO_OLD",
       exit: ExitCode.unavailable,
-      message: `the platform at ${endpoint} does not take images as this appctl sends them: it knows no /v2/`,
-      hint: "it runs an older appctl, or a proxy before it passes only a part of its paths on; update it, then deploy again",
+      message: `the platform at ${endpoint} has no image registry API (/v2/)`,
+      hint: "the platform runs an older appctl, or a proxy in front of it blocks /v2/: update it, then deploy again",
     });
   }
   if (status === 413) {
@@ -82,7 +82,7 @@ function refusalError(refusal: Refusal, about: Purpose, endpoint: string): Appct
       code: "BLOB_TOO_LARGE",
       exit,
       message,
-      hint: "where a proxy stands before the platform, it has to let requests of 8 MiB through",
+      hint: "a proxy in front of the platform must allow requests of 8 MiB",
     });
   }
   const more = hint === undefined ? {} : { hint };
@@ -100,7 +100,7 @@ function elsewhereError(url: URL, endpoint: string): AppctlError {
   return new AppctlError({
     code: "UNEXPECTED_ANSWER",
     exit: ExitCode.failed,
-    message: `the platform at ${endpoint} asked for the image to be sent to ${url.origin}, which is not the platform`,
-    hint: "a proxy before it may write its addresses again; what it says in Location has to stay as it is",
+    message: `the platform at ${endpoint} redirected the upload of the image to ${url.origin}, which is not the platform`,
+    hint: "a proxy in front of the platform may rewrite Location: it must not",
   });
 }

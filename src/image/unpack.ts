@@ -52,7 +52,7 @@ export async function unpackApp(
     await unpackLayer(layout, app, dir, kinds);
     const inside = await readdir(join(dir, "app")).catch(() => undefined);
     if (inside === undefined || (packages !== undefined && inside.includes("node_modules"))) {
-      throw unsupportedImage(`the layer ${app.layer.digest} has no app folder with a place for the app's packages`);
+      throw unsupportedImage(`the layer ${app.layer.digest} has no app folder, or one with node_modules in it`);
     }
     if (packagesDir !== undefined) {
       // Relative, so that the whole content directory can be moved or mounted elsewhere.
@@ -139,7 +139,7 @@ function layersOf(
   const unsupported = (why: string) => unsupportedImage(`the image ${digest} ${why}`);
   const diffIds = config.rootfs?.diff_ids;
   if (!Array.isArray(manifest.layers) || manifest.layers.length !== diffIds?.length) {
-    throw unsupported("has not as many layers as its configuration says");
+    throw unsupported("has a different number of layers than its configuration");
   }
   const roles = new Map<string, LayerToUnpack>();
   for (const [index, layer] of manifest.layers.entries()) {

@@ -29,7 +29,7 @@ export async function* blobBytes(
       code: "BLOB_UNREADABLE",
       exit: ExitCode.failed,
       message: `the image content ${digest} cannot be read from ${file}: ${messageOf(cause)}`,
-      hint: "look at the file's owner and its disk; once it is removed, a deploy makes it again",
+      hint: "check the owner of the file and its disk; after you remove the file, a deploy makes it again",
       cause,
     });
   }

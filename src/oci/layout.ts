@@ -421,8 +421,8 @@ function blobDamaged(digest: string, file: string): AppctlError {
   return new AppctlError({
     code: "BLOB_DAMAGED",
     exit: ExitCode.failed,
-    message: `the image content ${digest} was damaged on the disk; what is left of it is ${file}`,
-    hint: "deploy again: it is then built or uploaded again",
+    message: `the image content ${digest} is damaged on the disk; the damaged file is now ${file}`,
+    hint: "deploy again: appctl builds or uploads it again",
   });
 }
 
@@ -430,7 +430,7 @@ function blobTooLarge(maxBytes: number): AppctlError {
   return new AppctlError({
     code: "BLOB_TOO_LARGE",
     exit: ExitCode.usage,
-    message: `the content has more than the ${maxBytes} bytes that are allowed`,
+    message: `the content has more than ${maxBytes} bytes`,
   });
 }
 

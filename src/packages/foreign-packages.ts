@@ -22,7 +22,7 @@ export function foreignPackages(lock: PackageLock, path: string): Fault[] {
   });
   return messages.map((message) => ({
     path,
-    message: `${message}: the platform installs from registries alone, not from folders, files or git`,
+    message: `${message}: the platform installs only from registries, not from folders, files or git`,
     hint: 'leave builder: "remote" out, and this machine builds',
   }));
 }
@@ -33,7 +33,7 @@ function placeFaults(place: string, name: string, entry: LockEntry): string[] {
   if (own !== undefined && !IS_NAME.test(own)) return [`"${own}" is no name of a package`];
   if (link === true) return [`${name} is a link`];
   // npm reads that list when it installs, after everything here was looked at: an older one packs any folder that it names.
-  if (entry["hasShrinkwrap"] || entry["_hasShrinkwrap"]) return [`${name} brings a list of packages of its own`];
+  if (entry["hasShrinkwrap"] || entry["_hasShrinkwrap"]) return [`${name} has a shrinkwrap`];
   if (resolved !== undefined) return isAddress(resolved) ? [] : [`${name} is ${shown(resolved)}`];
   return exactVersion(version) === undefined ? [`${name} has the version ${shown(version)}`] : [];
 }

@@ -101,7 +101,7 @@ function scriptsElsewhere(names: readonly string[], platform: Platform): AppctlE
     `install scripts cannot be run for ${platformName(platform)} on this machine, which is ${here}: ${names.join(", ")}`,
     {
       code: "SCRIPTS_ELSEWHERE",
-      hint: `leave --allow-scripts out, or build each platform on a machine of its kind: new ImageSpec({ …, platform: "${here}" })`,
+      hint: `remove --allow-scripts, or build for each target on a machine of that kind: new ImageSpec({ …, platform: "${here}" })`,
     },
   );
 }

@@ -46,19 +46,19 @@ export function npmFailure(result: NpmResult, what: string): AppctlError {
       ...common,
       code: "REGISTRY_REFUSED",
       exit: ExitCode.build,
-      hint: "the package registry wants other credentials than those in .npmrc",
+      hint: "the npm registry refuses the credentials in .npmrc",
       next: ["npm whoami", "npm login"],
     });
   }
   const hint = CERTIFICATE.test(code)
     ? "the registry's certificate is not trusted; name its authority with cafile in .npmrc or with NODE_EXTRA_CA_CERTS"
     : code === "ERESOLVE"
-      ? "the packages need versions of each other that do not go together; choose other pins"
+      ? "the packages need versions of each other that conflict: choose other versions"
       : code === "EINTEGRITY"
-        ? "a package is not the one that was resolved before; build once more with force: true in the ImageSpec"
+        ? "a package changed since it was resolved: build again with force: true in the ImageSpec"
         : ELSEWHERE.test(code)
-          ? "a package depends on a git repository, a folder or a file, which npm is told not to take"
-          : "npm's own words are below";
+          ? "a package depends on a git repository, a folder or a file, which appctl does not install"
+          : "npm's message is below";
   return new AppctlError({ ...common, code: "NPM_FAILED", exit: ExitCode.build, hint });
 }
 

@@ -73,7 +73,7 @@ export async function readRequirements(
   const missing = parsePackages(resolved ? imported : [])
     .filter(({ name }) => installed[`node_modules/${name}`] === undefined)
     .map(({ name }) => {
-      const message = `the app imports ${name} from the packages layer, and it is no dependency in ${written}`;
+      const message = `the app imports ${name}, which is no dependency in ${written}`;
       return lockFault(message, `${add} ${name}`);
     });
   if (resolved && faults.length + missing.length === 0) return resolved;

@@ -81,7 +81,7 @@ export class Remote {
     }
     const parts = parseApiKey(key);
     if (!parts) {
-      throw new RemoteError(0, "MALFORMED_API_KEY", "the API key is not a whole appctl key: its checksum does not fit");
+      throw new RemoteError(0, "MALFORMED_API_KEY", "the API key is incomplete: its checksum is wrong");
     }
     const base = (this.#options.endpoint ?? env["APPCTL_ENDPOINT"] ?? parts.endpoint).replace(/\/+$/, "");
     const scope = {

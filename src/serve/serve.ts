@@ -58,7 +58,7 @@ function wantedApp({ apps }: Declarations): string {
   if (said !== undefined) return said;
   const [only, ...more] = Object.keys(apps);
   if (only !== undefined && more.length === 0) return only;
-  leave(ShimExit.noSuchApp, `APPCTL_APP has to say which App to serve: ${Object.keys(apps).join(", ")}`);
+  leave(ShimExit.noSuchApp, `APPCTL_APP must name the App to serve: ${Object.keys(apps).join(", ")}`);
 }
 
 function checkSecrets(name: string, { apps }: Declarations): void {

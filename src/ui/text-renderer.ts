@@ -68,7 +68,7 @@ class TextRenderer implements DeployRenderer {
     const image = plainLine(reference);
     if (state === "found") this.#print(`Image ${image} found${here ? " on this machine" : ""}. Skip building.`);
     else if (state !== "built") {
-      this.#print(`Image ${image} ${state === "forced" ? "is built again (force)" : "not found"}. Building…`);
+      this.#print(`Image ${image} ${state === "forced" ? "exists (force)" : "not found"}. Building…`);
       this.progress.say("Building the image", { animatedOnly: true });
     } else this.progress.say(`Image ${image} built.`);
   }

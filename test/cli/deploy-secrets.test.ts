@@ -99,7 +99,7 @@ describe("the secrets of a deploy", () => {
   it("that exist stay as they are, and stderr says so", async () => {
     const { values, stderr } = await provide(["EXISTING=env:VALUE"], [], "web", "web");
     expect(values).toEqual({});
-    expect(stderr()).toContain("Secret EXISTING exists already and stays as it is.");
+    expect(stderr()).toContain("Secret EXISTING exists already, unchanged.");
   });
 
   it("that no app asks for are a usage error, but only when the last app has been asked", async () => {

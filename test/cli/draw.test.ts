@@ -55,8 +55,8 @@ describe("waiting", () => {
   });
 
   it.each([
-    ["INTERRUPTED", ExitCode.interrupted, "Interrupted. The deploy of web goes on."],
-    ["TERMINATED", ExitCode.terminated, "Terminated. The deploy of web goes on."],
+    ["INTERRUPTED", ExitCode.interrupted, "Interrupted. The deploy of web continues."],
+    ["TERMINATED", ExitCode.terminated, "Terminated. The deploy of web continues."],
   ] as const)("%s says that the deploy goes on", async (code, exit, message) => {
     const stop = new AbortController();
     const result = await outcome([deploying], stop, HOUR, () => stop.abort(reason(code, exit)));

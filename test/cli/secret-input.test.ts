@@ -36,7 +36,7 @@ describe("a secret's value", () => {
   it("is taken from --value with a warning that never repeats it", async () => {
     const { bytes, stderr } = await read({ value: "hunter2" });
     expect(bytes.toString()).toBe("hunter2");
-    expect(stderr()).toContain("Warning: --value shows in the process list");
+    expect(stderr()).toContain("Warning: --value is visible in the process list");
     expect(stderr()).not.toContain("hunter2");
   });
 

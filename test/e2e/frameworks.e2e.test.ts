@@ -93,7 +93,7 @@ describe("an app of every kind", () => {
       ".dockerignore": "**/draft.html\n",
     });
     const first = await world.ok(["deploy", "apps", "app.ts", "entry"], { cwd: dir });
-    expect(first).toMatch(/entry-image:[\w-]{22} is built again \(force\)\. Building…/);
+    expect(first).toMatch(/entry-image:[\w-]{22} exists \(force\)\. Building…/);
     const { endpoint } = await world.json<{ endpoint: string }>(["get", "apps", "entry"]);
     // The App's own include is not bound by .dockerignore.
     expect((await get(`${endpoint}/`)).body).toBe("one pagetrue");

@@ -126,7 +126,7 @@ describe.skipIf(!isRoot)("with a user for each app", () => {
 
   it("says so", async () => {
     expect((await n.world.json<PlatformStatus>(["platform", "status"])).isolation).toMatch(
-      /^a user of its own for each app/,
+      /^a separate user for each app/,
     );
   });
 
@@ -207,7 +207,7 @@ describe.skipIf(!isRoot)("without root: Node's permission model, and tokens", ()
   it("says so", async () => {
     const { isolation } = await n.world.json<PlatformStatus>(["platform", "status"]);
     expect(isolation).toBe(
-      "the platform's own user for every app (it does not run as root); Node's permission model for frameworkApps",
+      "the platform's user for every app (it does not run as root), Node's permission model for frameworkApps",
     );
   });
 

@@ -65,10 +65,10 @@ describe.skipIf(!isRoot)("as root", () => {
     // A server that a stranger, here root, has put there.
     const strange = createServer().listen(join(home, SOCKET));
     await new Promise((resolve) => strange.once("listening", resolve));
-    expect(() => sealHome(home, app)).toThrow("not its own");
+    expect(() => sealHome(home, app)).toThrow("another file is at the path of its socket");
     await new Promise((resolve) => strange.close(resolve));
     symlinkSync("/run/other.sock", join(home, SOCKET));
-    expect(() => sealHome(home, app)).toThrow("not its own");
+    expect(() => sealHome(home, app)).toThrow("another file is at the path of its socket");
     expect(lstatSync(home)).toMatchObject({ uid: 0, gid: app.gid });
     await removeHome(home, app);
     expect(existsSync(home)).toBe(false);

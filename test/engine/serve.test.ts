@@ -291,7 +291,7 @@ describe("in a container", () => {
       text += part;
     });
     expect(await once(child, "close")).toEqual([79, null]);
-    expect(text).toBe("appctl: APPCTL_APP has to say which App to serve: web, api\n");
+    expect(text).toBe("appctl: APPCTL_APP must name the App to serve: web, api\n");
   });
 
   it("says what the app threw, and exits 1", async () => {

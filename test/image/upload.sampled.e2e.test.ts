@@ -251,7 +251,7 @@ describe("an image that cannot be sent ends with the cause", () => {
     [
       "503 without end",
       () => ({ answer: { status: 503 } }),
-      { code: "PLATFORM_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+      { code: "PLATFORM_UNAVAILABLE", exit: 6, hint: expect.stringContaining("appctl tried 6 times; try again later") },
     ],
     [
       "500 without end",

@@ -29,7 +29,7 @@ const MANIFEST = /\/manifests\//;
 
 /** By name, in their order. */
 export const exchangePoints: Record<string, ExchangePoint> = {
-  "it asks what stands in the way": on("asked", "checkApp"),
+  "it asks what is missing": on("asked", "checkApp"),
   "it knows that nothing does": on("answered", "checkApp"),
   "it knows whether the image is there": sending("answered", "HEAD", MANIFEST),
   "it asks whether a blob is there": sending("asked", "HEAD", BLOB),

@@ -77,7 +77,7 @@ describe("the platform that runs is", () => {
     const { code, stderr } = await world.run(["get", "apps"]);
     expect(code, stderr).toBe(0);
     expect(stderr).toContain(
-      `Restarted the local platform: it was appctl 0.0.9, this is ${version()}. Its apps come back.\n`,
+      `Restarted the local platform: it was appctl 0.0.9, this is ${version()}. Its apps start again.\n`,
     );
     expect(isRunning(old.pid)).toBe(false);
     expect((await running()).version).toBe(version());
@@ -93,7 +93,7 @@ describe("the platform that runs is", () => {
     const { code, stderr } = await world.run(["get", "apps"]);
     expect(code, stderr).toBe(0);
     expect(stderr).toContain(
-      `The local platform is appctl 0.0.9, this is ${version()}. To renew it: appctl platform stop`,
+      `The local platform is appctl 0.0.9, this is ${version()}. To update it: appctl platform stop`,
     );
     expect((await running()).pid).toBe(old.pid);
     await world.ok(["platform", "stop"]);

@@ -84,9 +84,9 @@ describe("a lock that leads elsewhere", () => {
     ['a has the version "^1.0.0"', { version: "^1.0.0" }],
     ["a has the version nothing", { version: undefined as never }],
     ['"../x" is no name of a package', { name: "../x" }],
-    ["a brings a list of packages of its own", { hasShrinkwrap: true }],
+    ["a has a shrinkwrap", { hasShrinkwrap: true }],
     // npm takes anything but false for true.
-    ["a brings a list of packages of its own", { hasShrinkwrap: 1 as never, resolved: "https://r.test/a.tgz" }],
+    ["a has a shrinkwrap", { hasShrinkwrap: 1 as never, resolved: "https://r.test/a.tgz" }],
   ])("is one in which %s", (message, more) => {
     expect(faults(entry(more))).toEqual([message]);
   });

@@ -175,7 +175,7 @@ describe("faults of a lock file", () => {
     await writeFile(requirements.file, '{"lockfileVersion":3');
     expect((await failure()).message).toContain("package-lock.json is not JSON");
     await writeFile(requirements.file, "null");
-    expect((await failure()).message).toContain("is not a lock file of version 2 or 3");
+    expect((await failure()).message).toContain("is not a lockfile of version 2 or 3");
     const packages = { "node_modules/a": null, "node_modules/b": {}, "node_modules/c": "1.0.0" };
     await writeFile(requirements.file, JSON.stringify({ lockfileVersion: 3, packages }));
     expect(await failure()).toMatchObject({

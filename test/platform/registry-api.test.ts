@@ -359,7 +359,8 @@ describe("appctl's own push and pull", () => {
     await pushImage({ repository, layout, image: image.descriptor, tag: image.tag, chunkSize: 64 * 1024 });
     expect(chunks).toBeGreaterThan(2);
     const asked = proxy.seen.filter(({ method, path }) => method === "GET" && path.includes("/blobs/uploads/"));
-    expect(asked.map(({ status }) => status)).toEqual([204]);
+    // Once, or again while the platform still has the request that broke off.
+    expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([204]));
     const back = await emptyLayout();
     const from = repositoryAt(host, { access: "pull", credentials: credentials() });
     const pulled = await pullImage(from, image.tag, back, goPlatform(hostPlatform()));

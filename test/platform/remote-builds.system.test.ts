@@ -180,8 +180,8 @@ snapshots:
     const refused = await failureOf(build(asked({ copy: wanted })));
     expect(refused).toMatchObject({ code: "CONTENT_MISSING", exit: 2 });
     expect(refused.faults.map(({ message }) => message)).toEqual([
-      "the content of assets/b.txt is not here, or of another size",
-      "the content of run.sh is not here, or of another size",
+      "the content of assets/b.txt was not uploaded, or has another size",
+      "the content of run.sh was not uploaded, or has another size",
     ]);
     for (const { digest, file, size } of copy) await test.client.putBlob(digest, file, size);
     const built = await build(asked({ copy: wanted.toReversed() }));

@@ -100,7 +100,7 @@ describe("text", () => {
 
   it("does not say that an image was looked for when it was to be built in any case", async () => {
     const { stdout } = await drawn("text", [{ type: "image", state: "forced", reference: image }]);
-    expect(stdout()).toBe(`Image ${image} is built again (force). Building…\n`);
+    expect(stdout()).toBe(`Image ${image} exists (force). Building…\n`);
   });
 
   it("says of an image that is found on this machine alone that it is here", async () => {

@@ -36,7 +36,7 @@ export async function createApiKey(io: Io, name: string, flags: ApiKeyFlags): Pr
       // Only a key of this name is what was asked for; a mere secret of this name is still a conflict.
       const existing = await client.getApiKey(name).catch(() => undefined);
       if (!existing) throw error;
-      printResult(io, flags, { ...existing, created: false }, `API key ${name} exists already and stays as it is.`);
+      printResult(io, flags, { ...existing, created: false }, `API key ${name} exists already, unchanged.`);
     }
   });
 }

@@ -16,7 +16,7 @@ export async function deleteApps(io: Io, name: string, flags: CommonFlags & { ye
     if (!flags.yes) {
       await client.getApp({ ...scope, name }); // nobody should be asked about what does not exist
       const { confirm } = await import("../../ui/prompt.ts");
-      const question = `Delete app ${name} (${placeText(scope)}) with its address and its revisions?`;
+      const question = `Delete app ${name} (${placeText(scope)}) with its URL and its revisions?`;
       if (!(await confirm(io, question))) {
         throw new AppctlError({
           code: "NOT_CONFIRMED",

@@ -17,7 +17,7 @@ export interface LogFlags extends CommonFlags {
 export async function logsApps(io: Io, name: string, flags: LogFlags): Promise<void> {
   const follow = flags.follow ?? false;
   if (follow && flags.output === "json") {
-    throw usageError("-o json is one object, which --follow never ends", { hint: "-o ndjson is a line for each" });
+    throw usageError("--follow needs -o ndjson, not -o json", { hint: "-o ndjson is a line for each" });
   }
   const query = {
     follow,
@@ -42,7 +42,7 @@ export async function logsApps(io: Io, name: string, flags: LogFlags): Promise<v
     }
     if (flags.output === "json") printJson(io, { lines });
     else if (flags.output === "ndjson") io.lines.write({ type: "succeeded", ...{ lines: count } });
-    else if (count === 0) io.stderr.write(`App ${name} has written nothing${flags.since ? " in that time" : ""}.\n`);
+    else if (count === 0) io.stderr.write(`App ${name} has no output${flags.since ? " in that time" : ""}.\n`);
   });
 }
 

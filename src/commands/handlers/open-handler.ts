@@ -19,7 +19,7 @@ export async function open(
   else io.stdout.write(`${link.url}\n`);
   if (flags.output === "text") {
     const seconds = Math.max(0, Math.round((Date.parse(link.expiresAt) - io.now().getTime()) / 1000));
-    io.stderr.write(`The link signs in once, within the next ${seconds} s.\n`);
+    io.stderr.write(`The link works once, for ${seconds} s.\n`);
   }
   if (flags.browser) await openBrowser(io, link.url);
 }

@@ -37,12 +37,14 @@ async function suggestContainers(io: Io): Promise<void> {
   const { presentSocket } = await import("../../container-engine/socket.ts");
   const socket = presentSocket(io.env);
   if (socket === undefined) return;
-  io.stderr.write(`A container engine is here (${socket}). To run apps in containers: --runtime docker\n`);
+  io.stderr.write(
+    `Found a container engine (${socket}). To run apps in containers: appctl platform start --runtime docker\n`,
+  );
 }
 
 function report(io: Io, flags: CommonFlags, { file, started }: LocalPlatform): void {
   const state = tilde(pathsOf(io.env).state, io.env);
-  const word = started ? "Started the local platform" : "The local platform runs already";
+  const word = started ? "Started the local platform" : "The local platform already runs";
   const runtime = runtimeOf(file) === "docker" ? ", apps in containers" : "";
   printResult(
     io,
@@ -63,7 +65,7 @@ function sameOrConflict(running: LocalPlatform, flags: StartFlags): LocalPlatfor
     code: "PLATFORM_RUNNING",
     exit: Exit.conflict,
     message: `a local platform runs already at ${running.file.url} (pid ${running.file.pid})`,
-    hint: "stop it first to start it with other settings; its apps come back with it",
+    hint: "to change its settings, stop it first; its apps start again with it",
     next: [
       "appctl platform stop",
       commandLine(["platform", "start", ...runArguments(flags.port ?? runningPort, flags)]),

@@ -40,8 +40,8 @@ async function ask(io: Io, flags: CommonFlags): Promise<PlatformStatus> {
     throw new AppctlError({
       code: "PLATFORM_NOT_RUNNING",
       exit: ExitCode.unavailable,
-      message: `the local platform does not run (state in ${tilde(pathsOf(io.env).state, io.env)})`,
-      hint: "it starts with the first command that needs it",
+      message: `the local platform is not running (state in ${tilde(pathsOf(io.env).state, io.env)})`,
+      hint: "the first command that needs it starts it",
       next: ["appctl platform start"],
     });
   }

@@ -9,5 +9,5 @@ export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {
   if (!platform) return printResult(io, flags, { stopped: false }, "The local platform does not run.");
   const { pid } = platform.file;
   await stopLocalPlatform(platform, io.signal);
-  printResult(io, flags, { stopped: true, pid }, "The local platform is stopped. Its apps come back when it starts.");
+  printResult(io, flags, { stopped: true, pid }, "The local platform is stopped. Its apps start again with it.");
 }

@@ -31,7 +31,7 @@ export async function createSecret(io: Io, name: string, flags: SecretFlags): Pr
   await withSession(io, flags, async ({ client, scope }) => {
     const exists = (info: SecretInfo | undefined) => {
       if (!flags.ifAbsent) throw existsError(name, scope, level);
-      printResult(io, flags, { ...info, created: false }, `Secret ${name} exists already and stays as it is.`);
+      printResult(io, flags, { ...info, created: false }, `Secret ${name} exists already, unchanged.`);
     };
     // Asked before the value: nobody should type one in vain.
     const existing = await find(client, scope, name, level);
@@ -86,7 +86,7 @@ function existsError(name: string, scope: Scope, level: SecretScope): AppctlErro
     code: "SECRET_EXISTS",
     exit: ExitCode.conflict,
     message: `secret ${name} already exists${scopeText(level)}`,
-    hint: "give it a new value, or leave it as it is with --if-absent",
+    hint: "change it with appctl update secret, or keep it with --if-absent",
     next: [commandLine(["update", ...words], scope), commandLine(["create", ...words, "--if-absent"], scope)],
   });
 }

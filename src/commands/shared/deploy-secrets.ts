@@ -14,7 +14,7 @@ export async function offeredSecrets(io: Io, flags: string[]): Promise<Map<strin
   const offered = new Map<string, Value>();
   const faults: { path: string; message: string }[] = [];
   const fromStdin = flags.filter((flag) => flag.endsWith("=-"));
-  if (fromStdin.length > 1) throw usageError("stdin holds one value, but several --secret flags ask for it (KEY=-)");
+  if (fromStdin.length > 1) throw usageError("only one --secret flag can read stdin (KEY=-)");
   for (const flag of flags) {
     const at = flag.indexOf("=");
     const [key, source] = at < 0 ? [flag, ""] : [flag.slice(0, at), flag.slice(at + 1)];
@@ -28,7 +28,7 @@ export async function offeredSecrets(io: Io, flags: string[]): Promise<Map<strin
       faults.push({ path, message: error.message });
     }
   }
-  if (faults.length > 0) throw usageError("the --secret flags have faults", { code: "INVALID_SECRET_FLAG", faults });
+  if (faults.length > 0) throw usageError("invalid --secret", { code: "INVALID_SECRET_FLAG", faults });
   return offered;
 }
 
@@ -36,7 +36,7 @@ async function readOffer(io: Io, source: string): Promise<Value> {
   if (source === "-") return readSource(io, "-", "stdin");
   if (source.startsWith("@")) return readSource(io, source.slice(1), "the file");
   if (!source.startsWith("env:")) {
-    throw usageError("must be KEY=@FILE, KEY=- or KEY=env:VAR; a value itself would show in the process list");
+    throw usageError("must be KEY=@FILE, KEY=- or KEY=env:VAR (a value would be visible in the process list)");
   }
   const text = io.env[source.slice(4)];
   if (text === undefined) throw usageError(`the environment variable ${source.slice(4)} is not set`);
@@ -75,7 +75,7 @@ export function secretProvider(io: Io, options: ProviderOptions) {
       options.beforePrompt();
       if (isPlatformKey(key)) {
         const create = commandLine(["create", "admin-api-key", "--name", key], options.scope);
-        io.stderr.write(`${key} looks like a key of the platform. To make one: ${create}\n`);
+        io.stderr.write(`${key} looks like an API key of the platform. To create one: ${create}\n`);
       }
       const label = `Secret ${key} does not exist yet. Value (hidden): `;
       values.set(key, checkedValue(key, await promptValue(io, label, key), mount === "file"));
@@ -90,14 +90,14 @@ async function checkUnused(io: Io, options: ProviderOptions, used: Set<string>, 
   const existing = new Set((await options.client.listSecrets(options.scope)).map(({ name }) => name));
   const unknown = unused.filter((key) => !existing.has(key));
   if (unknown.length > 0) {
-    throw usageError(`${app} asks for no secret named ${unknown.join(", ")}`, {
+    throw usageError(`${app} has no secret named ${unknown.join(", ")}`, {
       code: "UNKNOWN_SECRET",
       hint: "--secret takes the key of a Secret in the App's `secrets`",
     });
   }
   for (const key of unused) {
     const update = commandLine(["update", "secret", "--name", key, "--value-file", "-"], options.scope);
-    io.stderr.write(`Secret ${key} exists already and stays as it is. To change it: ${update}\n`);
+    io.stderr.write(`Secret ${key} exists already, unchanged. To change it: ${update}\n`);
   }
 }
 
@@ -110,7 +110,7 @@ function missingSecrets(missing: MissingSecret[], app: string, scope: Scope): Ap
       keys.length === 1
         ? `${app} needs the secret ${keys[0]}, which does not exist yet`
         : `${app} needs ${keys.length} secrets that do not exist yet: ${keys.join(", ")}`,
-    hint: "create them, or give them to this command: --secret KEY=@FILE, KEY=- (stdin) or KEY=env:VAR",
+    hint: "create them, or pass --secret KEY=@FILE, KEY=- (stdin) or KEY=env:VAR",
     next: missing.map(({ key, mount }) =>
       isPlatformKey(key)
         ? commandLine(["create", "admin-api-key", "--name", key], scope)

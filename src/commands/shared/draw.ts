@@ -85,8 +85,8 @@ function timedOut(current: { app: string; deployment: number }, waitMs: number, 
   return new AppctlError({
     code: "WAIT_TIMEOUT",
     exit: ExitCode.timeout,
-    message: `${current.app} was not ready after ${waitMs / 1000} s; the deploy goes on, and how it ends is not known`,
-    hint: "join it again, or wait longer with --wait-timeout",
+    message: `${current.app} was not ready after ${waitMs / 1000} s; the deploy continues, and its result is unknown`,
+    hint: "attach to it, or wait longer with --wait-timeout",
     next: [attachCommand(current, scope)],
   });
 }
@@ -98,7 +98,7 @@ function interrupted(reason: unknown, current: { app: string; deployment: number
   return new AppctlError({
     code: exit === ExitCode.terminated ? "TERMINATED" : "INTERRUPTED",
     exit,
-    message: current ? `${word} The deploy of ${current.app} goes on.` : `${word} Nothing was deployed.`,
+    message: current ? `${word} The deploy of ${current.app} continues.` : `${word} Nothing was deployed.`,
     next: current ? [attachCommand(current, scope)] : [],
     cause: reason,
   });

@@ -24,7 +24,9 @@ export async function secretValue(io: Io, name: string, flags: ValueFlags): Prom
   if (value !== undefined && valueFile !== undefined)
     throw usageError("--value and --value-file cannot be used together");
   if (value !== undefined) {
-    io.stderr.write("Warning: --value shows in the process list and in the shell's history; --value-file does not.\n");
+    io.stderr.write(
+      "Warning: --value is visible in the process list and in the shell's history; --value-file is not.\n",
+    );
     return checkedValue(name, new Redacted(new Uint8Array(Buffer.from(value, "utf8"))), binary);
   }
   if (valueFile !== undefined) return checkedValue(name, await readSource(io, valueFile, "--value-file"), binary);
@@ -34,9 +36,9 @@ export async function secretValue(io: Io, name: string, flags: ValueFlags): Prom
 /** Asks for a value on the terminal; where there is none, the error says which flags to use. */
 export async function promptValue(io: Io, label: string, name: string): Promise<Value> {
   if (!canAsk(io)) {
-    throw usageError(`secret ${name} needs a value, and there is no terminal to ask on`, {
+    throw usageError(`missing value of secret ${name} (no terminal to ask on)`, {
       code: "NO_VALUE",
-      hint: "give it as a file with --value-file FILE, or on stdin with --value-file -",
+      hint: "pass --value-file FILE, or --value-file - for stdin",
     });
   }
   const { askHidden } = await import("../../ui/prompt.ts");

@@ -59,7 +59,7 @@ async function localClient(io: Io, config: Config): Promise<Client> {
     // Another program, or a platform of other state: this user's admin key is not for it.
     if (endpoint !== undefined) throw noKeyError(endpoint);
     if (config.port !== running) {
-      io.stderr.write(`The local platform runs on port ${running}; port ${port} is left alone.\n`);
+      io.stderr.write(`The local platform runs on port ${running}; port ${port} is not used.\n`);
     }
   }
   return new Client({
@@ -88,8 +88,8 @@ async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlat
   const renewed = await renewLocalPlatform(io.env, platform, io.signal);
   io.stderr.write(
     renewed
-      ? `Restarted the local platform: it was appctl ${theirs}, this is ${ours}. Its apps come back.\n`
-      : `The local platform is appctl ${theirs}, this is ${ours}. To renew it: appctl platform stop, then start it again\n`,
+      ? `Restarted the local platform: it was appctl ${theirs}, this is ${ours}. Its apps start again.\n`
+      : `The local platform is appctl ${theirs}, this is ${ours}. To update it: appctl platform stop, then appctl platform start\n`,
   );
   return renewed ?? platform;
 }

@@ -155,7 +155,7 @@ function changedMeanwhile(path: string, cause: unknown): AppctlError {
     code: "FILE_CHANGED",
     exit: ExitCode.build,
     message: `${path} changed while the image was built`,
-    hint: "try again when nothing writes to it: an image has each file whole",
+    hint: "try again when nothing writes to the file",
     cause,
   });
 }

@@ -115,7 +115,7 @@ export class Authorizer {
     if (realm === undefined || !URL.canParse(realm)) throw protocolError("its challenge names no token service", about);
     const url = new URL(realm);
     const allowed = url.protocol === "https:" || (url.protocol === "http:" && this.#allowsPlain(url));
-    if (!allowed) throw protocolError(`its token service, ${url.origin}, is not spoken to by HTTPS`, about);
+    if (!allowed) throw protocolError(`its token service ${url.origin} does not use HTTPS`, about);
     return url;
   }
 

@@ -22,11 +22,11 @@ export async function askCredentialHelper(
     new AppctlError({
       code: "CREDENTIAL_HELPER_FAILED",
       exit: ExitCode.auth,
-      message: `${program}, which keeps the credentials for ${server}, ${why}`,
-      hint: `the file with the credentials names it as credsStore or in credHelpers; try: echo ${server} | ${program} get`,
+      message: `the credential helper ${program} for ${server} ${why}`,
+      hint: `the credentials file names it in credsStore or credHelpers; try: echo ${server} | ${program} get`,
       cause,
     });
-  if (!/^[\w.-]+$/.test(name)) throw failed("has a name that no program can have");
+  if (!/^[\w.-]+$/.test(name)) throw failed("is not the name of a program");
   const options = { env, signal, timeout };
   const { code, ended, timedOut, stdout } = await run(program, server, options).catch(
     (cause: NodeJS.ErrnoException) => {
@@ -37,13 +37,13 @@ export async function askCredentialHelper(
   if (code !== 0) {
     if (/credentials not found/i.test(stdout)) return undefined;
     if (timedOut) throw failed(`did not answer within ${timeout / 1000} seconds`);
-    throw failed(ended === null ? `ended with exit code ${code}` : `was ended by the signal ${ended}`);
+    throw failed(ended === null ? `ended with exit code ${code}` : `was killed by ${ended}`);
   }
   try {
     const { Username: username, Secret: secret } = JSON.parse(stdout);
     if (typeof username === "string" && typeof secret === "string") return { username, secret: new Redacted(secret) };
   } catch {
-    throw failed("answered with something that is not JSON");
+    throw failed("did not answer with JSON");
   }
   throw failed("answered without Username and Secret");
 }

@@ -108,8 +108,8 @@ async function readAuthFile(file: string, named: boolean, { sharedDir }: AuthSys
     new AppctlError({
       code: "INVALID_AUTH_FILE",
       exit: ExitCode.usage,
-      message: `the file with the credentials for registries, ${file}, ${why}`,
-      hint: "docker login, podman login or skopeo login write it; REGISTRY_AUTH_FILE names another one",
+      message: `the credentials file ${file} ${why}`,
+      hint: "docker login, podman login and skopeo login write it; REGISTRY_AUTH_FILE names another file",
       cause,
     });
   let text: string;

@@ -67,7 +67,7 @@ function chooseManifest(entries: unknown[], platform: PlatformName, subject: str
     code: "NO_SUCH_PLATFORM",
     exit: ExitCode.usage,
     message: `${subject} has no image for ${platform.os}/${platform.architecture}`,
-    hint: `it has ${[...new Set(names)].join(", ") || "none at all"}`,
+    hint: `it has ${[...new Set(names)].join(", ") || "no images"}`,
   });
 }
 

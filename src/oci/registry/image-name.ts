@@ -49,7 +49,7 @@ export function parseImageName(text: string): ImageName {
       : more.length > 0
         ? "it has more than one @"
         : !isReachableHost(host)
-          ? `"${host}" is not the host of a registry: a name or an IP address, and a port of 1 to 65535; a tag stands last`
+          ? `"${host}" is not the host of a registry: a name or an IP address, and a port of 1 to 65535; a tag comes last`
           : !isRepositoryName(repository)
             ? `${rest === written ? "it must be" : `"${rest}" is not the name of a repository:`} lower-case letters and digits with single '-', '_', '.' or '/' between`
             : tag !== undefined && !TAG.test(tag)

@@ -34,8 +34,8 @@ export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean)
       exit: ExitCode.auth,
       message,
       hint: signedIn
-        ? `the credentials that are stored for ${registry} are not accepted, or do not reach that far; sign in again`
-        : `no credentials are stored for ${registry} where docker login, podman login and skopeo login keep them`,
+        ? `${registry} refuses the stored credentials, or they do not cover this repository: sign in again`
+        : `no credentials for ${registry}: sign in with docker login, podman login or skopeo login`,
       next: [`docker login ${registry}   # or: skopeo login, podman login`],
     });
   }
@@ -44,7 +44,7 @@ export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean)
       code: "NOT_IN_REGISTRY",
       exit: ExitCode.notFound,
       message,
-      hint: "look at the spelling; some registries also say so of what one may not see, or of a repository not made yet",
+      hint: "check the spelling; some registries also answer this for a private repository, or for one that does not exist yet",
     });
   }
   if (isPassing(status)) {
@@ -52,26 +52,26 @@ export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean)
       code: "REGISTRY_UNAVAILABLE",
       exit: ExitCode.unavailable,
       message,
-      hint: `${whatWasDone(refusal)}. Nothing half sent counts, and what has arrived is not sent again`,
+      hint: `${whatWasDone(refusal)}. complete parts are not sent again`,
     });
   }
   const hint =
     status === 400 && /HTTPS server/i.test(body)
       ? `it speaks HTTPS: write it as https://${about.host}`
       : status === 507
-        ? "it has no space left; what has arrived is not sent again when it has"
+        ? "the registry has no space left; complete parts are not sent again"
         : status >= 500
-          ? "that says that it cannot do this at all, so it was not tried again"
+          ? "the registry does not support this request, so appctl did not try again"
           : undefined;
   const exit = status === 507 ? ExitCode.unavailable : ExitCode.failed;
   return new AppctlError({ code: "REGISTRY_ERROR", exit, message, ...(hint ? { hint } : {}) });
 }
 
 function whatWasDone({ tries, longPause }: Refusal): string {
-  const done = tries > 1 ? `it was tried ${tries} times; ` : "";
-  const longest = `the ${LONGEST_WAIT_MS / 1000} seconds that are waited for`;
+  const done = tries > 1 ? `appctl tried ${tries} times; ` : "";
+  const longest = `${LONGEST_WAIT_MS / 1000} seconds`;
   return longPause
-    ? `${done}it asks for a pause of more than ${longest}; try again after that`
+    ? `${done}the registry asks for a pause of more than ${longest}: try again later`
     : `${done}try again later`;
 }
 
@@ -95,10 +95,10 @@ function connectionError(cause: unknown, about: Purpose): AppctlError {
       ? `the certificate of ${about.host}${through} is not trusted (${text}); ${about.subject} could not be ${about.action}`
       : `${about.host} does not answer${through} (${text}); ${about.subject} could not be ${about.action}`,
     hint: certificate
-      ? "when it is signed by an authority of your own, name that authority's file in NODE_EXTRA_CA_CERTS"
+      ? "if your own authority signed it, set NODE_EXTRA_CA_CERTS to the authority's certificate file"
       : notTls
         ? `it may speak plain HTTP; to allow that, write it as http://${about.host}`
-        : `look at the address and the network, then do the same again${about.action === "pushed" ? "; what has arrived is not sent again" : ""}`,
+        : `check the address and the network, then try again${about.action === "pushed" ? "; complete parts are not sent again" : ""}`,
     cause,
   });
 }
@@ -108,7 +108,7 @@ function noHttp(cause: unknown, { host, subject, action }: Purpose): AppctlError
   return new AppctlError({
     code: "REGISTRY_UNREACHABLE",
     exit: ExitCode.unavailable,
-    message: `${host} answers, but not in HTTP; ${subject} could not be ${action}`,
+    message: `${host} does not speak HTTP; ${subject} could not be ${action}`,
     hint: `look at the port: another service may listen there; a registry that wants TLS is written as https://${host}`,
     cause,
   });
@@ -119,7 +119,7 @@ export function protocolError(why: string, { host, subject, action }: Purpose): 
   return new AppctlError({
     code: "REGISTRY_ERROR",
     exit: ExitCode.failed,
-    message: `${host} answered what no registry should when ${subject} was ${action}: ${why}`,
+    message: `${host} broke the registry protocol when ${subject} was ${action}: ${why}`,
   });
 }
 
@@ -128,8 +128,8 @@ export function damagedError(why: string, { host, subject }: Purpose, cause?: un
   return new AppctlError({
     code: "REGISTRY_CONTENT_DAMAGED",
     exit: ExitCode.unavailable,
-    message: `${subject} of ${host} is not what it is said to be: ${why}`,
-    hint: "it was changed or cut off on its way, or is damaged in the registry; nothing of it was kept",
+    message: `${subject} from ${host} is damaged: ${why}`,
+    hint: "it was cut off or changed in transit, or is damaged in the registry; appctl kept nothing of it",
     cause,
   });
 }

@@ -122,7 +122,7 @@ export class RegistryHttp {
     const refusal = { ...done, status: answer.status, body };
     if (refuse) return refuse(refusal, about);
     const error = answerError(refusal, about, authorizer.signedIn);
-    if (asked !== undefined && isPassing(answer.status)) error.details.push(`It asks to wait: Retry-After: ${asked}`);
+    if (asked !== undefined && isPassing(answer.status)) error.details.push(`Retry-After: ${asked}`);
     return error;
   }
 

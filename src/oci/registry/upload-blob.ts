@@ -149,7 +149,7 @@ class Upload {
       const before = this.#offset;
       this.#moveTo(rangeEnd(answer) ?? sent);
       if (this.#offset <= before) {
-        const why = `it took bytes from ${before} on, and says that it has ${this.#offset}`;
+        const why = `it got bytes from ${before} on, but reports ${this.#offset}`;
         await this.#failed(async () => protocolError(why, this.#about));
         await http.pauseBefore(this.#failures - 1);
       }
@@ -210,7 +210,7 @@ class Upload {
 
   #moveTo(offset: number): void {
     if (offset > this.#source.size) {
-      throw damagedError(`the registry has ${offset} bytes of it, and it has ${this.#source.size}`, this.#about);
+      throw damagedError(`the registry has ${offset} bytes of it, but it has ${this.#source.size} bytes`, this.#about);
     }
     this.#offset = offset;
     if (offset <= this.#furthest) return;

@@ -46,7 +46,7 @@ export function readBunLock(text: string, project: LockedProject, written: strin
   const version = lock.lockfileVersion;
   // Version 3 has overrides below a package; what they come to is in the packages, as ever.
   if (version === undefined || ![0, 1, 2, 3].includes(version))
-    throw new Error(`it is of version ${version}, and one of 0 to 3 is needed`);
+    throw new Error(`its version is ${version} (expected 0 to 3)`);
   const root = lock.workspaces?.[""] ?? {};
   // What is in both is optional, and bun writes it there alone.
   const [requested, locked] = [project, root].map((of) => ({

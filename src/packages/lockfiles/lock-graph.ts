@@ -122,8 +122,8 @@ const ORIGINS: [RegExp, string][] = [
   [/^(?:link|portal|file):|^\.{0,2}\//, "a folder or a file of this machine"],
   [/^patch:/, "a package with a patch"],
   [/^(?:git\b|github:|gitlab:|bitbucket:|gist:|ssh:)|^https?:.*\.git(?:#|$)/, "a git repository"],
-  [/^https?:/, "an address that is no registry's"],
-  [/^(?!npm:)[a-z]+:/, "nothing that a registry has"],
+  [/^https?:/, "an address outside of a registry"],
+  [/^(?!npm:)[a-z]+:/, "no package of a registry"],
   [/^[^@:]+\/[^@:]+$/, "a git repository"],
 ];
 
@@ -132,7 +132,7 @@ export function originFault(name: string, origin: string): Fault | undefined {
   const what = ORIGINS.find(([pattern]) => pattern.test(origin))?.[1];
   if (what === undefined) return undefined;
   return lockFault(
-    `${name} is ${origin}: ${what}, which cannot be installed exactly as it is locked`,
+    `${name} is ${origin}: ${what}, which cannot be installed as locked`,
     "Publish it, or import it by its path: it is bundled then.",
   );
 }

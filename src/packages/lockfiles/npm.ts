@@ -54,8 +54,8 @@ function parsePackageLock(text: string, written: string): PackageLock | Resolved
   if ((version !== 2 && version !== 3) || typeof packages !== "object" || packages === null) {
     const message =
       version === 1
-        ? `${written} is a lock file of version 1, which does not say all that is needed`
-        : `${written} is not a lock file of version 2 or 3`;
+        ? `${written} is a lockfile of version 1, which lacks what appctl needs`
+        : `${written} is not a lockfile of version 2 or 3`;
     return { faults: [lockFault(message)], next: `${CREATE_COMMAND} --lockfile-version=3` };
   }
   const faults = Object.entries(packages)
@@ -84,7 +84,7 @@ function neededPackages(manifest: Manifest, { packages }: PackageLock, written: 
         if (found["dev"] === true || needed.has(path)) continue;
         needed.set(path, found);
         if (found["link"] === true || /^file:/.test(found.resolved ?? "")) {
-          const message = `${name} is a folder or a file of this machine, which no lock file can freeze`;
+          const message = `${name} is a folder or a file of this machine, which no lockfile can pin`;
           faults.push(lockFault(message, "Publish it, or import it by its path: it is bundled then."));
         } else queue.push([path, found]);
       }

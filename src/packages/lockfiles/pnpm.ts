@@ -44,7 +44,7 @@ export async function readPnpmLock(text: string, project: LockedProject, written
   const lock: PnpmLock | null = parse(last, { schema: "failsafe" });
   const version = String(lock?.lockfileVersion ?? "");
   if (!lock || !/^[69]\./.test(version))
-    throw new Error(version === "" ? "it has no lockfileVersion" : `it is of version ${version}, and 6 or 9 is needed`);
+    throw new Error(version === "" ? "it has no lockfileVersion" : `its version is ${version} (expected 6 or 9)`);
   const importer = lock.importers === undefined ? lock : (lock.importers["."] ?? {});
   const faults: ReadLock["faults"] = [];
   const chosen = rootOf(lock, importer, project, written, faults);

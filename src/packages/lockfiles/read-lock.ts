@@ -31,8 +31,7 @@ export async function readLock(
   const read = await Promise.resolve()
     .then(() => READERS[name](text, project, written))
     .catch((error: unknown) => messageOf(error));
-  if (typeof read === "string")
-    return { faults: [lockFault(`${written} is not a lock file that can be read: ${read}`)] };
+  if (typeof read === "string") return { faults: [lockFault(`${written} is not a readable lockfile: ${read}`)] };
   const { places, unsaid } = read;
   const faults = [...new Map(read.faults.map((fault) => [fault.message, fault])).values()];
   if (faults.length > 0) return { faults };

@@ -32,7 +32,7 @@ export async function readYarnBerryLock(text: string, project: LockedProject, wr
   const { parse } = await import("../../core/yaml.ts");
   // Without types: the range 1.10 is not the number 1.1.
   const { __metadata: metadata, ...parsed }: Record<string, Entry> = parse(text, { schema: "failsafe" });
-  if (!(Number(metadata?.version) >= 4)) throw new Error(`it is of version ${metadata?.version}, and 4 is needed`);
+  if (!(Number(metadata?.version) >= 4)) throw new Error(`its version is ${metadata?.version} (expected 4 or later)`);
   const entries = new Map(
     Object.entries(parsed).flatMap(([keys, entry]) => keys.split(/,\s*/).map((key): [string, Entry] => [key, entry])),
   );
@@ -47,7 +47,7 @@ export async function readYarnBerryLock(text: string, project: LockedProject, wr
       const by = from?.resolution.replace("@npm:", "@") ?? "package.json";
       const fault =
         originFault(name, range) ??
-        (entry ? undefined : lockFault(`${by} asks for ${name} ${plain(range)}, and ${written} does not have it`));
+        (entry ? undefined : lockFault(`${by} needs ${name} ${plain(range)}, which ${written} does not have`));
       if (fault !== undefined) faults.push(fault);
       if (fault !== undefined || entry === undefined) return undefined;
       needed.set(entry.resolution, entry);

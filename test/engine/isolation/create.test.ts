@@ -37,7 +37,7 @@ describe.skipIf(!isRoot)("isolation as root", () => {
     const isolation = createIsolation(options);
     expect(messages).toEqual([]);
     expect(isolation).toMatchObject({ ownUsers: true, node: "/bin/sh" });
-    expect(isolation.words).toContain("a user of its own for each app");
+    expect(isolation.words).toContain("a separate user for each app");
     const [mine, other] = [isolation.userOf(ref), isolation.userOf({ ...ref, name: "other" })];
     expect(mine).not.toEqual(other);
     const { contentDir, layersDir } = isolation.placesOf(ref);
@@ -75,13 +75,13 @@ describe.skipIf(!isRoot)("isolation as root", () => {
       log: () => undefined,
     });
     expect(isolation.ownUsers).toBe(false);
-    expect(isolation.words).toMatch(/^the platform's own user for every app \(another user cannot execute .*\)/);
+    expect(isolation.words).toMatch(/^the platform's user for every app \(another user cannot execute .*\)/);
     expect(isolation.userOf(ref)).toBeUndefined();
     const file = join(temporaryDirectory(), "file");
     writeFileSync(file, "");
     const messages: string[] = [];
     createIsolation({ stateDir: file, sharedDir: join(file, "tree"), node: "/bin/sh", log: (m) => messages.push(m) });
-    expect(messages.join()).toContain("apps get no users of their own: E");
+    expect(messages.join()).toContain("apps get no separate users: E");
   });
 
   it("removes the trees of platforms whose state is gone, and no others", async () => {
@@ -107,7 +107,7 @@ describe.skipIf(!isRoot)("isolation that was had before", () => {
     const options = { stateDir, sharedDir: join(passable(), "tree"), node: "/bin/sh", log: () => undefined };
     createIsolation(options).userOf(ref);
     writeFileSync(join(stateDir, "app-users.json"), "{");
-    expect(() => createIsolation(options)).toThrow("apps ran as users of their own, and now they cannot");
+    expect(() => createIsolation(options)).toThrow("apps ran as separate users, which is not possible now");
   });
 
   it("ends what has escaped an app that is deleted", async () => {

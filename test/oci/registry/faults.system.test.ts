@@ -103,22 +103,20 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
     proxy.fault = () => ({ answer: { status: 429, headers: { "retry-after": "7200" } } });
     const error = await failureOf(pushed());
     expect(error).toMatchObject({ code: "REGISTRY_UNAVAILABLE", exit: 6 });
-    expect(error.details).toEqual(["It asks to wait: Retry-After: 7200"]);
-    expect(error.hint).toMatch(
-      /^it asks for a pause of more than the 120 seconds that are waited for; try again after/,
-    );
+    expect(error.details).toEqual(["Retry-After: 7200"]);
+    expect(error.hint).toMatch(/^the registry asks for a pause of more than 120 seconds: try again later/);
   });
 
   it.each<[string, FaultProxy["fault"], object]>([
     [
       "503 without end",
       () => ({ answer: { status: 503 } }),
-      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("appctl tried 6 times; try again later") },
     ],
     [
       "503 to every chunk",
       ({ method }) => (method === "PATCH" ? { answer: { status: 503 } } : undefined),
-      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("it was tried 6 times; try again later") },
+      { code: "REGISTRY_UNAVAILABLE", exit: 6, hint: expect.stringContaining("appctl tried 6 times; try again later") },
     ],
     [
       "503 and, at last, a long Retry-After",
@@ -130,13 +128,13 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
       })(),
       {
         code: "REGISTRY_UNAVAILABLE",
-        hint: expect.stringMatching(/^it was tried 3 times; it asks for a pause of more/),
+        hint: expect.stringMatching(/^appctl tried 3 times; the registry asks for a pause of more/),
       },
     ],
     [
       "501",
       () => ({ answer: { status: 501 } }),
-      { code: "REGISTRY_ERROR", exit: 1, hint: expect.stringContaining("so it was not tried again") },
+      { code: "REGISTRY_ERROR", exit: 1, hint: expect.stringContaining("so appctl did not try again") },
     ],
     ["connections that break without end", () => ({ cutAnswer: true }), { code: "REGISTRY_UNREACHABLE", exit: 6 }],
     [

@@ -199,7 +199,7 @@ describe.skipIf(!hasDockerRegistry())("a registry with passwords", () => {
 
   it.each([
     ["a wrong one", ann("closed sesame"), "are not accepted"],
-    ["none", undefined, "no credentials are stored"],
+    ["none", undefined, "no credentials for"],
   ])("refuses %s, and the error says what to do and no password", async (_, credentials, hint) => {
     const repository = repositoryAt(registry.host, credentials ? { credentials } : {});
     const error = await failureOf(repository.resolve("1"));

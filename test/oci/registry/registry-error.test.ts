@@ -46,7 +46,7 @@ describe("an error while a registry is spoken to", () => {
     expect(failure).toMatchObject({
       code: "REGISTRY_UNREACHABLE",
       exit: 6,
-      message: expect.stringContaining(`127.0.0.1:${port} answers, but not in HTTP; `),
+      message: expect.stringContaining(`127.0.0.1:${port} does not speak HTTP; `),
       hint: expect.stringContaining(`https://127.0.0.1:${port}`),
     });
     expect(asked).toBe(waited.length + 1);

@@ -243,11 +243,11 @@ describe("credentials", () => {
     it.each([
       ["is not on the PATH", "none", ""],
       ["ended with exit code 3", "all", "echo my-secret; echo my-secret >&2; exit 3"],
-      ["was ended by the signal SIGSEGV", "all", "echo my-secret; kill -SEGV $$"],
-      ["was ended by the signal SIGTERM", "all", "echo my-secret; kill -TERM $$"],
-      ["answered with something that is not JSON", "all", "echo my-secret"],
+      ["was killed by SIGSEGV", "all", "echo my-secret; kill -SEGV $$"],
+      ["was killed by SIGTERM", "all", "echo my-secret; kill -TERM $$"],
+      ["did not answer with JSON", "all", "echo my-secret"],
       ["answered without Username and Secret", "all", `echo '{"Secret":"my-secret"}'`],
-      ["has a name that no program can have", "../all", ""],
+      ["is not the name of a program", "../all", ""],
     ])("says that it %s, and nothing that is secret", async (why, name, script) => {
       const bin = await helpers({ all: script });
       const error = await failureOf(find({ credsStore: name }, "a", "r.test", bin));

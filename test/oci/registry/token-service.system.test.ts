@@ -148,10 +148,13 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     const repository = repositoryAt(proxy.host, { credentials: ann, wait });
     const error = await failureOf(repository.resolve("1"));
     expect(error).toMatchObject({ code: "REGISTRY_UNAVAILABLE", message: expect.stringContaining("a token for") });
-    expect(error.hint).toContain("it was tried 6 times");
+    expect(error.hint).toContain("appctl tried 6 times");
     refusals = [{ status: 429, headers: { "retry-after": "3600" } }];
     const long = await failureOf(repository.resolve("1"));
-    expect(long).toMatchObject({ code: "REGISTRY_UNAVAILABLE", hint: expect.stringMatching(/^it asks for a pause/) });
+    expect(long).toMatchObject({
+      code: "REGISTRY_UNAVAILABLE",
+      hint: expect.stringMatching(/^the registry asks for a pause/),
+    });
     expect(long.message).toContain("answered 429");
     expect(long.message).not.toContain(`${proxy.host} answered`);
     await repository.close();

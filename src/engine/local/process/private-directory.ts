@@ -12,8 +12,8 @@ export function makePrivateDirectory(dir: string, mode: 0o700 | 0o711 = 0o700): 
     throw new AppctlError({
       code: "DIRECTORY_NOT_PRIVATE",
       exit: ExitCode.failed,
-      message: `${dir} belongs to another user, so nothing of yours is put there`,
-      hint: "remove it; TMPDIR says where the platform's own directory is made",
+      message: `${dir} belongs to another user`,
+      hint: "remove it, or set TMPDIR to another directory",
     });
   }
   if ((stat.mode & 0o777) !== mode) chmodSync(dir, mode);

@@ -29,8 +29,7 @@ export function makeHome(home: string, user: AppUser | undefined, makesSocket: b
 export function sealHome(home: string, user: AppUser): void {
   seal(home, user);
   const socket = lstatSync(join(home, SOCKET));
-  if (!socket.isSocket() || socket.uid !== user.uid)
-    throw new Error("what stands in the place of its socket is not its own");
+  if (!socket.isSocket() || socket.uid !== user.uid) throw new Error("another file is at the path of its socket");
 }
 
 function seal(home: string, { gid }: AppUser): void {

@@ -34,12 +34,12 @@ export function createIsolation(options: IsolationOptions): Isolation {
     if (reachable !== node && !isReachable(reachable, sharedDir, range)) {
       return sameUser(stateDir, node, `another user cannot execute ${reachable}`);
     }
-    sweepTrees(sharedDir).catch((error) => log(`${sharedDir}: what is left of others stays: ${messageOf(error)}`));
+    sweepTrees(sharedDir).catch((error) => log(`${sharedDir}: cannot remove leftovers: ${messageOf(error)}`));
     return userEach(stateDir, sharedDir, reachable, range);
   } catch (error) {
     // Apps that had users of their own must not become root's because of a passing fault.
     if (existsSync(bookOf(stateDir))) throw isolationLost(error);
-    log(`apps get no users of their own: ${messageOf(error)}`);
+    log(`apps get no separate users: ${messageOf(error)}`);
     return sameUser(stateDir, node, messageOf(error));
   }
 }
@@ -66,8 +66,8 @@ function isolationLost(cause: unknown): AppctlError {
   return new AppctlError({
     code: "ISOLATION_LOST",
     exit: ExitCode.unavailable,
-    message: `apps ran as users of their own, and now they cannot: ${messageOf(cause)}`,
-    hint: "mend that, and start the platform again; it does not run them as root instead",
+    message: `apps ran as separate users, which is not possible now: ${messageOf(cause)}`,
+    hint: "repair this, then start the platform again; it does not run apps as root instead",
     cause,
   });
 }
@@ -79,7 +79,7 @@ function userEach(stateDir: string, sharedDir: string, node: string, range: User
   makePassable(appsDir);
   makePassable(layersDir);
   return {
-    words: "a user of its own for each app; Node's permission model for frameworkApps",
+    words: "a separate user for each app, Node's permission model for frameworkApps",
     ownUsers: true,
     node,
     userOf: (ref) => userAt(range, book.numberOf(ref)),

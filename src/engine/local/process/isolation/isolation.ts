@@ -32,12 +32,12 @@ export interface Isolation {
   forget(ref: AppRef): Promise<void>;
 }
 
-/** Every app runs as the platform's own user, with its content below `stateDir`. `why` says what stands in the way of more. */
+/** Every app runs as the platform's own user, with its content below `stateDir`. `why` says what is missing of more. */
 export function sameUser(stateDir: string, node: string, why: string): Isolation {
   const contentDir = join(stateDir, "content");
   const layersDir = join(contentDir, "layers");
   return {
-    words: `the platform's own user for every app (${why}); Node's permission model for frameworkApps`,
+    words: `the platform's user for every app (${why}), Node's permission model for frameworkApps`,
     ownUsers: false,
     node,
     userOf: () => undefined,
