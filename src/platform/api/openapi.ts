@@ -202,7 +202,7 @@ export const descriptions: Record<EndpointName, Description> = {
 /** Every schema of the contract that has a name, for `components.schemas`. */
 const named = z.registry<{ id: string }>();
 for (const [name, schema] of Object.entries(schemas)) {
-  if (schema instanceof z.core.$ZodType && !named.has(schema)) named.add(schema, { id: name });
+  if (!named.has(schema)) named.add(schema, { id: name });
 }
 
 /** The whole document. `url` is the platform's origin. */
