@@ -8,6 +8,8 @@ import type { Command } from "commander";
 import { APP_OPTIONS, SECRET_OPTIONS } from "../src/contract/app-options.ts";
 import { IMAGE_OPTIONS } from "../src/contract/image-options.ts";
 import type { OptionTable } from "../src/contract/option.ts";
+import { EXIT_MEANINGS, ExitCode } from "../src/core/errors.ts";
+import { SETTINGS, type Setting, settingText } from "../src/core/settings.ts";
 import { CAUSES } from "../src/engine/causes.ts";
 import { createProgram } from "../src/program.ts";
 import type { Io } from "../src/ui/io.ts";
@@ -91,7 +93,29 @@ function causesPart(): string {
   ].join("\n");
 }
 
-const PARTS: Record<string, () => string> = { commands: commandsPart, causes: causesPart, fields: fieldsPart };
+function exitCodesPart(): string {
+  const rows = Object.entries(ExitCode).map(
+    ([name, code]) => `| ${code} | ${EXIT_MEANINGS[name as keyof typeof ExitCode]} |`,
+  );
+  return ["| exit code | meaning |", "|---|---|", ...rows].join("\n");
+}
+
+function settingsPart(): string {
+  const code = (text: string | undefined) => (text === undefined ? "" : `\`${text}\``);
+  const rows = Object.values<Setting>(SETTINGS).map(
+    (setting) =>
+      `| ${code(setting.flag)} | ${code(setting.variable)} | ${code(setting.key)}${setting.userOnly ? " (user's file)" : ""} | ${settingText(setting)} |`,
+  );
+  return ["| flag | environment | file | setting |", "|---|---|---|---|", ...rows].join("\n");
+}
+
+const PARTS: Record<string, () => string> = {
+  "exit codes": exitCodesPart,
+  settings: settingsPart,
+  commands: commandsPart,
+  causes: causesPart,
+  fields: fieldsPart,
+};
 
 /** The README with its reference parts as the code has them. */
 export function withReference(readme: string): string {

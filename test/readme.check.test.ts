@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { APP_ENVIRONMENT } from "../src/contract/app-environment.ts";
 import { ExitCode } from "../src/core/errors.ts";
+import { SETTINGS } from "../src/core/settings.ts";
 import { commandPages, OPTION_TABLES, readmeFile, withReference } from "./readme-reference.ts";
 import { TIERS } from "./tiers/tiers.ts";
 
@@ -45,13 +47,8 @@ describe("the README", () => {
   });
 
   it("names every setting, and every folder of the source", () => {
-    const settings = [...source("src/core/config.ts").matchAll(/"(APPCTL_[A-Z_]+)"/g)].map(
-      ([, name]) => name as string,
-    );
-    for (const name of settings) expect(readme).toContain(name);
-    const variables = [...source("src/platform/apps/app-env.ts").matchAll(/^\s+((?:K|APPCTL)_[A-Z_]+):/gm)];
-    expect(variables.length).toBeGreaterThan(6);
-    for (const [, name] of variables) expect(readme).toContain(`\`${name}\``);
+    const settings = Object.values(SETTINGS).map(({ variable }) => variable);
+    for (const name of [...settings, ...Object.keys(APP_ENVIRONMENT)]) expect(readme).toContain(`\`${name}\``);
     const entries = readdirSync(join(root, "src"), { withFileTypes: true });
     for (const { name } of entries.filter((entry) => entry.isDirectory())) expect(readme).toContain(`\`${name}/\``);
   });

@@ -58,8 +58,8 @@ function rawOf(value: unknown, apps: App[], depth: number): Raw {
   }
   if (brand) {
     // ImageSpec keeps its options whole; Secret and Resources keep the fields that they know.
-    const own = value as { options?: object };
-    const source = typeof own.options === "object" && own.options !== null ? own.options : value;
+    const instance = value as { options?: object };
+    const source = typeof instance.options === "object" && instance.options !== null ? instance.options : value;
     return { $sdk: brand, value: entries(source, apps, depth) };
   }
   if (Array.isArray(value)) return value.map((item) => toRaw(item, apps, depth + 1));

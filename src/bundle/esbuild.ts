@@ -40,8 +40,8 @@ export function requireEsbuild(): typeof esbuild {
 export function esbuildProgram(): string | undefined {
   if (process.env["ESBUILD_BINARY_PATH"] !== undefined || platform() === "win32") return undefined;
   try {
-    const own = dirname(require.resolve("esbuild/package.json"));
-    return createRequire(join(own, "package.json")).resolve(`@esbuild/${platform()}-${arch()}/bin/esbuild`);
+    const packageDir = dirname(require.resolve("esbuild/package.json"));
+    return createRequire(join(packageDir, "package.json")).resolve(`@esbuild/${platform()}-${arch()}/bin/esbuild`);
   } catch {
     return undefined; // what is missing is told by who needs it
   }

@@ -62,8 +62,8 @@ async function resolveBare(
 /** The user's own installed appctl, or that of the running CLI. */
 async function resolveSdk(build: PluginBuild, notes: ResolveNotes, args: OnResolveArgs): Promise<OnResolveResult> {
   const { importer, kind, resolveDir } = args;
-  const own = await build.resolve(args.path, { importer, kind, resolveDir, pluginData: OURS });
-  const path = own.errors.length > 0 || own.external ? notes.sdkFile : own.path;
+  const resolution = await build.resolve(args.path, { importer, kind, resolveDir, pluginData: OURS });
+  const path = resolution.errors.length > 0 || resolution.external ? notes.sdkFile : resolution.path;
   notes.sdkResolved.add(path);
   return { path };
 }

@@ -21,10 +21,10 @@ export function engineSockets(env: NodeJS.ProcessEnv): string[] {
       },
     );
   }
-  const own = env["XDG_RUNTIME_DIR"];
+  const userDir = env["XDG_RUNTIME_DIR"];
   return [
     "/var/run/docker.sock",
-    ...(own ? [join(own, "docker.sock"), join(own, "podman", "podman.sock")] : []),
+    ...(userDir ? [join(userDir, "docker.sock"), join(userDir, "podman", "podman.sock")] : []),
     "/run/podman/podman.sock",
   ];
 }
@@ -58,10 +58,10 @@ export function engineHint(tried: readonly TriedSocket[]): string {
   const closed = closedSocket(tried);
   if (closed === undefined)
     return "start Docker, or Podman's service, or name its socket: DOCKER_HOST=unix:///path/to/docker.sock";
-  const own = "or start an engine of your own (rootless Docker, or systemctl --user start podman.socket)";
+  const alternative = "or start an engine of your own (rootless Docker, or systemctl --user start podman.socket)";
   return closed.endsWith("docker.sock")
-    ? `this user may not open ${closed}: join its group (sudo usermod -aG docker "$USER", then sign in again), ${own}`
-    : `this user may not open ${closed}: ask its owner, ${own}`;
+    ? `this user may not open ${closed}: join its group (sudo usermod -aG docker "$USER", then sign in again), ${alternative}`
+    : `this user may not open ${closed}: ask its owner, ${alternative}`;
 }
 
 /** The first socket that is there, and that this user may not open. One in a closed directory may as well not be there. */

@@ -178,8 +178,8 @@ function nestedErrors(lines: readonly string[]): { text: string; location: Print
     return text === undefined ? [] : [{ at, text, isCause }];
   });
   return heads.slice(0, MOST_NESTED).map(({ at, text, isCause }, index) => {
-    const own = lines.slice(at + 1, heads[index + 1]?.at).map((line) => line.replace(/ \{$/, "").trim());
-    const location = own.map(locationOf).find((place) => place !== undefined);
+    const block = lines.slice(at + 1, heads[index + 1]?.at).map((line) => line.replace(/ \{$/, "").trim());
+    const location = block.map(locationOf).find((place) => place !== undefined);
     const place = location ? ` (${location.file}:${location.line}:${location.column})` : "";
     return { text: `  ${isCause ? "caused by " : ""}${text}${place}`, location };
   });

@@ -20,10 +20,10 @@ export function pauseBefore(
   retryAfter: string | string[] | undefined,
   { now, chance }: { now: number; chance: number },
 ): number {
-  const asked = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
-  if (asked !== undefined) {
-    if (/^\d{1,9}$/.test(asked.trim())) return Number(asked) * 1000;
-    const date = Date.parse(asked);
+  const header = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
+  if (header !== undefined) {
+    if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
+    const date = Date.parse(header);
     if (!Number.isNaN(date)) return Math.max(0, date - now);
   }
   return Math.min(200 * 2 ** attempt, 5000) * (1 - chance / 2);

@@ -65,9 +65,9 @@ export async function* makeImage(
   try {
     const resolved = yield* resolvedOf(started);
     const { platforms } = started;
-    const own = ownPlatform(resolved, started, options);
+    const ownTarget = ownPlatform(resolved, started, options);
     const place = { address: options.registry, needsBase: options.needsBase };
-    const plan = planImage(resolved, { platforms, own, registry: registry?.address, platform: place });
+    const plan = planImage(resolved, { platforms, own: ownTarget, registry: registry?.address, platform: place });
     const deliveries = yield* deliver(plan, started, { platform, ...(registry ? { registry } : {}) });
     const { images } = deliveries.at(-1) as Delivery;
     const { address, image, isNamed, local } = images[0] as ImageCopy;
@@ -86,6 +86,6 @@ export async function* makeImage(
 
 /** What the image has to be for the platform. One that builds knows its own machine better than this one does. */
 function ownPlatform({ host }: Resolved, started: StartedImage, { platform, needsBase }: MakeImageOptions): Platform {
-  const own = platformOf(platform, started, needsBase);
-  return host && !needsBase && platformName(host) === (platform ?? platformName(host)) ? host : own;
+  const ownTarget = platformOf(platform, started, needsBase);
+  return host && !needsBase && platformName(host) === (platform ?? platformName(host)) ? host : ownTarget;
 }

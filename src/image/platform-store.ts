@@ -57,8 +57,8 @@ function platformRepository(
 function refusalError(refusal: Refusal, about: Purpose, endpoint: string): AppctlError {
   const { status, body } = refusal;
   const exit = exitOf(status);
-  const own = faultsIn(body).flatMap(({ detail }) => (isProblem(detail) ? [detail] : []))[0];
-  if (own) return new AppctlError({ exit, ...own });
+  const platformError = faultsIn(body).flatMap(({ detail }) => (isProblem(detail) ? [detail] : []))[0];
+  if (platformError) return new AppctlError({ exit, ...platformError });
   const { message, hint } = answerError(refusal, about, true);
   if (status === 401 || status === 403) {
     return new AppctlError({

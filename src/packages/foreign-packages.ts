@@ -14,11 +14,11 @@ const GIT_HOST = /^(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org|gist\.git
 export function foreignPackages(lock: PackageLock, path: string): Fault[] {
   const messages = Object.entries(lock.packages).flatMap(([place, entry]) => {
     const name = place === "" ? "the project" : place.replace(/^node_modules\//, "");
-    const asked = DEPENDENCY_KINDS.flatMap((kind) => Object.entries(entry[kind] ?? {}))
+    const ranges = DEPENDENCY_KINDS.flatMap((kind) => Object.entries(entry[kind] ?? {}))
       .filter(([, spec]) => !isRegistrySpec(spec))
       .map(([dependency, spec]) => `${name} asks for ${dependency} as ${shown(spec)}`);
     const overrides = place === "" && !areRegistrySpecs(entry["overrides"]) ? ["the overrides name such a place"] : [];
-    return [...(place === "" ? [] : placeFaults(place, name, entry)), ...asked, ...overrides];
+    return [...(place === "" ? [] : placeFaults(place, name, entry)), ...ranges, ...overrides];
   });
   return messages.map((message) => ({
     path,
@@ -28,9 +28,9 @@ export function foreignPackages(lock: PackageLock, path: string): Fault[] {
 }
 
 function placeFaults(place: string, name: string, entry: LockEntry): string[] {
-  const { name: own, version, resolved, link } = entry;
+  const { name: innerName, version, resolved, link } = entry;
   if (!LOCKED_PATH.test(place)) return [`"${place}" is no place of a package`];
-  if (own !== undefined && !IS_NAME.test(own)) return [`"${own}" is no name of a package`];
+  if (innerName !== undefined && !IS_NAME.test(innerName)) return [`"${innerName}" is no name of a package`];
   if (link === true) return [`${name} is a link`];
   // npm reads that list when it installs, after everything here was looked at: an older one packs any folder that it names.
   if (entry["hasShrinkwrap"] || entry["_hasShrinkwrap"]) return [`${name} has a shrinkwrap`];

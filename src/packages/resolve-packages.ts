@@ -39,10 +39,10 @@ async function resolveWith(
   ask: (...question: Parameters<typeof askNpm>) => Promise<ResolvedLock | undefined>,
   context: ResolveContext,
 ): Promise<Resolution | undefined> {
-  const asked = parsePackages(context.packages);
-  if (asked.length === 0) return { lock: emptyLock(), warnings: [], cached: true };
+  const requested = parsePackages(context.packages);
+  if (requested.length === 0) return { lock: emptyLock(), warnings: [], cached: true };
   const project = context.project ?? (await findNpmProject(context.appDir));
-  const specs = asked.map(({ name, range }): PackageSpec => {
+  const specs = requested.map(({ name, range }): PackageSpec => {
     const wanted = range ?? project.lock?.versions.get(name);
     return wanted === undefined ? { name } : { name, range: wanted };
   });
@@ -57,7 +57,7 @@ async function resolveWith(
     if (lock === undefined) return undefined;
     await cache.write(request, lock);
   }
-  return { lock, warnings: [...project.warnings, ...warningsOf(asked, lock, project, context)], cached };
+  return { lock, warnings: [...project.warnings, ...warningsOf(requested, lock, project, context)], cached };
 }
 
 async function askNpm(
@@ -129,14 +129,14 @@ function newest(json: string): string[] {
 }
 
 function warningsOf(
-  asked: readonly PackageSpec[],
+  requested: readonly PackageSpec[],
   resolved: ResolvedLock,
   project: NpmProject,
   context: PackageContext,
 ): string[] {
   const { packages } = resolved;
   const warnings: string[] = [];
-  for (const { name, range } of asked) {
+  for (const { name, range } of requested) {
     const locked = project.lock?.versions.get(name);
     const got = packages.find((entry) => entry.name === name)?.version;
     if (range === undefined || locked === undefined || got === locked) continue;

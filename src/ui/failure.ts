@@ -180,8 +180,8 @@ function belowFault({ location, hint }: Fault, cwd: string, style: Style): strin
 /** The stack of an error and of what caused it. */
 function stackOf(error: unknown, depth = 0): string[] {
   if (!(error instanceof Error)) return [String(error)];
-  const own = (error.stack ?? error.message).split("\n");
-  if (error.cause === undefined || depth >= 8) return own;
+  const stackLines = (error.stack ?? error.message).split("\n");
+  if (error.cause === undefined || depth >= 8) return stackLines;
   const [first = "", ...rest] = stackOf(error.cause, depth + 1);
-  return [...own, `caused by ${first}`, ...rest];
+  return [...stackLines, `caused by ${first}`, ...rest];
 }

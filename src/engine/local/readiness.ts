@@ -109,7 +109,7 @@ async function watchPorts(
   { clock, otherPortMs }: ReadinessOptions,
   signal: AbortSignal,
 ): Promise<number[] | undefined> {
-  const own = "port" in replica.address ? replica.address.port : undefined;
+  const ownPort = "port" in replica.address ? replica.address.port : undefined;
   let since: number | undefined;
   let listens = false;
   void replica.listening?.then(() => {
@@ -119,7 +119,7 @@ async function watchPorts(
     await clock.sleep(Math.min(PORT_LOOK_MS, otherPortMs), signal);
     if (signal.aborted) break;
     const ports = replica.listeningPorts() ?? [];
-    const onlyOthers = !listens && ports.length > 0 && !(own !== undefined && ports.includes(own));
+    const onlyOthers = !listens && ports.length > 0 && !(ownPort !== undefined && ports.includes(ownPort));
     if (!onlyOthers) since = undefined;
     else {
       since ??= clock.now();

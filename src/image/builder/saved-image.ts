@@ -48,10 +48,10 @@ export async function readSavedImage(archive: AsyncIterable<Uint8Array>, layout:
     if (layer?.diffId !== rootfs.diff_ids[index]) throw new Error(`the engine's archive has another layer at ${path}`);
     return layer as Layer;
   });
-  const own = { created, architecture, os, ...(variant ? { variant } : {}), config, rootfs, history };
+  const sameConfig = { created, architecture, os, ...(variant ? { variant } : {}), config, rootfs, history };
   return writeImage(
     layout,
-    own,
+    sameConfig,
     kept.map((layer) => layer.descriptor),
   );
 }

@@ -72,12 +72,12 @@ async function credentialsOf(
 /** The helpers to ask, each with the name of the registry by which it knows it: the one that the file has for it. */
 function helpersFor({ auths, credHelpers, credsStore }: AuthFile, host: string): [helper: string, server: string][] {
   const keys = (entries: object) => Object.keys(entries).filter((key) => namesOf(host).includes(serverOf(key)));
-  const own = keys(credHelpers).map((key): [string, string] => [credHelpers[key] as string, key]);
-  if (credsStore === undefined) return own;
+  const helpers = keys(credHelpers).map((key): [string, string] => [credHelpers[key] as string, key]);
+  if (credsStore === undefined) return helpers;
   const usual = host === "docker.io" ? DOCKER_HUB.slice(-1) : [host];
   // Docker leaves an empty entry in `auths` for what it has put into its store.
   const servers = new Set([...keys(auths), ...usual]);
-  return [...own, ...[...servers].map((server): [string, string] => [credsStore, server])];
+  return [...helpers, ...[...servers].map((server): [string, string] => [credsStore, server])];
 }
 
 /**

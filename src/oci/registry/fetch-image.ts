@@ -56,13 +56,15 @@ async function manifestOf(repository: Repository, reference: string, layout: Oci
 /** The entry of an index for a platform. The variant counts where the platform has one. */
 function chooseManifest(entries: unknown[], platform: PlatformName, subject: string): Descriptor {
   const offered = entries.filter(isDescriptor).map((entry) => {
-    const own: Partial<PlatformName> = entry.platform ?? {};
-    return { entry, own };
+    const target: Partial<PlatformName> = entry.platform ?? {};
+    return { entry, target };
   });
-  const fitting = offered.filter(({ own }) => own.os === platform.os && own.architecture === platform.architecture);
-  const chosen = fitting.find(({ own }) => own.variant === platform.variant) ?? fitting[0];
+  const fitting = offered.filter(
+    ({ target }) => target.os === platform.os && target.architecture === platform.architecture,
+  );
+  const chosen = fitting.find(({ target }) => target.variant === platform.variant) ?? fitting[0];
   if (chosen) return chosen.entry;
-  const names = offered.map(({ own }) => [own.os, own.architecture, own.variant].filter(Boolean).join("/"));
+  const names = offered.map(({ target }) => [target.os, target.architecture, target.variant].filter(Boolean).join("/"));
   throw new AppctlError({
     code: "NO_SUCH_PLATFORM",
     exit: ExitCode.usage,

@@ -117,12 +117,12 @@ export class RegistryHttp {
   async refusal(answer: RegistryAnswer, about: Purpose, done: Omit<Refusal, "status" | "body">): Promise<Error> {
     // What the registry says about it is worth having, but not worth another failure.
     const body = await bodyText(answer.body).catch(() => "");
-    const asked = answer.headers["retry-after"];
+    const retryAfter = answer.headers["retry-after"];
     const { refuse, authorizer } = this.#options;
     const refusal = { ...done, status: answer.status, body };
     if (refuse) return refuse(refusal, about);
     const error = answerError(refusal, about, authorizer.signedIn);
-    if (asked !== undefined && isPassing(answer.status)) error.details.push(`Retry-After: ${asked}`);
+    if (retryAfter !== undefined && isPassing(answer.status)) error.details.push(`Retry-After: ${retryAfter}`);
     return error;
   }
 

@@ -40,10 +40,10 @@ export class Repository {
     const { name, env, signal } = options;
     this.name = name;
     this.signal = signal;
-    const own = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
+    const scope = `repository:${name.repository}:${options.access === "push" ? "pull,push" : "pull"}`;
     const others = (options.mountFrom ?? []).map((from) => `repository:${from}:pull`);
     const credentials = options.credentials ?? (() => findCredentials(name, env, signal));
-    const authorizer = new Authorizer({ scopes: [own, ...others], plain: name.plain, credentials });
+    const authorizer = new Authorizer({ scopes: [scope, ...others], plain: name.plain, credentials });
     this.http = new RegistryHttp({ ...options, origin: apiOrigin(name), authorizer });
   }
 

@@ -198,8 +198,8 @@ class Upload {
     const location = this.#location;
     this.#location = undefined;
     if (!this.#chunked || !location) return false;
-    const asked = { method: "GET" as const, url: location, about: this.#about };
-    const answer = await this.#repository.http.send(asked, [200, 204, 400, 404, 416]);
+    const request = { method: "GET" as const, url: location, about: this.#about };
+    const answer = await this.#repository.http.send(request, [200, 204, 400, 404, 416]);
     await answer.body.dump();
     const end = rangeEnd(answer);
     if ((answer.status !== 204 && answer.status !== 200) || end === undefined) return false;

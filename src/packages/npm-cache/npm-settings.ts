@@ -79,13 +79,13 @@ async function nodeOf(npm: string, script: string, env: NodeJS.ProcessEnv): Prom
   }
   for (const dir of [dirname(npm), ...(env["PATH"] ?? "").split(delimiter)]) {
     const found = dir === "" ? undefined : join(dir, "node");
-    const there =
+    const isExecutable =
       found &&
       (await access(found, constants.X_OK).then(
         () => true,
         () => false,
       )); // the next folder may have it
-    if (found && there) return found;
+    if (found && isExecutable) return found;
   }
   throw new Unsure("there is no Node for npm");
 }

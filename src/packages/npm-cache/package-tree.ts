@@ -45,15 +45,15 @@ export function treeOf(
     for (const [name, target] of binsOf(bin, owner ?? "")) {
       const folder = binFolder(path);
       const link = `app/${folder}/${name}`;
-      const there = isThere(target, files);
+      const isPresent = isThere(target, files);
       if (links.has(link)) {
         // Whether it is executable then depends on where npm has the package from.
         sure(files.get(target)?.executable ?? true, `two packages have a command ${name}`);
         continue;
       }
       const relative = posix.relative(folder, `${path}/${target}`);
-      links.set(link, there ? { type: "symlink", path: link, target: relative } : undefined);
-      if (there) commands.add(target);
+      links.set(link, isPresent ? { type: "symlink", path: link, target: relative } : undefined);
+      if (isPresent) commands.add(target);
     }
     for (const { path: inner, start, size, executable } of files.values()) {
       const command = commands.has(inner);

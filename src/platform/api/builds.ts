@@ -19,9 +19,9 @@ export async function resolvePackages(request: ApiRequest): Promise<Response> {
 export async function buildImage(request: ApiRequest): Promise<Response> {
   const wanted = await read(request, schemas.BuildRequest);
   const { images } = request.services;
-  const there = await Promise.all(wanted.copy.map(({ digest, size }) => images.hasBlob(digest, size)));
+  const presence = await Promise.all(wanted.copy.map(({ digest, size }) => images.hasBlob(digest, size)));
   const faults = wanted.copy.flatMap(({ path }, index) =>
-    there[index]
+    presence[index]
       ? []
       : [{ path: `copy[${index}]`, message: `the content of ${path} was not uploaded, or has another size` }],
   );

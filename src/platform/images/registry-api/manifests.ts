@@ -130,8 +130,8 @@ export async function deleteManifest(
   await layout.remove(reference, (named) => {
     refuseNeeded(layout, store, named, reference);
     const names = named.filter(({ descriptor }) => descriptor.digest === reference).map((each) => each.reference);
-    const own = names.filter((each) => each.slice(0, each.lastIndexOf(":")) === name);
-    return { names: own, manifest: own.length === names.length };
+    const siblings = names.filter((each) => each.slice(0, each.lastIndexOf(":")) === name);
+    return { names: siblings, manifest: siblings.length === names.length };
   });
   return new Response(null, { status: 202 });
 }

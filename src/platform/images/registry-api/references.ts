@@ -38,12 +38,12 @@ export async function listRepositories(layout: OciLayout, query: URLSearchParams
 function pageOf(items: string[], query: URLSearchParams, path: string) {
   const last = query.get("last") ?? "";
   const rest = [...new Set(items)].sort().filter((item) => item > last);
-  const asked = /^\d{1,9}$/.exec(query.get("n") ?? "")?.[0];
-  const page = rest.slice(0, asked === undefined ? rest.length : Number(asked));
+  const limit = /^\d{1,9}$/.exec(query.get("n") ?? "")?.[0];
+  const page = rest.slice(0, limit === undefined ? rest.length : Number(limit));
   const next = page.at(-1);
   const headers: Record<string, string> = {};
-  if (asked !== undefined && next !== undefined && page.length < rest.length) {
-    headers["link"] = `<${path}?n=${asked}&last=${encodeURIComponent(next)}>; rel="next"`;
+  if (limit !== undefined && next !== undefined && page.length < rest.length) {
+    headers["link"] = `<${path}?n=${limit}&last=${encodeURIComponent(next)}>; rel="next"`;
   }
   return { page, headers };
 }
