@@ -152,7 +152,7 @@ describe("faults of a lock file", () => {
     const error = await failureOf(readRequirements(requirements, ["tree", "@corp/native@1"]));
     expect(error.faults.map(({ message }) => message)).toEqual([
       "node_modules/tree needs leaf, which package-lock.json does not have",
-      "the app imports @corp/native from the packages layer, and it is no dependency in package-lock.json",
+      "the app imports @corp/native, which is no dependency in package-lock.json",
     ]);
   });
 

@@ -358,7 +358,7 @@ describe("a lock file that leads elsewhere than to a registry", () => {
     expect([error.code, error.exit, error.hint]).toEqual([
       "NPM_FAILED",
       7,
-      expect.stringContaining("a git repository, a folder or a file, which npm is told not to take"),
+      expect.stringContaining("a git repository, a folder or a file, which appctl does not install"),
     ]);
     expect(await test.client.listImages()).toEqual([]);
   });

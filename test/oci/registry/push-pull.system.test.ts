@@ -198,7 +198,7 @@ describe.skipIf(!hasDockerRegistry())("a registry with passwords", () => {
   });
 
   it.each([
-    ["a wrong one", ann("closed sesame"), "are not accepted"],
+    ["a wrong one", ann("closed sesame"), "refuses the stored credentials"],
     ["none", undefined, "no credentials for"],
   ])("refuses %s, and the error says what to do and no password", async (_, credentials, hint) => {
     const repository = repositoryAt(registry.host, credentials ? { credentials } : {});

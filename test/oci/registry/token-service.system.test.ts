@@ -131,7 +131,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("openssl"))("a registry with 
     expect(error).toMatchObject({ code: "REGISTRY_REFUSED", message: expect.stringContaining("UNAUTHORIZED: wrong") });
     // One signs in to the registry, whoever keeps its passwords.
     expect(error.next).toEqual([`docker login ${proxy.host}   # or: skopeo login, podman login`]);
-    expect(error.hint).toContain(`stored for ${proxy.host} are not accepted`);
+    expect(error.hint).toContain(`${proxy.host} refuses the stored credentials`);
     expect(error.message).toMatch(/^127\.0\.0\.1:\d+ answered 401/);
     expect(error.message).not.toContain(`${proxy.host} answered`);
     expect(JSON.stringify(error)).not.toContain("sesame");

@@ -143,7 +143,7 @@ describe.each(sampleOf(RECORDED, 1))("requirements from $file", (recorded) => {
     const { requirements } = await project(recorded);
     const error = await failureOf(readRequirements(requirements, ["tree", "tester"]));
     expect(error.faults).toMatchObject([
-      { message: `the app imports tester from the packages layer, and it is no dependency in ${recorded.lock}` },
+      { message: `the app imports tester, which is no dependency in ${recorded.lock}` },
     ]);
     expect(error.faults[0]?.hint).toBe(`${recorded.install.split(" ")[0]} add tester`);
   });
