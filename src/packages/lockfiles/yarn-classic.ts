@@ -34,7 +34,7 @@ export function readYarnClassicLock(text: string, project: LockedProject, writte
   const needed = new Map<string, [name: string, entry: Entry]>();
   const packages: LockGraph["packages"] = new Map();
   const ids = (from: string, ranges: Ranges | undefined): Ranges =>
-    mapRanges(ranges, (name, requested) => {
+    mapRanges(sorted(ranges), (name, requested) => {
       const ruled = rules.flatMap((rule) => (rule.name === name && rule.path ? pathFault(rule, entries, written) : []));
       faults.push(...ruled);
       if (ruled.length > 0) return undefined;
@@ -101,6 +101,10 @@ function pathFault({ pattern, name, range }: Rule, entries: ReadonlyMap<string, 
       `Give all the same: "resolutions": { "${name}": "${range}" }.`,
     ),
   ];
+}
+
+function sorted(ranges: Ranges = {}): Ranges {
+  return Object.fromEntries(Object.entries(ranges).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function nameOf(key: string): string {
