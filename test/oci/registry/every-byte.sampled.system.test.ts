@@ -1,13 +1,14 @@
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { OciLayout } from "../../../src/oci/layout.ts";
+import { OciLayout } from "../../../src/oci/layout.ts";
 import { digestOf } from "../../../src/oci/model.ts";
-import { folder } from "../../image/support.ts";
 import { isLong } from "../../support/amount.ts";
 import { cuttingProxy } from "../../support/cutting-proxy.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
-import { appIn, emptyLayout, environmentIn, pauses, pushImage, repositoryAt } from "./support.ts";
+import { appIn, environmentIn, pauses, pushImage, repositoryAt } from "./support.ts";
 
 /** More than a connection of a small push has bytes: what ends the loop, should it not end by itself. */
 const LONGEST = 10_000;
@@ -24,11 +25,15 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
   let data: string;
   let layout: OciLayout;
   beforeAll(async () => {
-    data = await folder();
-    layout = await emptyLayout();
+    // Thousands of small pushes: a disk would take most of the time.
+    data = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "every-byte-"));
+    layout = new OciLayout(join(data, "layout"));
     registry = await startDockerRegistry({ dir: data });
   });
-  afterAll(() => registry?.close());
+  afterAll(async () => {
+    await registry?.close();
+    await rm(data, { recursive: true, force: true });
+  });
 
   /** Pushes a small image through connections that are cut, one after another, after so many bytes of one side. */
   async function pushCutAt(offsets: number[], side: "server" | "client") {
