@@ -2,8 +2,10 @@
 import { type Argument, Command, CommanderError, Option } from "commander";
 import { COMMANDS, GROUPS, SHORT_VERBS } from "./commands/command-table.ts";
 import type { CommandRow, Flag } from "./commands/shared/command.ts";
-import { type CommonFlags, outputError, wholeNumber } from "./commands/shared/flags.ts";
-import { DEPLOY, globalFlags } from "./commands/shared/shared-flags.ts";
+import { outputError, wholeNumber } from "./commands/shared/flags.ts";
+import type { CommonFlags } from "./commands/shared/global-flags.ts";
+import { globalFlags } from "./commands/shared/global-flags.ts";
+import { DEPLOY } from "./commands/shared/shared-flags.ts";
 import { pathOf, throwUsage, withoutHelpOfUnknown } from "./commands/shared/wrong-usage.ts";
 import { version } from "./core/assets.ts";
 import { EXIT_MEANINGS, ExitCode } from "./core/errors.ts";

@@ -1,7 +1,7 @@
 /** The pages of `docs/reference/`, made from the tables of the code. */
 import { COMMANDS } from "../../src/commands/command-table.ts";
 import type { CommandRow } from "../../src/commands/shared/command.ts";
-import { globalFlags } from "../../src/commands/shared/shared-flags.ts";
+import { globalFlags } from "../../src/commands/shared/global-flags.ts";
 import { APP_ENVIRONMENT } from "../../src/contract/app-environment.ts";
 import {
   APP_OPTIONS,
@@ -206,7 +206,7 @@ Every app gets these variables from the platform. The image's and the app's own 
 
 ${table(
   ["variable", "value"],
-  Object.entries(APP_ENVIRONMENT).map(([name, doc]) => [`\`${name}\``, doc]),
+  Object.entries(APP_ENVIRONMENT).map(([name, { doc }]) => [`\`${name}\``, doc]),
 )}`;
 }
 

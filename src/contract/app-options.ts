@@ -1,4 +1,4 @@
-/** The options of App, and of what it holds. */
+/** The options of App, and of what it holds. After a change: `npm run generate`. */
 import { NAMES } from "./name-patterns.ts";
 import type { OptionTable, Shape } from "./option.ts";
 

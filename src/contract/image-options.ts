@@ -1,4 +1,4 @@
-/** The options of ImageSpec. They stay on the user's machine; what a remote build needs of them is in `remote-build.ts`. */
+/** The options of ImageSpec (after a change: `npm run generate`). They stay on the user's machine; what a remote build needs of them is in `remote-build.ts`. */
 import type { OptionTable } from "./option.ts";
 
 const text = { type: "text" } as const;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { COMMANDS, GROUPS, SHORT_VERBS } from "../../src/commands/command-table.ts";
-import { globalFlags } from "../../src/commands/shared/shared-flags.ts";
+import { globalFlags } from "../../src/commands/shared/global-flags.ts";
 import { ExitCode } from "../../src/core/errors.ts";
 
 /** Words that begin a verb phrase. */

@@ -7,7 +7,7 @@ import { deployRenderer } from "../../ui/choose-renderer.ts";
 import type { Io } from "../../ui/io.ts";
 import { besideProgress } from "../../ui/progress.ts";
 import { traceLines } from "../../ui/trace-lines.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 import { tidyCache } from "../shared/tidy-cache.ts";
 

@@ -1,6 +1,6 @@
 import { ExitCode, isAppctlError } from "../../core/errors.ts";
 import type { Io } from "../../ui/io.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { reportNewPlace } from "../shared/new-place.ts";
 import { placeText, printJson, printResult } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";

@@ -1,5 +1,5 @@
 import type { Io } from "../../ui/io.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { placeText, printResult } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

@@ -1,6 +1,7 @@
 import { AppctlError, ExitCode, usageError } from "../../core/errors.ts";
 import { canAsk, type Io } from "../../ui/io.ts";
-import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { commandLine } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { placeText, printResult } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

@@ -3,7 +3,7 @@ import { age } from "../../ui/age.ts";
 import type { Io } from "../../ui/io.ts";
 import { styleOf } from "../../ui/style.ts";
 import { fieldLines } from "../../ui/table.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printJson, printList } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

@@ -2,7 +2,8 @@ import type { ImageInfo } from "../../contract/types.ts";
 import { age, bytesText } from "../../ui/age.ts";
 import type { Io } from "../../ui/io.ts";
 import type { Column } from "../../ui/table.ts";
-import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { commandLine } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printJson, printList } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

@@ -2,7 +2,8 @@ import type { LogLine } from "../../contract/types.ts";
 import { usageError } from "../../core/errors.ts";
 import type { Io } from "../../ui/io.ts";
 import { plainLine } from "../../ui/plain-text.ts";
-import { type CommonFlags, milliseconds, wholeNumber } from "../shared/flags.ts";
+import { milliseconds, wholeNumber } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printJson } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

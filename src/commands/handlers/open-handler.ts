@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Io } from "../../ui/io.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printJson } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

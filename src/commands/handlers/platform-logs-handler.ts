@@ -4,7 +4,8 @@ import { pathsOf } from "../../core/paths.ts";
 import { pause } from "../../http/retry.ts";
 import type { Io } from "../../ui/io.ts";
 import { plainLine } from "../../ui/plain-text.ts";
-import { type CommonFlags, wholeNumber } from "../shared/flags.ts";
+import { wholeNumber } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { tilde } from "../shared/session.ts";
 
 /** Lines that are shown when `--tail` is not given. */

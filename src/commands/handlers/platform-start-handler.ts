@@ -9,7 +9,8 @@ import { AppctlError, ExitCode as Exit, type ExitCode } from "../../core/errors.
 import { pathsOf } from "../../core/paths.ts";
 import { runtimeOf } from "../../core/platform-file.ts";
 import type { Io } from "../../ui/io.ts";
-import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { commandLine } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 import { tilde } from "../shared/session.ts";
 import { runArguments, type StartFlags } from "../shared/start-flags.ts";

@@ -1,6 +1,6 @@
 import { findLocalPlatform, stopLocalPlatform } from "../../client/local-platform.ts";
 import type { Io } from "../../ui/io.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 
 /** `appctl platform stop`: ends this user's local platform gracefully. One that does not run is fine. */

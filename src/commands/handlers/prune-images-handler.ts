@@ -1,7 +1,7 @@
 import { bytesText } from "../../ui/age.ts";
 import type { Io } from "../../ui/io.ts";
 import { plainLine } from "../../ui/plain-text.ts";
-import type { CommonFlags } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

@@ -1,5 +1,6 @@
 import type { Io } from "../../ui/io.ts";
-import { type CommonFlags, commandLine } from "../shared/flags.ts";
+import { commandLine } from "../shared/flags.ts";
+import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 

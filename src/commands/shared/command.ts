@@ -1,6 +1,5 @@
 import type { ExitCode } from "../../core/errors.ts";
 import type { Io, OutputMode } from "../../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
 
 /** A flag of a command, as data. */
 export interface Flag {
@@ -52,6 +51,3 @@ export interface CommandRow {
 export function command(row: CommandRow): CommandRow {
   return row;
 }
-
-/** Names of what a handler gets as flags when a command is about one thing with a name. */
-export type Named = CommonFlags & { name?: string };

@@ -1,21 +1,8 @@
 import { parseDuration } from "../../app/duration.ts";
 import { orList } from "../../contract/check-option.ts";
 import { type AppctlError, usageError } from "../../core/errors.ts";
-import type { ColorMode, OutputMode } from "../../ui/io.ts";
 
 export { commandLine } from "../../core/command-line.ts";
-
-/** Flags that every command has. */
-export interface CommonFlags {
-  project?: string;
-  domain?: string;
-  config?: string;
-  endpoint?: string;
-  port?: number;
-  output: OutputMode;
-  color: ColorMode;
-  verbose: boolean;
-}
 
 /** Reads a duration flag as milliseconds: `10m`, `90s`, `500ms`; a bare number is seconds. */
 export function milliseconds(flag: string, text: string): number {

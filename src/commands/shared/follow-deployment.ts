@@ -3,7 +3,8 @@ import { deployRenderer } from "../../ui/choose-renderer.ts";
 import type { Io } from "../../ui/io.ts";
 import { besideProgress } from "../../ui/progress.ts";
 import { DEFAULT_WAIT_MS, draw } from "./draw.ts";
-import { type CommonFlags, milliseconds } from "./flags.ts";
+import { milliseconds } from "./flags.ts";
+import type { CommonFlags } from "./global-flags.ts";
 import { withSession } from "./session.ts";
 
 /** Flags of the commands that follow a deployment. */

@@ -1,7 +1,7 @@
 import type { Io } from "../../ui/io.ts";
 import { styleOf } from "../../ui/style.ts";
 import { type Column, tableLines } from "../../ui/table.ts";
-import type { CommonFlags } from "./flags.ts";
+import type { CommonFlags } from "./global-flags.ts";
 
 /** Prints the one JSON object of `-o json`. */
 export function printJson(io: Io, value: unknown): void {

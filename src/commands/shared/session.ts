@@ -7,7 +7,7 @@ import { pathsOf } from "../../core/paths.ts";
 import { readPlatformFile } from "../../core/platform-file.ts";
 import type { Redacted } from "../../core/redacted.ts";
 import type { Io } from "../../ui/io.ts";
-import type { CommonFlags } from "./flags.ts";
+import type { CommonFlags } from "./global-flags.ts";
 
 /** A command's connection to its platform. */
 export interface Session {

@@ -1,27 +1,9 @@
-/** Flags that several commands have, as data. */
+/** Flags that several commands have, as data. `global-flags.ts` has those of all. */
 import type { OutputMode } from "../../ui/io.ts";
 import type { Flag } from "./command.ts";
 
 export const DATA: readonly OutputMode[] = ["text", "json"];
 export const DEPLOY: readonly OutputMode[] = ["text", "json", "ndjson", "url"];
-
-/** Flags of every command, for one with these outputs. They may also be given before the verb. */
-export function globalFlags(outputs: readonly OutputMode[]): Flag[] {
-  return [
-    { usage: "-o, --output <mode>", summary: `output: ${outputs.join(", ")} (default: text)` },
-    { usage: "--project <name>", summary: "project (default: default)" },
-    { usage: "--domain <name>", summary: "domain (default: development)" },
-    { usage: "--config <file>", summary: "configuration file (default: ~/.config/appctl/config.yaml)" },
-    { usage: "--endpoint <url>", summary: "URL of the platform (default: in the API key, else the local platform)" },
-    { usage: "--port <number>", summary: "port of the local platform (default: 7654)", range: [1, 65_535] },
-    {
-      usage: "--color <when>",
-      summary: "use color (default: auto)",
-      choices: ["auto", "always", "never"],
-    },
-    { usage: "--verbose", summary: "show the time of each step, and the stack of an error" },
-  ];
-}
 
 /** Flags of commands that wait for the verdict of a deployment. */
 export const WAIT_FLAGS: readonly Flag[] = [

@@ -1,4 +1,4 @@
-import type { CommonFlags } from "./flags.ts";
+import type { CommonFlags } from "./global-flags.ts";
 
 /** Flags of `platform start` and `platform run`. */
 export interface StartFlags extends CommonFlags {

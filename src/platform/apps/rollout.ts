@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { appEnvironment } from "../../contract/app-environment.ts";
 import type { AppRef, FailureCause } from "../../contract/types.ts";
 import { type AppctlError, messageOf } from "../../core/errors.ts";
 import { causeOf } from "../../engine/causes.ts";
@@ -7,7 +8,6 @@ import type { Addresses } from "../addresses.ts";
 import type { WholeImage } from "../images/whole-image.ts";
 import type { AppRecord, AppStore, DeploymentRecord, NewEvent, RevisionRecord } from "../store/app-store.ts";
 import { isUnwritable } from "../store/database-error.ts";
-import { appEnv } from "./app-env.ts";
 import type { EventLog } from "./event-log.ts";
 import type { ProofOfLive } from "./proof-of-live.ts";
 
@@ -269,7 +269,12 @@ export class Rollout {
       env: {
         ...imageEnv,
         ...revision.spec.env,
-        ...appEnv(app, revision.name, { endpoint: this.#o.insideAddress, endpointPattern: addresses.endpointPattern }),
+        ...appEnvironment({
+          app,
+          revision: revision.name,
+          endpoint: this.#o.insideAddress,
+          endpointPattern: addresses.endpointPattern,
+        }),
       },
     };
   }
