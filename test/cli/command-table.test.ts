@@ -2,6 +2,8 @@ import { expect, it } from "vitest";
 import { COMMANDS, GROUPS, SHORT_VERBS } from "../../src/commands/command-table.ts";
 import { globalFlags } from "../../src/commands/shared/global-flags.ts";
 import { ExitCode } from "../../src/core/errors.ts";
+import { createProgram } from "../../src/program.ts";
+import { fakeIo } from "../ui/fake-io.ts";
 
 /** Words that begin a verb phrase. */
 const VERBS =
@@ -42,3 +44,23 @@ it("every verb with nouns has a summary, and a verb whose noun may be left out h
   expect([...nouns.keys()].sort()).toEqual(Object.keys(GROUPS).sort());
   for (const verb of SHORT_VERBS) expect(nouns.get(verb)).toHaveLength(1);
 });
+
+it.each(COMMANDS.flatMap((row) => row.examples.map((example) => [example, row] as const)))(
+  "%s: commander leads it to its own command",
+  async (example, row) => {
+    const [, line = ""] = /\bappctl ([^|)<]*)/.exec(example) ?? [];
+    const program = createProgram(fakeIo().io);
+    let reached: { words: string; output: string } | undefined;
+    for (const { words } of COMMANDS) {
+      const [verb, noun] = words.split(" ");
+      const parent = program.commands.find((command) => command.name() === verb);
+      const leaf = noun === undefined ? parent : parent?.commands.find((command) => command.name() === noun);
+      leaf?.action(() => {
+        reached = { words, output: leaf.opts()["output"] ?? "text" };
+      });
+    }
+    await program.parseAsync(line.trim().split(/\s+/), { from: "user" });
+    expect(reached?.words).toBe(row.words);
+    expect(row.outputs).toContain(reached?.output);
+  },
+);

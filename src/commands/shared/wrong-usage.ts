@@ -35,11 +35,20 @@ function unknownWord(command: Command, word: string, nouns: string[]): string {
   return `unknown ${command.parent ? "noun" : "command"} "${word}"${expected}`;
 }
 
-/** commander quotes with ', and calls arguments required. */
+/** What commander says, in appctl's words. */
 function worded(message: string): string {
   return message
     .replace(/^missing required argument '(.+)'$/, "missing argument <$1>")
-    .replace(/^unknown option '(.+)'$/, 'unknown option "$1"');
+    .replace(/^unknown option '(.+)'$/, 'unknown option "$1"')
+    .replace(/^option '(?:-\w, )?(--[\w-]+).*' argument missing$/, "$1 needs a value")
+    .replace(
+      /^option '(?:-\w, )?(--[\w-]+).*' argument '([\s\S]*)' is invalid\. Allowed choices are (.+)\.$/,
+      (_, flag, value, choices) => `unknown ${flag} "${value}" (expected ${orList(choices.split(", "))})`,
+    )
+    .replace(
+      /^too many arguments.*\. Expected (\d+) arguments? but got (\d+): [\s\S]*$/,
+      (_, most, given) => `too many arguments: ${given} (expected ${most === "0" ? "none" : `at most ${most}`})`,
+    );
 }
 
 /** commander guesses a name and its alias alike; the name is enough. */
