@@ -1,7 +1,5 @@
+import { TARGET_FLAGS, type Target } from "../core/command-line.ts";
 import { type ColorMode, OUTPUT_MODES, type OutputMode } from "./io.ts";
-
-/** Flags with their values. */
-export type Target = readonly (readonly [flag: string, value: string])[];
 
 /** How a failure is to be printed. */
 export interface FailureModes {
@@ -12,8 +10,6 @@ export interface FailureModes {
   target: Target;
 }
 
-const TARGET = ["--project", "--domain", "--config", "--endpoint", "--port"];
-
 /** Reads {@link FailureModes} from arguments that may be wrong otherwise: even a usage error honours `-o json`. */
 export function modesIn(argv: readonly string[]): FailureModes {
   const end = argv.indexOf("--");
@@ -22,7 +18,7 @@ export function modesIn(argv: readonly string[]): FailureModes {
     output: OUTPUT_MODES.find((mode) => mode === lastValue(args, "--output", "-o")) ?? "text",
     color: (["always", "never"] as const).find((mode) => mode === lastValue(args, "--color")) ?? "auto",
     verbose: args.includes("--verbose"),
-    target: TARGET.flatMap((flag) => {
+    target: TARGET_FLAGS.flatMap((flag) => {
       const value = lastValue(args, flag);
       return value === undefined ? [] : [[flag, value] as const];
     }),

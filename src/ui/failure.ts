@@ -1,4 +1,4 @@
-import { quoted } from "../core/command-line.ts";
+import { hintWithTarget, type Target, withTarget } from "../core/command-line.ts";
 import {
   type AppctlError,
   type DeployFacts,
@@ -8,7 +8,6 @@ import {
   messageOf,
   type SourceLocation,
 } from "../core/errors.ts";
-import type { Target } from "./argv-modes.ts";
 import { codeFrame } from "./code-frame.ts";
 import { cutToWidth, plainLine, plainLines } from "./plain-text.ts";
 import type { Style } from "./style.ts";
@@ -60,16 +59,20 @@ export function failureObject(error: unknown, target: Target = []): FailureObjec
   return {
     code: error.code,
     message: error.message,
-    hint: error.hint ?? null,
+    hint: error.hint === undefined ? null : hintWithTarget(error.hint, target),
     next: error.next.map((command) => withTarget(command, target)),
     exitCode: error.exit,
     ...error.deploy,
-    ...(error.faults.length > 0 ? { faults: error.faults } : {}),
+    ...(error.faults.length > 0 ? { faults: error.faults.map((fault) => faultWithTarget(fault, target)) } : {}),
     ...(error.location ? { location: error.location } : {}),
     ...(error.frames ? { stack: error.frames } : {}),
     ...(error.logs ? { logs: error.logs } : {}),
     ...(error.details.length > 0 ? { details: error.details } : {}),
   };
+}
+
+function faultWithTarget(fault: Fault, target: Target): Fault {
+  return fault.hint === undefined ? fault : { ...fault, hint: hintWithTarget(fault.hint, target) };
 }
 
 /** Longest line of a message or of an app's output that is shown, in columns. */
@@ -109,14 +112,6 @@ export function failureLines(error: unknown, { style, cwd, verbose, target }: Fa
     );
   }
   return lines;
-}
-
-/** A command with the flags that it lacks to go where this command line went. */
-function withTarget(command: string, target: Target): string {
-  if (!command.startsWith("appctl ") || command.includes("#")) return command;
-  const fits = (flag: string) => !command.startsWith("appctl platform ") || flag === "--port" || flag === "--config";
-  const more = target.filter(([flag]) => fits(flag) && !command.includes(` ${flag} `));
-  return [command, ...more.flat().map(quoted)].join(" ");
 }
 
 function placeText({ file, line, column }: SourceLocation): string {

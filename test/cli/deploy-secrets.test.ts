@@ -7,6 +7,7 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import { offeredSecrets, secretProvider } from "../../src/commands/shared/deploy-secrets.ts";
+import { commandLine } from "../../src/core/command-line.ts";
 import { type FakeOptions, fakeIo } from "../ui/fake-io.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "appctl-offers-"));
@@ -35,7 +36,8 @@ async function provide(flags: string[], missing: string[], last: string | undefi
   const env = { VALUE: "from the environment" };
   const fake = fakeIo({ cwd: dir, env });
   const offered = await offeredSecrets(fake.io, flags);
-  const provider = secretProvider(fake.io, { client, scope, offered, last, beforePrompt: () => undefined });
+  const next = (words: string[]) => commandLine(words, scope);
+  const provider = secretProvider(fake.io, { client, scope, next, offered, last, beforePrompt: () => undefined });
   const values = await provider(
     missing.map((key) => ({ key, mount: "env" as const })),
     app,

@@ -97,6 +97,27 @@ describe("a failure for a person", () => {
       "appctl platform logs --port 7700 --config 'my file'",
       ...next.slice(2),
     ]);
+    expect(failureObject(failed({ next: ["appctl get --help"] }), target).next).toEqual(["appctl get --help"]);
+  });
+
+  it.each([
+    ["appctl create secret --name A", "appctl create secret --name A --project shop --port 7700"],
+    [
+      "to change its value: appctl update secret A",
+      "to change its value: appctl update secret A --project shop --port 7700",
+    ],
+    ["copy it, or type appctl open again", "copy it, or type appctl open again"],
+    ["a newer appctl wrote this", "a newer appctl wrote this"],
+  ])("gives the command that a hint ends in the flags, too: %s", (hint, expected) => {
+    const target = [
+      ["--project", "shop"],
+      ["--port", "7700"],
+    ] as const;
+    const faults = [{ path: "secrets.A", message: "does not exist", hint }];
+    expect(failureObject(failed({ hint, faults }), target)).toMatchObject({
+      hint: expected,
+      faults: [{ hint: expected }],
+    });
   });
 
   it("lists every fault with its path and its place", () => {

@@ -53,12 +53,13 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     renderer.progress.say(`Loading ${file}`);
     const offered = await offeredSecrets(io, flags.secret ?? []);
     const connecting = trace.now();
-    await withSession(io, flags, async ({ client, scope, config }) => {
+    await withSession(io, flags, async ({ client, scope, config, next }) => {
       trace.since("find or start the platform", connecting);
       await reportNewPlace(io, client, scope);
       const provideSecrets = secretProvider(io, {
         client,
         scope,
+        next,
         offered,
         last: name,
         beforePrompt: () => renderer.progress.stop(),

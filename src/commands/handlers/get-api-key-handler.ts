@@ -9,7 +9,7 @@ import { withSession } from "../shared/session.ts";
 
 /** `appctl get api-key [NAME]`: never the key itself. */
 export function getApiKey(io: Io, name: string | undefined, flags: CommonFlags): Promise<void> {
-  return withSession(io, flags, async ({ client }) => {
+  return withSession(io, flags, async ({ client, next }) => {
     const now = io.now();
     const lastUsed = ({ lastUsedAt }: ApiKeyInfo) => (lastUsedAt === null ? "never" : `${age(lastUsedAt, now)} ago`);
     if (name !== undefined) {
@@ -41,7 +41,7 @@ export function getApiKey(io: Io, name: string | undefined, flags: CommonFlags):
         { title: "LAST USED", value: lastUsed },
       ],
       keys,
-      "No API keys. To create one: appctl create admin-api-key --name NAME",
+      `No API keys. To create one: ${next(["create", "admin-api-key", "--name", "NAME"])}`,
     );
   });
 }

@@ -4,7 +4,6 @@ import { age } from "../../ui/age.ts";
 import type { Io } from "../../ui/io.ts";
 import { PLAIN, type Style, styleOf } from "../../ui/style.ts";
 import { type Column, fieldLines, tableLines } from "../../ui/table.ts";
-import { commandLine } from "../shared/flags.ts";
 import type { CommonFlags } from "../shared/global-flags.ts";
 import { missingPlace } from "../shared/new-place.ts";
 import { placeText, printJson, printList, widthOf } from "../shared/print.ts";
@@ -12,7 +11,7 @@ import { withSession } from "../shared/session.ts";
 
 /** `appctl get apps [NAME]`: a table of all, or everything about one. */
 export function getApps(io: Io, name: string | undefined, flags: CommonFlags): Promise<void> {
-  return withSession(io, flags, async ({ client, scope }) => {
+  return withSession(io, flags, async ({ client, scope, next }) => {
     if (name !== undefined) {
       const app = await client.getApp({ ...scope, name });
       if (flags.output === "json") printJson(io, app);
@@ -27,7 +26,7 @@ export function getApps(io: Io, name: string | undefined, flags: CommonFlags): P
     const apps = await client.listApps(scope);
     if (flags.output === "json") return printJson(io, { apps });
     const style = await styleOf(io.stdout, io.env, flags.color);
-    const deploy = commandLine(["deploy", "apps", "FILE"], scope);
+    const deploy = next(["deploy", "apps", "FILE"]);
     const place = (apps.length === 0 && (await missingPlace(client, scope))) || undefined;
     const ifEmpty = `No apps in ${placeText(scope)}${place ? `: ${place}` : ""}. To deploy one: ${deploy}`;
     await printList(io, flags, columns(io.now(), style), apps, ifEmpty);

@@ -3,7 +3,6 @@ import { age, bytesText } from "../../ui/age.ts";
 import type { Io } from "../../ui/io.ts";
 import { styleOf } from "../../ui/style.ts";
 import { fieldLines } from "../../ui/table.ts";
-import { commandLine } from "../shared/flags.ts";
 import type { CommonFlags } from "../shared/global-flags.ts";
 import { missingPlace } from "../shared/new-place.ts";
 import { placeText, printJson, printList } from "../shared/print.ts";
@@ -13,7 +12,7 @@ import { secretScope } from "./write-secret-handler.ts";
 /** `appctl get secret [NAME]`: never a value. */
 export function getSecret(io: Io, name: string | undefined, flags: CommonFlags & { scope?: string }): Promise<void> {
   const level = flags.scope === undefined ? undefined : secretScope(flags.scope);
-  return withSession(io, flags, async ({ client, scope }) => {
+  return withSession(io, flags, async ({ client, scope, next }) => {
     const now = io.now();
     if (name !== undefined) {
       const secret = await client.getSecret(scope, name, level);
@@ -26,7 +25,7 @@ export function getSecret(io: Io, name: string | undefined, flags: CommonFlags &
     const secrets = level === undefined ? all : all.filter((secret) => secret.scope === level);
     if (flags.output === "json") return printJson(io, { secrets });
     const place = (secrets.length === 0 && (await missingPlace(client, scope))) || undefined;
-    const create = commandLine(["create", "secret", "--name", "NAME"], scope);
+    const create = next(["create", "secret", "--name", "NAME"]);
     await printList(
       io,
       flags,

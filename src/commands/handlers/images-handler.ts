@@ -2,17 +2,16 @@ import type { ImageInfo } from "../../contract/types.ts";
 import { age, bytesText } from "../../ui/age.ts";
 import type { Io } from "../../ui/io.ts";
 import type { Column } from "../../ui/table.ts";
-import { commandLine } from "../shared/flags.ts";
 import type { CommonFlags } from "../shared/global-flags.ts";
 import { printJson, printList } from "../shared/print.ts";
 import { withSession } from "../shared/session.ts";
 
 /** `appctl images`: what the platform stores, and which revisions run it. */
 export function listImages(io: Io, flags: CommonFlags): Promise<void> {
-  return withSession(io, flags, async ({ client, scope }) => {
+  return withSession(io, flags, async ({ client, next }) => {
     const images = await client.listImages();
     if (flags.output === "json") return printJson(io, { images });
-    const deploy = commandLine(["deploy", "apps", "FILE"], scope);
+    const deploy = next(["deploy", "apps", "FILE"]);
     await printList(io, flags, imageColumns(io.now()), images, `No images. A deploy makes one: ${deploy}`);
   });
 }

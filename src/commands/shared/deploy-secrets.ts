@@ -47,6 +47,8 @@ async function readOffer(io: Io, source: string): Promise<Value> {
 export interface ProviderOptions {
   client: Client;
   scope: Scope;
+  /** A command to type next, as a session words it. */
+  next(words: string[]): string;
   offered: Map<string, Value>;
   /** App that is deployed last; undefined: the file's only one. Apps before it are its dependencies. */
   last: string | undefined;
@@ -74,7 +76,7 @@ export function secretProvider(io: Io, options: ProviderOptions) {
     for (const { key, mount } of unanswered) {
       options.beforePrompt();
       if (isPlatformKey(key)) {
-        const create = commandLine(["create", "admin-api-key", "--name", key], options.scope);
+        const create = options.next(["create", "admin-api-key", "--name", key]);
         io.stderr.write(`${key} looks like an API key of the platform. To create one: ${create}\n`);
       }
       const label = `Secret ${key} does not exist yet. Value (hidden): `;
@@ -96,7 +98,7 @@ async function checkUnused(io: Io, options: ProviderOptions, used: Set<string>, 
     });
   }
   for (const key of unused) {
-    const update = commandLine(["update", "secret", "--name", key, "--value-file", "-"], options.scope);
+    const update = options.next(["update", "secret", "--name", key, "--value-file", "-"]);
     io.stderr.write(`Secret ${key} exists already, unchanged. To change it: ${update}\n`);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The flags that every command has: what a handler gets, and the data of help and reference. A flag that says where the command
- * goes is in `TARGET` of `ui/argv-modes.ts`, too: commands to type next repeat it.
+ * goes is in `TARGET_FLAGS` of `core/command-line.ts`, too: commands to type next repeat it.
  */
 import type { ColorMode, OutputMode } from "../../ui/io.ts";
 import type { Flag } from "./command.ts";

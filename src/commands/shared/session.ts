@@ -1,6 +1,7 @@
 import { Client, type Scope } from "../../client/client.ts";
 import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../../client/local-platform.ts";
 import { version } from "../../core/assets.ts";
+import { commandLine, TARGET_FLAGS, type Target, withTarget } from "../../core/command-line.ts";
 import { type Config, noKeyError, resolveConfig } from "../../core/config.ts";
 import { isLoopbackHost } from "../../core/loopback.ts";
 import { pathsOf } from "../../core/paths.ts";
@@ -14,6 +15,8 @@ export interface Session {
   config: Config;
   client: Client;
   scope: Scope;
+  /** A command to type next, with the flags that say where this one went. */
+  next(words: string[]): string;
 }
 
 /**
@@ -24,10 +27,23 @@ export async function withSession<T>(io: Io, flags: CommonFlags, use: (session: 
   const config = await resolveConfig(flags, io.env, io.cwd);
   const client = config.apiKey ? keyClient(io, config, config.apiKey) : await localClient(io, config);
   try {
-    return await use({ config, client, scope: { project: config.project, domain: config.domain } });
+    const scope = { project: config.project, domain: config.domain };
+    return await use({
+      config,
+      client,
+      scope,
+      next: (words) => withTarget(commandLine(words, scope), targetOf(flags)),
+    });
   } finally {
     await client.close();
   }
+}
+
+function targetOf(flags: CommonFlags): Target {
+  return TARGET_FLAGS.flatMap((flag) => {
+    const value = flags[flag.slice(2) as "project" | "domain" | "config" | "endpoint" | "port"];
+    return value === undefined ? [] : [[flag, String(value)] as const];
+  });
 }
 
 /** A client with a key. When the key is of this user's own local platform, that one is brought back when it is away. */
