@@ -10,7 +10,7 @@ export const platformLogsCommand = command({
   ],
   outputs: ["text"],
   examples: ["appctl platform logs --tail 50", "appctl platform logs -f"],
-  exitCodes: [ExitCode.notFound],
+  exitCodes: [ExitCode.unavailable],
   load: async () => {
     const { platformLogs } = await import("./handlers/platform-logs-handler.ts");
     return (io, flags) => platformLogs(io, flags);

@@ -170,9 +170,16 @@ function readKey(
 
 async function readSettings(file: string, faults: Fault[]): Promise<FileSettings> {
   const { parse } = await import("./yaml.ts");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    faults.push({ path: file, message: `cannot be read: ${messageOf(cause)}` });
+    return {};
+  }
   let value: unknown;
   try {
-    value = parse(readFileSync(file, "utf8")) ?? {};
+    value = parse(text) ?? {};
   } catch (cause) {
     faults.push({ path: file, message: `is not valid YAML: ${messageOf(cause)}` });
     return {};

@@ -135,4 +135,10 @@ describe("configuration", () => {
     projectFile("a: [");
     await expect(resolveConfig({}, env, cwd)).rejects.toMatchObject({ code: "INVALID_CONFIG" });
   });
+
+  it("says that a file cannot be read, not that it is no YAML", async () => {
+    await expect(resolveConfig({ config: ".." }, env, cwd)).rejects.toMatchObject({
+      faults: [{ path: join(cwd, ".."), message: expect.stringMatching(/^cannot be read: EISDIR/) }],
+    });
+  });
 });

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { pause } from "../../http/retry.ts";
 import type { Io } from "../../ui/io.ts";
@@ -21,12 +22,14 @@ export async function platformLogs(io: Io, flags: CommonFlags & { follow?: boole
   try {
     file = await open(path, "r");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unreadable(path, error);
     io.stderr.write(`The local platform has never run (no ${tilde(path, io.env)}).\n`);
     return;
   }
   try {
-    const text = await file.readFile("utf8");
+    const text = await file.readFile("utf8").catch((error) => {
+      throw unreadable(path, error);
+    });
     const lines = text.split("\n");
     const unfinished = lines.pop() ?? "";
     print(io, tail === 0 ? [] : lines.slice(-tail));
@@ -35,6 +38,16 @@ export async function platformLogs(io: Io, flags: CommonFlags & { follow?: boole
   } finally {
     await file.close();
   }
+}
+
+function unreadable(path: string, cause: unknown): AppctlError {
+  return new AppctlError({
+    code: "NOT_READABLE",
+    exit: ExitCode.unavailable,
+    message: `${path} cannot be read: ${messageOf(cause)}`,
+    hint: "set XDG_STATE_HOME, or HOME, to the folder of the platform's state",
+    cause,
+  });
 }
 
 async function follow(io: Io, file: FileHandle, from: number): Promise<void> {
