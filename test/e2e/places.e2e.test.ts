@@ -1,4 +1,5 @@
 /** Where a command works: which folders, which project and domain, and with the noun left out. */
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { World } from "./harness.ts";
 
@@ -24,6 +25,14 @@ it.each([
   expect(stderr).toContain(`set ${variable}, or HOME, to a folder that you can write`);
 });
 
+it.each(["file", "file/below"])("platform logs names the folder when the state folder is %s", async (path) => {
+  const cwd = world.folder("state", { file: "" });
+  const { code, stderr } = await world.run(["platform", "logs"], { env: { XDG_STATE_HOME: join(cwd, path) } });
+  expect(code).toBe(6);
+  expect(stderr).toContain(`${join(cwd, path)}/appctl/platform.log cannot be read: ENOTDIR`);
+  expect(stderr).toContain("set XDG_STATE_HOME, or HOME");
+});
+
 it("a new project is named before it is made, and listing one makes none", async () => {
   const empty = await world.run(["get", "apps", "--project", "shpo"]);
   expect(empty.stderr).toContain('project "shpo" does not exist');
@@ -31,6 +40,14 @@ it("a new project is named before it is made, and listing one makes none", async
   expect(created.stderr).toContain('project "shop" is new');
   const mistyped = await world.run(["get", "secrets", "--project", "shpo"]);
   expect(mistyped.stderr).toContain('project "shpo" does not exist (did you mean "shop"?)');
+  const asJson = await world.run(["get", "apps", "--project", "shpo", "-o", "json"]);
+  expect([JSON.parse(asJson.stdout), asJson.stderr]).toEqual([
+    { apps: [] },
+    'project "shpo" does not exist (did you mean "shop"?)\n',
+  ]);
+  const one = await world.run(["stop", "web", "--project", "shpo"]);
+  expect(one.code).toBe(4);
+  expect(one.stderr).toContain('hint: project "shpo" does not exist (did you mean "shop"?)');
   const known = await world.run(["create", "secret", "B", "--project", "shop", "--value-file", "-"], { stdin: "x" });
   expect(known.stderr).not.toContain("is new");
   const domain = await world.run(["get", "apps", "--project", "shop", "--domain", "prod"]);
@@ -44,6 +61,7 @@ it("deploy, logs, stop and start know their only noun", async () => {
   expect(deployed.code).toBe(0);
   const place = ["--project", "shop", "--domain", "prod"];
   await world.ok(["logs", "web", "--tail", "1", ...place]);
-  await world.ok(["stop", "web", ...place]);
+  const stopped = await world.ok(["stop", "web", ...place, "--port", String(world.port)]);
+  expect(stopped).toContain(`appctl start apps web --project shop --domain prod --port ${world.port}\n`);
   expect(await world.ok(["start", "web", "-o", "url", ...place])).toMatch(/^http/);
 });

@@ -24,10 +24,13 @@ export function getApps(io: Io, name: string | undefined, flags: CommonFlags): P
     }
     if (flags.output === "url") throw usageError("-o url is for one app", { hint: "appctl get apps NAME -o url" });
     const apps = await client.listApps(scope);
-    if (flags.output === "json") return printJson(io, { apps });
+    const place = apps.length === 0 ? await missingPlace(client, scope) : undefined;
+    if (flags.output === "json") {
+      if (place) io.stderr.write(`${place}\n`);
+      return printJson(io, { apps });
+    }
     const style = await styleOf(io.stdout, io.env, flags.color);
     const deploy = next(["deploy", "apps", "FILE"]);
-    const place = (apps.length === 0 && (await missingPlace(client, scope))) || undefined;
     const ifEmpty = `No apps in ${placeText(scope)}${place ? `: ${place}` : ""}. To deploy one: ${deploy}`;
     await printList(io, flags, columns(io.now(), style), apps, ifEmpty);
   });

@@ -23,8 +23,11 @@ export function getSecret(io: Io, name: string | undefined, flags: CommonFlags &
     }
     const all = await client.listSecrets(scope);
     const secrets = level === undefined ? all : all.filter((secret) => secret.scope === level);
-    if (flags.output === "json") return printJson(io, { secrets });
-    const place = (secrets.length === 0 && (await missingPlace(client, scope))) || undefined;
+    const place = secrets.length === 0 ? await missingPlace(client, scope) : undefined;
+    if (flags.output === "json") {
+      if (place) io.stderr.write(`${place}\n`);
+      return printJson(io, { secrets });
+    }
     const create = next(["create", "secret", "--name", "NAME"]);
     await printList(
       io,

@@ -9,6 +9,7 @@ import { readPlatformFile } from "../../core/platform-file.ts";
 import type { Redacted } from "../../core/redacted.ts";
 import type { Io } from "../../ui/io.ts";
 import type { CommonFlags } from "./global-flags.ts";
+import { withMissingPlace } from "./new-place.ts";
 
 /** A command's connection to its platform. */
 export interface Session {
@@ -26,14 +27,16 @@ export interface Session {
 export async function withSession<T>(io: Io, flags: CommonFlags, use: (session: Session) => Promise<T>): Promise<T> {
   const config = await resolveConfig(flags, io.env, io.cwd);
   const client = config.apiKey ? keyClient(io, config, config.apiKey) : await localClient(io, config);
+  const scope = { project: config.project, domain: config.domain };
   try {
-    const scope = { project: config.project, domain: config.domain };
     return await use({
       config,
       client,
       scope,
       next: (words) => withTarget(commandLine(words, scope), targetOf(flags)),
     });
+  } catch (error) {
+    throw await withMissingPlace(error, client, scope);
   } finally {
     await client.close();
   }
