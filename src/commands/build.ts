@@ -4,7 +4,7 @@ import { ALLOW_SCRIPTS_FLAG, DATA, FILE_ARGUMENTS, REGISTRY_FLAG } from "./share
 
 export const buildCommand = command({
   words: "build",
-  summary: "build the image of an app of a file, without a deploy",
+  summary: "build the image of an app without deploying it",
   arguments: FILE_ARGUMENTS,
   flags: [
     REGISTRY_FLAG,

@@ -5,7 +5,7 @@ import { DATA, KEY_FLAGS } from "./shared/shared-flags.ts";
 
 export const createApiKeyCommand = command({
   words: "create api-key",
-  summary: "create an API key of a kind, as create admin-api-key does",
+  summary: "create an API key of a kind (admin: same as create admin-api-key)",
   arguments: [{ usage: "<kind>", summary: "kind of the key: admin" }],
   flags: [...KEY_FLAGS],
   outputs: DATA,

@@ -8,7 +8,7 @@ export const deleteAppsCommand = command({
   aliases: ["app"],
   summary: "delete an app and its revisions, but not its secrets",
   arguments: [{ usage: "<name>", summary: "name of the app" }],
-  flags: [{ usage: "-y, --yes", summary: "delete without a question" }],
+  flags: [{ usage: "-y, --yes", summary: "delete without asking" }],
   outputs: DATA,
   examples: ["appctl delete apps fastapi-with-auth", "appctl delete apps fastapi-with-auth --yes"],
   exitCodes: [ExitCode.failed, ExitCode.auth, ExitCode.unavailable, ExitCode.notFound],

@@ -12,7 +12,7 @@ import {
 export const deployAppsCommand = command({
   words: "deploy apps",
   aliases: ["app"],
-  summary: "deploy an app of a file and wait until its public URL answers",
+  summary: "deploy the app that a file exports and wait until its public URL answers",
   arguments: FILE_ARGUMENTS,
   flags: [
     {

@@ -5,8 +5,8 @@ import { optionalNameOf } from "./shared/flags.ts";
 export const openCommand = command({
   words: "open",
   summary: "print a one-time link that signs a browser in to the console",
-  arguments: [{ usage: "[app]", summary: "name of an app, to open its page" }],
-  flags: [{ usage: "--browser", summary: "open the link in the default browser, too" }],
+  arguments: [{ usage: "[app]", summary: "name of the app whose page to open (default: all apps)" }],
+  flags: [{ usage: "--browser", summary: "also open the link in the default browser" }],
   outputs: ["text", "json", "url"],
   examples: ["appctl open", "appctl open fastapi-with-auth --browser"],
   exitCodes: [ExitCode.auth, ExitCode.unavailable, ExitCode.notFound],

@@ -21,14 +21,14 @@ export interface CommonFlags {
 export function globalFlags(outputs: readonly OutputMode[]): Flag[] {
   return [
     { usage: "-o, --output <mode>", summary: `output: ${outputs.join(", ")} (default: text)` },
-    { usage: "--project <name>", summary: "project (default: default)" },
-    { usage: "--domain <name>", summary: "domain (default: development)" },
+    { usage: "--project <name>", summary: "name of the project (default: default)" },
+    { usage: "--domain <name>", summary: "name of the domain (default: development)" },
     { usage: "--config <file>", summary: "configuration file (default: ~/.config/appctl/config.yaml)" },
     { usage: "--endpoint <url>", summary: "URL of the platform (default: in the API key, else the local platform)" },
     { usage: "--port <number>", summary: "port of the local platform (default: 7654)", range: [1, 65_535] },
     {
       usage: "--color <when>",
-      summary: "use color (default: auto)",
+      summary: "when to use color (default: auto)",
       choices: ["auto", "always", "never"],
     },
     { usage: "--verbose", summary: "show the time of each step, and the stack of an error" },
