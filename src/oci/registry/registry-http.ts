@@ -86,10 +86,7 @@ export class RegistryHttp {
   async send(request: RegistryRequest, wanted: readonly number[]): Promise<RegistryAnswer> {
     for (let attempt = 0; ; attempt++) {
       const answer = await this.once(request).catch(async (error: unknown) => {
-        this.#options.signal.throwIfAborted();
-        attempt += triesOf(error) - 1;
-        if (attempt >= RETRIES || !isBrokenConnection(error)) throw this.connectionError(error, request.about);
-        await this.pauseBefore(attempt);
+        attempt = (await this.pauseAfterFailure(error, attempt, request.about)) - 1;
       });
       if (!answer) continue;
       if (wanted.includes(answer.status)) return answer;
@@ -111,6 +108,18 @@ export class RegistryHttp {
   /** Waits before another try of what broke off. */
   pauseBefore(attempt: number): Promise<void> {
     return this.#wait(pauseBefore(attempt, undefined, { now: 0, chance: Math.random() }));
+  }
+
+  /**
+   * Waits before another try of what broke off with `error` after as many `failures`. Returns how many there are now. Throws
+   * when they are too many, or another try would fail, too.
+   */
+  async pauseAfterFailure(error: unknown, failures: number, about: Purpose): Promise<number> {
+    this.#options.signal.throwIfAborted();
+    const count = failures + triesOf(error);
+    if (count > RETRIES || !isBrokenConnection(error)) throw this.connectionError(error, about);
+    await this.pauseBefore(count - 1);
+    return count;
   }
 
   /** The error for an answer that was not wanted, after so many tries. */

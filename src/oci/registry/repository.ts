@@ -1,10 +1,9 @@
 import { Buffer } from "node:buffer";
-import { RETRIES } from "../../http/retry.ts";
 import { type Descriptor, digestOf, isDigest, MAX_MANIFEST_BYTES, MediaType } from "../model.ts";
 import { Authorizer } from "./authorizer.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { apiOrigin, type ImageName, imageNameText } from "./image-name.ts";
-import { damagedError, isBrokenConnection, type Purpose, protocolError, triesOf } from "./registry-error.ts";
+import { damagedError, type Purpose, protocolError } from "./registry-error.ts";
 import { locationOf, type RegistryAnswer, RegistryHttp, type RegistryHttpOptions } from "./registry-http.ts";
 
 /** Manifests that are taken: images and indexes of OCI, and Docker's of the same shape. */
@@ -147,11 +146,7 @@ export class Repository {
         if (at < size) throw damagedError(`it ended after ${at} of ${size} bytes`, about);
         return;
       } catch (error) {
-        this.signal.throwIfAborted();
-        if (at > before) failures = 0;
-        failures += triesOf(error);
-        if (!isBrokenConnection(error) || failures > RETRIES) throw this.http.connectionError(error, about);
-        await this.http.pauseBefore(failures - 1);
+        failures = await this.http.pauseAfterFailure(error, at > before ? 0 : failures, about);
       }
     }
   }
@@ -201,10 +196,7 @@ export class Repository {
         }
         return { bytes: Buffer.concat(chunks), headers: answer.headers };
       } catch (error) {
-        this.signal.throwIfAborted();
-        failures += triesOf(error);
-        if (!isBrokenConnection(error) || failures > RETRIES) throw this.http.connectionError(error, about);
-        await this.http.pauseBefore(failures - 1);
+        failures = await this.http.pauseAfterFailure(error, failures, about);
       }
     }
   }

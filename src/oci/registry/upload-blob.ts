@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import type { AppctlError } from "../../core/errors.ts";
 import { isPassing, RETRIES } from "../../http/retry.ts";
 import type { ImageName } from "./image-name.ts";
-import { damagedError, isBrokenConnection, type Purpose, protocolError, triesOf } from "./registry-error.ts";
+import { damagedError, type Purpose, protocolError } from "./registry-error.ts";
 import { locationOf, type RegistryAnswer, type RegistryRequest } from "./registry-http.ts";
 import type { Repository } from "./repository.ts";
 
@@ -181,11 +181,7 @@ class Upload {
   }
 
   async #broken(error: unknown): Promise<undefined> {
-    this.#repository.signal.throwIfAborted();
-    if (!isBrokenConnection(error)) throw this.#repository.http.connectionError(error, this.#about);
-    this.#failures += triesOf(error) - 1;
-    await this.#failed(async () => this.#repository.http.connectionError(error, this.#about));
-    await this.#repository.http.pauseBefore(this.#failures - 1);
+    this.#failures = await this.#repository.http.pauseAfterFailure(error, this.#failures, this.#about);
   }
 
   async #failed(why: () => Promise<unknown>): Promise<void> {
