@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeAtomically } from "../core/write-atomically.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { hexOf } from "../oci/model.ts";
 
@@ -31,16 +30,7 @@ export class LayerMemo {
 
   /** Notes it. Does not wait: that would take longer than the few bytes. */
   note(diffId: string, level: number, { digest, size }: { digest: string; size: number }): void {
-    const file = this.#file(diffId, level);
-    mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
-    const temporary = `${file}.${randomBytes(6).toString("hex")}`;
-    try {
-      writeFileSync(temporary, JSON.stringify({ digest, size }), { flag: "wx" });
-      renameSync(temporary, file);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
-    }
+    writeAtomically(this.#file(diffId, level), JSON.stringify({ digest, size }));
   }
 
   #file(diffId: string, level: number): string {

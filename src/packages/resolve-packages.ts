@@ -55,7 +55,7 @@ async function resolveWith(
   if (lock === undefined) {
     lock = await ask(specs, project, config, context);
     if (lock === undefined) return undefined;
-    await cache.write(request, lock);
+    cache.write(request, lock);
   }
   return { lock, warnings: [...project.warnings, ...warningsOf(requested, lock, project, context)], cached };
 }

@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { noteUse } from "../../core/last-use.ts";
+import { writeAtomically } from "../../core/write-atomically.ts";
 import { canonicalJson } from "../../oci/model.ts";
 import type { Platform } from "../npm-target.ts";
 import type { PackageSpec } from "../package-spec.ts";
@@ -170,16 +171,8 @@ export class LockCache {
   }
 
   /** Keeps the lock for `request`. */
-  async write(request: unknown, resolved: ResolvedLock): Promise<void> {
-    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    const temporary = join(this.#dir, `.${randomBytes(9).toString("hex")}`);
-    try {
-      await writeFile(temporary, JSON.stringify({ v: 1, resolved }), { flag: "wx", mode: 0o600 });
-      await rename(temporary, this.#file(request));
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+  write(request: unknown, resolved: ResolvedLock): void {
+    writeAtomically(this.#file(request), JSON.stringify({ v: 1, resolved }));
   }
 
   #file(request: unknown): string {
