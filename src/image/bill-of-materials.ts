@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../oci/model.ts";
 import {
+  DEPENDENCY_KINDS,
   entriesFor,
   type LockEntry,
   locatePackage,
@@ -75,7 +76,7 @@ export function billOfMaterials(of: {
   }
   const link = (ref: string, from: string, entry: LockEntry) => {
     const known = edges.get(ref) ?? new Set();
-    for (const kind of ["dependencies", "optionalDependencies", "peerDependencies"] as const) {
+    for (const kind of DEPENDENCY_KINDS) {
       for (const name of Object.keys(entry[kind] ?? {})) {
         const purl = purls.get(locatePackage(of.lock.packages, from, name) ?? "");
         if (purl !== undefined) known.add(purl);

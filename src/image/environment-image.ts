@@ -18,7 +18,7 @@ import {
   parseReference,
 } from "../oci/model.ts";
 import type { FetchedImage } from "../oci/registry/fetch-image.ts";
-import { installPackages } from "../packages/install-packages.ts";
+import { type InstalledPackages, installPackages } from "../packages/install-packages.ts";
 import { packagesWithScripts, scriptWarnings } from "../packages/install-scripts.ts";
 import { lockIdentity, type ResolvedLock } from "../packages/lockfiles/package-lock.ts";
 import { cachedPackages } from "../packages/npm-cache/cached-packages.ts";
@@ -244,35 +244,31 @@ async function packagesLayer(
   context: PackageContext,
 ): Promise<Layer | undefined> {
   const cached = await cachedPackages(plan.lock, context);
-  const { entries, dispose } = "entries" in cached ? cached : await installedPackages(plan.lock, context);
+  const packages = "entries" in cached ? cached : await installPackages(plan.lock, context);
   try {
+    const entries = "entries" in packages ? packages.entries : await installedEntries(packages, plan.lock, context);
     if (entries.length === 0) return undefined;
     context.onProgress?.({ step: "layer", message: "packing the packages" });
     return await writeLayer(layout, entries, { role: "packages", level: 6, signal: context.signal });
   } finally {
-    await dispose();
+    await packages.dispose();
   }
 }
 
-/** The packages as npm installs them. */
-async function installedPackages(
+/** The packages as npm has installed them. */
+async function installedEntries(
+  { nodeModules }: InstalledPackages,
   lock: ResolvedLock,
   context: PackageContext,
-): Promise<{ entries: TarEntry[]; dispose(): Promise<void> }> {
-  const { nodeModules, dispose } = await installPackages(lock, context);
-  try {
-    // npm makes no folder when nothing fits the platform.
-    if (nodeModules === undefined || !(await isDirectory(nodeModules))) return { entries: [], dispose };
-    // npm's own notes on the tree; they hold its times and are of no use in an image.
-    const skip = (path: string) => path === ".package-lock.json";
-    const entries = await treeEntries(nodeModules, "app/node_modules", skip);
-    const scripts = context.allowScripts && packagesWithScripts(lock).length > 0;
-    // Packages have no empty folders. What npm leaves of those that it does not install differs from version to version.
-    return { entries: scripts ? entries : entries.filter(({ type }) => type !== "directory"), dispose };
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
+): Promise<TarEntry[]> {
+  // npm makes no folder when nothing fits the platform.
+  if (nodeModules === undefined || !(await isDirectory(nodeModules))) return [];
+  // npm's own notes on the tree; they hold its times and are of no use in an image.
+  const skip = (path: string) => path === ".package-lock.json";
+  const entries = await treeEntries(nodeModules, "app/node_modules", skip);
+  const hasScripts = context.allowScripts && packagesWithScripts(lock).length > 0;
+  // Packages have no empty folders. What npm leaves of those that it does not install differs from version to version.
+  return hasScripts ? entries : entries.filter(({ type }) => type !== "directory");
 }
 
 /** `NAME=value` of every variable, in order of the names. */

@@ -40,16 +40,22 @@ export async function compressLayer(
   archive: AsyncIterable<Uint8Array>,
   { level, signal }: Pick<LayerOptions, "level" | "signal">,
 ): Promise<Layer> {
+  const { chunks, diffId } = hashed(archive, signal);
+  const blob = await layout.writeBlobStream(gzip(chunks, level));
+  return { descriptor: { mediaType: MediaType.layer, ...blob }, diffId: diffId() };
+}
+
+/** An archive on its way, and its digest once all of it has passed. */
+function hashed<Chunk extends Uint8Array>(archive: AsyncIterable<Chunk>, signal: AbortSignal | undefined) {
   const hash = createHash("sha256");
-  async function* hashed() {
+  async function* chunks() {
     for await (const chunk of archive) {
       signal?.throwIfAborted();
       hash.update(chunk);
       yield chunk;
     }
   }
-  const blob = await layout.writeBlobStream(gzip(hashed(), level));
-  return { descriptor: { mediaType: MediaType.layer, ...blob }, diffId: `sha256:${hash.digest("hex")}` };
+  return { chunks: chunks(), diffId: () => `sha256:${hash.digest("hex")}` };
 }
 
 /**
@@ -62,21 +68,14 @@ export async function writeKnownLayer(
   options: LayerOptions,
 ): Promise<Layer> {
   const { level, role, signal } = options;
-  const hash = createHash("sha256");
+  const { chunks, diffId: digest } = hashed(tar(entries), signal);
   const archive: Buffer[] = [];
-  for await (const chunk of tar(entries)) {
-    signal?.throwIfAborted();
-    hash.update(chunk);
-    archive.push(chunk);
-  }
-  const diffId = `sha256:${hash.digest("hex")}`;
+  for await (const chunk of chunks) archive.push(chunk);
+  const diffId = digest();
   const memo = new LayerMemo(layout);
   let blob = await memo.find(diffId, level);
   if (blob === undefined) {
-    async function* again() {
-      yield* archive;
-    }
-    blob = await layout.writeBlobStream(gzip(again(), level));
+    blob = await layout.writeBlobStream(gzip(archive, level));
     memo.note(diffId, level, blob);
   }
   return { descriptor: { mediaType: MediaType.layer, ...blob, annotations: { [LAYER_ROLE]: role } }, diffId };

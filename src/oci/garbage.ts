@@ -1,5 +1,6 @@
 /** What a layout has and nothing needs any more: found by following what is needed, and taken away by age. */
-import { readdirSync, statSync, unlinkSync } from "node:fs";
+import { statSync, unlinkSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { isAppctlError } from "../core/errors.ts";
@@ -76,9 +77,8 @@ export async function collectGarbage(layout: OciLayout, options: GarbageOptions)
     const found = lastUse(layout.blobPath(`sha256:${name}`));
     return found && found.at < before ? found : undefined;
   };
-  const names = namesIn(join(layout.dir, "blobs", "sha256")).filter(
-    (name) => isDigestHex(name) && !kept.has(`sha256:${name}`),
-  );
+  const stored = await readdir(join(layout.dir, "blobs", "sha256")).catch(() => []); // nothing was ever stored
+  const names = stored.filter((name) => isDigestHex(name) && !kept.has(`sha256:${name}`));
   const remove = (some: string[]) => {
     for (const name of some) {
       const found = unused(name);
@@ -131,12 +131,4 @@ function descriptors(value: unknown): Descriptor[] {
 export function lastUse(path: string): { at: number; size: number } | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   return found && { at: Math.max(found.mtimeMs, found.atimeMs), size: found.size };
-}
-
-function namesIn(dir: string): string[] {
-  try {
-    return readdirSync(dir);
-  } catch {
-    return []; // nothing was ever stored
-  }
 }

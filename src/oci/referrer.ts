@@ -1,7 +1,16 @@
 /** Documents about an image that stand beside it: artifacts whose manifest names the image as its subject (OCI 1.1). */
 import { Buffer } from "node:buffer";
 import type { OciLayout } from "./layout.ts";
-import { type Descriptor, digestOf, hexOf, jsonBytes, type Manifest, MediaType, parseReference } from "./model.ts";
+import {
+  type Descriptor,
+  digestOf,
+  hexOf,
+  type ImageIndex,
+  jsonBytes,
+  type Manifest,
+  MediaType,
+  parseReference,
+} from "./model.ts";
 import { isDescriptor } from "./shapes.ts";
 
 /** An artifact about an image. */
@@ -29,13 +38,6 @@ export const REFERRER_MARK = "appctl.referrer";
 /** The empty JSON object that artifacts have as their configuration (image-spec, manifest.md). */
 const EMPTY = Buffer.from("{}");
 const EMPTY_TYPE = "application/vnd.oci.empty.v1+json";
-
-/** A list of referrers, as the referrers API gives it and the referrers tag schema keeps it. */
-export interface ReferrersIndex {
-  schemaVersion: 2;
-  mediaType: string;
-  manifests: Descriptor[];
-}
 
 /**
  * Stores `content` in `layout` as an artifact of the type `artifactType` about `image`, and lists it under the tag of the
@@ -85,12 +87,12 @@ export function referrersTag(digest: string): string {
   return `sha256-${hexOf(digest)}`;
 }
 
-/** The list `others` with `added`, which takes the place of those that `replaces` says. */
+/** The list of referrers `others`, as the API gives it and the tag schema keeps it, with `added`, which takes the place of those that `replaces` says. */
 export function withReferrer(
   others: readonly Descriptor[],
   added: Descriptor,
   replaces: (other: Descriptor) => boolean,
-): ReferrersIndex {
+): ImageIndex {
   const kept = others.filter((other) => other.digest !== added.digest && !replaces(other));
   const manifests = [...kept, added].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   return { schemaVersion: 2, mediaType: MediaType.index, manifests };
@@ -100,6 +102,6 @@ export function withReferrer(
 async function listed(layout: OciLayout, reference: string): Promise<Descriptor[]> {
   const found = await layout.resolve(reference);
   if (found?.mediaType !== MediaType.index || !(await layout.hasBlob(found.digest, found.size))) return [];
-  const { manifests } = await layout.readJson<Partial<ReferrersIndex>>(found.digest);
+  const { manifests } = await layout.readJson<Partial<ImageIndex>>(found.digest);
   return Array.isArray(manifests) ? manifests.filter(isDescriptor) : [];
 }

@@ -45,12 +45,11 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
     await writeFile(join(dir, "package-lock.json"), JSON.stringify(lock.lock));
     const seen = new Set<string>();
     context.onProgress?.({ step: "install", message, done: 0, total });
+    const run = { cwd: dir, env: config.env, signal: context.signal };
     const result = await runNpm({
+      ...run,
       // Versions never change, so what npm has cached of the registry is as good as asking again.
       args: ["ci", "--prefer-offline", ...platformFlags(context.platform)],
-      cwd: dir,
-      env: config.env,
-      signal: context.signal,
       // Where nobody has said which packages have scripts, they run when all of them are there.
       scripts: scripts.length > 0 && !unsaid.includes("scripts"),
       onLine: (line) => {
@@ -65,14 +64,7 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
     if (unsaid.includes("bins") || (unsaid.includes("scripts") && scripts.length > 0)) {
       // npm believes its own note of what it has installed, in which they are missing.
       await rm(join(dir, "node_modules", ".package-lock.json"), { force: true });
-      const args = ["rebuild"];
-      const rebuilt = await runNpm({
-        args,
-        cwd: dir,
-        env: config.env,
-        signal: context.signal,
-        scripts: scripts.length > 0,
-      });
+      const rebuilt = await runNpm({ ...run, args: ["rebuild"], scripts: scripts.length > 0 });
       if (rebuilt.code !== 0) throw npmFailure(rebuilt, "prepare the packages of the image");
     }
     context.onProgress?.({ step: "install", message, done: total, total });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { messageOf } from "../core/errors.ts";
@@ -42,7 +43,7 @@ export async function findNpmProject(appDir: string): Promise<NpmProject> {
       }
     }
     if (await isFile(join(dir, "package.json"))) packageDir ??= dir;
-    if (await exists(join(dir, ".git"))) break;
+    if (existsSync(join(dir, ".git"))) break;
   }
   return { npmrc, lock: undefined, warnings };
 }
@@ -94,12 +95,5 @@ async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isFile(),
     () => false, // missing or not reachable: either way npm would not read it
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false, // missing or not reachable
   );
 }

@@ -100,15 +100,8 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 
 /** The npm that a shell would start. Throws NPM_MISSING. */
 export async function findNpm(env: NodeJS.ProcessEnv): Promise<string> {
-  for (const dir of (env["PATH"] ?? "").split(delimiter)) {
-    if (dir === "") continue;
-    const file = join(dir, "npm");
-    const executable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false, // not here: the next folder of PATH may have it
-    );
-    if (executable) return file;
-  }
+  const npm = await findExecutable("npm", pathOf(env));
+  if (npm !== undefined) return npm;
   throw new AppctlError({
     code: "NPM_MISSING",
     exit: ExitCode.build,
@@ -116,4 +109,19 @@ export async function findNpm(env: NodeJS.ProcessEnv): Promise<string> {
     hint: "npm comes with Node.js; or take the packages out of the image: what a file imports is bundled without npm",
     next: ["npm --version"],
   });
+}
+
+/** The folders of `PATH`. */
+export function pathOf(env: NodeJS.ProcessEnv): string[] {
+  return (env["PATH"] ?? "").split(delimiter);
+}
+
+/** The first executable `name` of these folders. An empty one is passed over, not the working directory. */
+export async function findExecutable(name: string, folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders.filter((folder) => folder !== "")) {
+    const file = join(folder, name);
+    const failure = await access(file, constants.X_OK).catch((error: unknown) => error);
+    if (failure === undefined) return file; // else the next folder may have it
+  }
+  return undefined;
 }

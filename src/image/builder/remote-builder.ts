@@ -2,9 +2,10 @@
 import { relative } from "node:path";
 import type { Client } from "../../client/client.ts";
 import type { BuildRequest, ResolvedPackages, ResolveRequest } from "../../contract/types.ts";
-import { AppctlError, ExitCode, isAppctlError } from "../../core/errors.ts";
+import { isAppctlError } from "../../core/errors.ts";
 import type { BuildProgress } from "../../core/events.ts";
 import { inParallel } from "../../core/in-parallel.ts";
+import { fileChangedError } from "../../oci/archive/tar.ts";
 import { parseReference } from "../../oci/model.ts";
 import type { ResolvedLock } from "../../packages/lockfiles/package-lock.ts";
 import { npmConfig } from "../../packages/npm-config.ts";
@@ -99,7 +100,7 @@ async function upload(
     onProgress({ step: "upload", message, done, total: missing.length });
     const { file, size, path } = byDigest.get(digest) as CopiedFile;
     await client.putBlob(digest, file, size, signal).catch((error: unknown) => {
-      throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? changedMeanwhile(path, error) : error;
+      throw isAppctlError(error) && error.code === "DIGEST_MISMATCH" ? fileChangedError(path, error) : error;
     });
     done++;
   });
@@ -149,13 +150,3 @@ function planOf(
 }
 
 const lockOf = (resolved: ResolvedPackages) => resolved as ResolvedLock;
-
-function changedMeanwhile(path: string, cause: unknown): AppctlError {
-  return new AppctlError({
-    code: "FILE_CHANGED",
-    exit: ExitCode.build,
-    message: `${path} changed while the image was built`,
-    hint: "try again when nothing writes to the file",
-    cause,
-  });
-}

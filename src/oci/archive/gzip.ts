@@ -17,8 +17,10 @@ const FEW = 8;
 /** How many earlier places are tried for each match, by level. */
 const DEPTHS = [1, 1, 2, 4, 6, 10, 16, 24, 40, 64];
 
+type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
 /** The gzip form of `source`. `level` is 1 (fast) to 9 (small), and near zlib's of that number in size. */
-export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Buffer, void, undefined> {
+export async function* gzip(source: Source, level: number): AsyncGenerator<Buffer, void, undefined> {
   // No time, no name, and 255 ("unknown") for the system.
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
   const sum = { crc: 0, size: 0 };
@@ -46,7 +48,7 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): A
 
 /** The same bytes in blocks of exactly BLOCK, each with the dictionary before it; the last may be shorter, or empty. */
 async function* parts(
-  source: AsyncIterable<Uint8Array>,
+  source: Source,
   depth: number,
   sum: { crc: number; size: number },
   spare: Part["data"][],

@@ -46,7 +46,7 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
       yield* small.add(chunk);
     }
     if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== wanted))
-      throw changedMeanwhile(entry.path);
+      throw fileChangedError(entry.path);
     if (size % BLOCK !== 0) yield* small.add(ZEROS.subarray(0, BLOCK - (size % BLOCK)));
   }
   yield* small.add(ZEROS);
@@ -77,12 +77,14 @@ class Gathered {
   }
 }
 
-function changedMeanwhile(path: string): AppctlError {
+/** The error for a file that is no longer what was to be packed. */
+export function fileChangedError(path: string, cause?: unknown): AppctlError {
   return new AppctlError({
     code: "FILE_CHANGED",
     exit: ExitCode.build,
     message: `${path} changed while the image was built`,
     hint: "try again when nothing writes to the file",
+    cause,
   });
 }
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { AppctlError, ExitCode, messageOf } from "../../core/errors.ts";
 import { homeOf } from "../../core/home.ts";
 import { Redacted } from "../../core/redacted.ts";
+import { isRecord } from "../shapes.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 
 /** How to sign in. A token of the kind `identity` is handed to the token service, one of the kind `registry` is used as it is. */
@@ -187,6 +188,4 @@ function credentialsIn(entry: Record<string, unknown> | undefined): Credentials 
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const isRecordEntry = (entry: [string, unknown]): entry is [string, Record<string, unknown>] => isRecord(entry[1]);

@@ -4,6 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { inParallel } from "../../core/in-parallel.ts";
 import { makeWorkDir } from "../../core/work-dir.ts";
 import type { TarEntry } from "../../oci/archive/tar.ts";
 import { installMessage } from "../install-packages.ts";
@@ -11,8 +12,7 @@ import { packagesWithScripts } from "../install-scripts.ts";
 import { packagesFor, type ResolvedLock } from "../lockfiles/package-lock.ts";
 import { npmConfig } from "../npm-config.ts";
 import { findNpmProject } from "../npm-project.ts";
-import type { Platform } from "../npm-target.ts";
-import { hostPlatform } from "../npm-target.ts";
+import { hostPlatform, type Platform } from "../npm-target.ts";
 import type { PackageContext } from "../package-context.ts";
 import { Archives } from "./archives.ts";
 import { planPackages, type Surroundings } from "./install-plan.ts";
@@ -27,9 +27,6 @@ export interface CachedPackages {
   /** Removes what lies on the disk; the entries are of no use then. */
   dispose(): Promise<void>;
 }
-
-/** Tarballs that are unpacked at a time: Node has four threads for that. */
-const AT_A_TIME = 4;
 
 /**
  * The packages of `lock` from npm's cache, or why npm has to install them: something is not in the cache, or is anything else
@@ -82,7 +79,7 @@ async function entriesOf(
   progress(0);
   const unpacked = new Map<string, Unpacked>();
   try {
-    await eachOf(integrities, async (integrity) => {
+    await inParallel([...integrities], async (integrity) => {
       const archive = await archives.unpack(integrity);
       const one: Unpacked = { archive, files: new Map() };
       unpacked.set(integrity, one);
@@ -109,18 +106,4 @@ async function surroundings({ lock }: ResolvedLock, platform: Platform, setting:
   const choosy = entries.some((entry) => entry["engines"] && (entry.optional || entry["devOptional"]));
   const nodeVersion = choosy ? await setting.nodeVersion() : undefined;
   return { platform, host, nodeVersion, versions: await import("../../core/versions.ts") };
-}
-
-/** Does `work` for all of `items`, for a few at a time. After a failure none is begun, and it is thrown when all have ended. */
-async function eachOf<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = [...items];
-  const lines = Array.from({ length: AT_A_TIME }, async () => {
-    try {
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) await work(next);
-    } finally {
-      waiting.length = 0;
-    }
-  });
-  await Promise.allSettled(lines);
-  await Promise.all(lines);
 }

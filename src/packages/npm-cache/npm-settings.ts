@@ -1,12 +1,11 @@
 /** What of npm's configuration and of npm itself bears on a tree of packages: nothing may, or npm has to make the tree. */
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { access, open, readFile, realpath } from "node:fs/promises";
-import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
+import { open, readFile, realpath } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { homeOf } from "../../core/home.ts";
 import { type NpmConfig, settingOf, withoutQuotes } from "../npm-config.ts";
-import { findNpm } from "../run-npm.ts";
+import { findExecutable, findNpm, pathOf } from "../run-npm.ts";
 import { sure, Unsure } from "./leave-to-npm.ts";
 
 /**
@@ -77,17 +76,9 @@ async function nodeOf(npm: string, script: string, env: NodeJS.ProcessEnv): Prom
   } finally {
     await file.close();
   }
-  for (const dir of [dirname(npm), ...(env["PATH"] ?? "").split(delimiter)]) {
-    const found = dir === "" ? undefined : join(dir, "node");
-    const isExecutable =
-      found &&
-      (await access(found, constants.X_OK).then(
-        () => true,
-        () => false,
-      )); // the next folder may have it
-    if (found && isExecutable) return found;
-  }
-  throw new Unsure("there is no Node for npm");
+  const node = await findExecutable("node", [dirname(npm), ...pathOf(env)]);
+  sure(node !== undefined, "there is no Node for npm");
+  return node;
 }
 
 async function versionOf(node: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
