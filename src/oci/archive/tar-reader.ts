@@ -1,5 +1,6 @@
 /** A tar reader for the layers that appctl writes: ustar with pax headers; GNU's extensions are refused. */
 import { Buffer } from "node:buffer";
+import { BLOCK, checksumOf, padding, textField } from "./tar-header.ts";
 
 /** The head of an entry as it stands in the archive; the path is not checked. `typeflag` is ustar's. */
 export interface TarHeader {
@@ -16,7 +17,6 @@ export interface TarReaderEntry {
   body: AsyncIterable<Buffer>;
 }
 
-const BLOCK = 512;
 /** More than any path or link target that a file system takes. */
 const MAX_PAX_SIZE = 1 << 20;
 
@@ -50,19 +50,13 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
 }
 
 function parseHeader(block: Buffer): TarHeader {
-  const text = (at: number, length: number) => {
-    const field = block.subarray(at, at + length);
-    const end = field.indexOf(0);
-    return field.subarray(0, end < 0 ? length : end).toString("utf8");
-  };
+  const text = (at: number, length: number) => textField(block, at, length);
   const octal = (at: number, length: number) => {
     const digits = text(at, length).trim();
     if (!/^[0-7]*$/.test(digits)) throw new Error("tar: a number is not octal");
     return digits === "" ? 0 : Number.parseInt(digits, 8);
   };
-  let sum = 8 * 0x20;
-  for (const [at, byte] of block.entries()) if (at < 148 || at >= 156) sum += byte;
-  if (octal(148, 8) !== sum) throw new Error("tar: the checksum of a header is wrong");
+  if (octal(148, 8) !== checksumOf(block)) throw new Error("tar: the checksum of a header is wrong");
   if (block.toString("latin1", 257, 265) !== "ustar\x0000") throw new Error("tar: the format is not ustar");
   const prefix = text(345, 155);
   return {
@@ -89,8 +83,6 @@ function parsePax(body: Buffer): Map<string, string> {
   }
   return values;
 }
-
-const padding = (size: number) => (BLOCK - (size % BLOCK)) % BLOCK;
 
 /** A stream of bytes, taken in pieces of the reader's choice. */
 class Input {

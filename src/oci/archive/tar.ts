@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { AppctlError, ExitCode } from "../../core/errors.ts";
+import { BLOCK, checksumOf, padding } from "./tar-header.ts";
 
 /** One entry. `path` is relative, with `/`, without a `/` at its end; parents that are not listed are added. */
 export type TarEntry =
@@ -25,7 +26,6 @@ export interface TarSource {
   digest?: string;
 }
 
-const BLOCK = 512;
 const READ_SIZE = 1 << 20;
 const GATHERED = 1 << 17;
 const ZEROS = Buffer.alloc(2 * BLOCK);
@@ -47,7 +47,7 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
     }
     if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== wanted))
       throw fileChangedError(entry.path);
-    if (size % BLOCK !== 0) yield* small.add(ZEROS.subarray(0, BLOCK - (size % BLOCK)));
+    yield* small.add(ZEROS.subarray(0, padding(size)));
   }
   yield* small.add(ZEROS);
   yield* small.rest();
@@ -184,7 +184,7 @@ function paxHeader(values: [string, string][]): Buffer {
   const name = Buffer.from("PaxHeaders/entry", "utf8");
   const prefix = Buffer.alloc(0);
   const header = block({ name, prefix, mode: 0o644, size: body.length, typeflag: "x", target: Buffer.alloc(0) });
-  return Buffer.concat([header, body, Buffer.alloc((BLOCK - (body.length % BLOCK)) % BLOCK)]);
+  return Buffer.concat([header, body, Buffer.alloc(padding(body.length))]);
 }
 
 /** `name` and `prefix` of a ustar header, or undefined when the path is too long for them or is not ASCII. */
@@ -218,15 +218,12 @@ function block(fields: {
   octal(0, 116, 7);
   octal(fields.size, 124, 11);
   octal(0, 136, 11);
-  header.write("        ", 148, "latin1");
   header.write(fields.typeflag, 156, "latin1");
   fields.target.copy(header, 157);
   header.write("ustar\x0000", 257, "latin1");
   octal(0, 329, 7);
   octal(0, 337, 7);
   fields.prefix.copy(header, 345);
-  let sum = 0;
-  for (let at = 0; at < BLOCK; at++) sum += header[at] as number;
-  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  header.write(`${checksumOf(header).toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return header;
 }

@@ -1,5 +1,6 @@
 /** The files that npm makes of a package's tarball. Whatever is unusual in a tarball is npm's to judge: Unsure. */
 import { Buffer } from "node:buffer";
+import { BLOCK, checksumOf, padding, textField } from "../../oci/archive/tar-header.ts";
 import { sure } from "./leave-to-npm.ts";
 
 /** A file of a package; its bytes are those of the archive from `start` on. */
@@ -10,7 +11,6 @@ export interface PackageFile {
   size: number;
 }
 
-const BLOCK = 512;
 /** Keys of a pax header that say nothing of a file's place or content. `path`, `linkpath` and `size` are looked at. */
 const PAX_IGNORED = /^(?:[acm]time|uid|gid|uname|gname|comment|(?:SCHILY|LIBARCHIVE|NODETAR|RHT)\..*)$/;
 const MAX_META = 1 << 16;
@@ -31,12 +31,12 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
       sure(at + BLOCK === size || isEmpty(read(at + BLOCK, Math.min(BLOCK, size - at - BLOCK))), "an empty header");
       break;
     }
-    checkSum(header);
+    sure(octal(header, 148, 8) === checksumOf(header), "a header with a wrong checksum");
     const type = String.fromCharCode(header[156] as number);
     const length = octal(header, 124, 12);
     at += BLOCK;
     if (type === "x" || type === "L" || type === "g") {
-      sure(length <= MAX_META && at + padded(length) <= size, "a long header of an archive");
+      sure(length <= MAX_META && at + length + padding(length) <= size, "a long header of an archive");
       const body = read(at, length);
       if (type === "L") longPath = textOf(body).replace(/\0+$/, "");
       else {
@@ -44,11 +44,11 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
         sure(type === "x" || Object.keys(values).every((key) => key === "comment"), "a global header of an archive");
         if (type === "x") pax = values;
       }
-      at += padded(length);
+      at += length + padding(length);
       continue;
     }
     const fileSize = pax["size"] === undefined ? length : Number(pax["size"]);
-    sure(Number.isSafeInteger(fileSize) && at + padded(fileSize) <= size, "the archive ends in a file");
+    sure(Number.isSafeInteger(fileSize) && at + fileSize + padding(fileSize) <= size, "the archive ends in a file");
     sure(longPath === undefined || pax["path"] === undefined, "two paths of one file");
     const path = pax["path"] ?? longPath ?? pathOf(header);
     pax = {};
@@ -66,7 +66,7 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
         files.set(file.path, file);
       }
     }
-    at += padded(fileSize);
+    at += fileSize + padding(fileSize);
   }
   checkPlaces(files);
   return files;
@@ -123,20 +123,14 @@ function isName(part: string): boolean {
 }
 
 function pathOf(header: Buffer): string {
-  const name = fieldOf(header, 0, 100);
+  const name = textField(header, 0, 100);
   if (header.toString("latin1", 257, 265) !== "ustar\x0000") {
     const magic = header.toString("latin1", 257, 265);
     sure(magic === "ustar  \0" || magic === "\0\0\0\0\0\0\0\0", "an unusual format of an archive");
     return name;
   }
-  const prefix = fieldOf(header, 345, 155);
+  const prefix = textField(header, 345, 155);
   return prefix === "" ? name : `${prefix}/${name}`;
-}
-
-function fieldOf(header: Buffer, at: number, length: number): string {
-  const field = header.subarray(at, at + length);
-  const end = field.indexOf(0);
-  return textOf(field.subarray(0, end < 0 ? length : end));
 }
 
 function textOf(bytes: Buffer): string {
@@ -144,15 +138,9 @@ function textOf(bytes: Buffer): string {
 }
 
 function octal(header: Buffer, at: number, length: number): number {
-  const digits = fieldOf(header, at, length).trim();
+  const digits = textField(header, at, length).trim();
   sure(/^[0-7]{1,11}$/.test(digits), "a number of an archive that is not octal");
   return Number.parseInt(digits, 8);
-}
-
-function checkSum(header: Buffer): void {
-  let sum = 8 * 0x20;
-  for (let at = 0; at < BLOCK; at++) if (at < 148 || at >= 156) sum += header[at] as number;
-  sure(octal(header, 148, 8) === sum, "a header with a wrong checksum");
 }
 
 function isEmpty(block: Buffer): boolean {
@@ -171,8 +159,4 @@ function parsePax(text: string): Record<string, string> {
     values[key] = value;
   }
   return values;
-}
-
-function padded(size: number): number {
-  return Math.ceil(size / BLOCK) * BLOCK;
 }
