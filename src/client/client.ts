@@ -13,7 +13,6 @@ import type {
   ConsoleLink,
   Deployment,
   DeploymentEvent,
-  Descriptor,
   EventPage,
   ImageInfo,
   ImageReference,
@@ -155,16 +154,6 @@ export class Client {
   /** Builds an environment image into the platform's store. */
   buildImage = (request: BuildRequest, onProgress: (step: BuildProgress) => void, signal?: AbortSignal) =>
     this.#built<BuildEvent>("buildImage", request, onProgress, signal);
-  /** The manifest that `reference` (`name:tag`) names, or undefined. */
-  resolveImage = async (reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> => {
-    try {
-      return await this.#json<Descriptor>("resolveImage", { query: { reference }, signal });
-    } catch (error) {
-      if (isAppctlError(error) && error.exit === ExitCode.notFound) return undefined;
-      throw error;
-    }
-  };
-
   /** One page of a deployment's events: those after `after`, waiting up to 25 s for the first. */
   deploymentEvents = (
     ref: AppRef,

@@ -18,6 +18,7 @@ import { isLong } from "../support/amount.ts";
 import { cuttingProxy } from "../support/cutting-proxy.ts";
 import { type Fault, type FaultProxy, faultProxy } from "../support/fault-proxy.ts";
 import { startPlatform, type TestPlatform } from "../support/in-process.ts";
+import { resolveImage } from "../support/resolve-image.ts";
 import { failureOf } from "./support.ts";
 
 let test: TestPlatform;
@@ -89,8 +90,8 @@ async function send({ layout, image, environment }: Sent, client = clientAt(prox
 
 /** The platform has both images, whole, under their names. */
 async function isThere({ image, environment }: Sent): Promise<void> {
-  expect((await test.client.resolveImage(image.reference))?.digest).toBe(image.digest);
-  expect((await test.client.resolveImage(environment.reference))?.digest).toBe(environment.descriptor.digest);
+  expect((await resolveImage(test.client, image.reference))?.digest).toBe(image.digest);
+  expect((await resolveImage(test.client, environment.reference))?.digest).toBe(environment.descriptor.digest);
 }
 
 const UPLOAD = /blobs\/uploads\//;
@@ -219,8 +220,8 @@ describe("an image on its way to a platform", () => {
     const third = await appIn(sent.layout, sent.environment, "a third");
     const { digest } = sent.environment.manifest.layers[0] as Descriptor;
     expect(await failureOf(send({ ...sent, image: third }))).toMatchObject({ code: "BLOB_NOT_FOUND" });
-    expect(await test.client.resolveImage(third.reference)).toBeUndefined();
-    expect(await test.client.resolveImage(sent.image.reference), digest).toBeUndefined();
+    expect(await resolveImage(test.client, third.reference)).toBeUndefined();
+    expect(await resolveImage(test.client, sent.image.reference), digest).toBeUndefined();
   });
 
   it("of which the platform has lost a part is sent again, and of it only that", async () => {
@@ -240,7 +241,7 @@ describe("an image on its way to a platform", () => {
     writeFileSync(sent.layout.blobPath(digest), Buffer.alloc(size));
     expect(await failureOf(send(sent))).toMatchObject({ code: "BLOB_DAMAGED" });
     await expect(stat(sent.layout.blobPath(digest))).rejects.toThrow("ENOENT");
-    expect(await test.client.resolveImage(sent.image.reference)).toBeUndefined();
+    expect(await resolveImage(test.client, sent.image.reference)).toBeUndefined();
   });
 });
 
@@ -291,7 +292,7 @@ describe("an image that cannot be sent ends with the cause", () => {
     expect(await failureOf(send(sent))).toMatchObject(expected);
     if (expected === tooOld) expect(proxy.seen.filter(({ method }) => method === "POST").length).toBeLessThan(5);
     proxy.fault = () => undefined;
-    expect(await test.client.resolveImage(sent.image.reference)).toBeUndefined();
+    expect(await resolveImage(test.client, sent.image.reference)).toBeUndefined();
   });
 
   it("at a key that was revoked meanwhile", async () => {

@@ -6,6 +6,7 @@ import type { DeploymentEvent, ImageReference } from "../../src/contract/types.t
 import { hexOf } from "../../src/oci/model.ts";
 import { get } from "../e2e/harness.ts";
 import { programImage, programSpec, refOf, server, startPlatform, type TestPlatform } from "../support/in-process.ts";
+import { resolveImage } from "../support/resolve-image.ts";
 
 const HOUR = 3600_000;
 let test: TestPlatform;
@@ -87,7 +88,7 @@ describe("images that no revision needs", () => {
     age();
     expect((await test.client.pruneImages(true)).images).toContain(image.reference);
     // What a deploy asks before it hands the image over.
-    expect((await test.client.resolveImage(image.reference))?.digest).toBe(image.digest);
+    expect((await resolveImage(test.client, image.reference))?.digest).toBe(image.digest);
     expect((await test.client.pruneImages(false)).images).not.toContain(image.reference);
     expect((await get(`${await deploy("soon", image)}/`)).body).toBe("soon");
     const listed = (await test.client.listImages()).find(({ digest }) => digest === image.digest);
@@ -124,7 +125,7 @@ describe("images that no revision needs", () => {
     // As a CLI does it: what is missing is sent, or made again, before the image is handed over.
     const deploys = texts.map(async (text, index) => {
       let image = images[index] as ImageReference;
-      if (!(await test.client.resolveImage(image.reference))) image = await programImage(test, server(text));
+      if (!(await resolveImage(test.client, image.reference))) image = await programImage(test, server(text));
       return (await get(`${await deploy(text, image)}/`)).body;
     });
     expect(await Promise.all(deploys)).toEqual(texts);

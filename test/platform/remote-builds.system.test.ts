@@ -11,6 +11,7 @@ import { requirementParts } from "../../src/packages/requirements.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../image/support.ts";
 import { startPlatform, type TestPlatform } from "../support/in-process.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
+import { resolveImage } from "../support/resolve-image.ts";
 
 let registry: TestRegistry;
 let test: TestPlatform;
@@ -123,7 +124,7 @@ describe("an image that the platform builds", () => {
     expect(built).toMatchObject({ type: "built", reference: here.reference, digest: here.descriptor.digest });
     expect(built.resolved).toEqual(here.plan.lock);
     expect(steps).toEqual(here.progress.map((step) => ({ ...step, by: "platform" })));
-    expect(await test.client.resolveImage(here.reference)).toMatchObject({ digest: here.descriptor.digest });
+    expect(await resolveImage(test.client, here.reference)).toMatchObject({ digest: here.descriptor.digest });
     expect(await build(request)).toMatchObject({ type: "found", digest: here.descriptor.digest });
     expect(await build({ ...request, force: true })).toMatchObject({ type: "built", digest: here.descriptor.digest });
     expect(workFolders()).toEqual([]);
