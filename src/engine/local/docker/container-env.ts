@@ -5,10 +5,10 @@ import { localeOf, SYSTEM_PATH } from "../host-env.ts";
 export interface ContainerEnvParts {
   /** The platform's environment: only the language and the time zone are taken from it. */
   host: NodeJS.ProcessEnv;
-  /** Where the app reaches the platform. */
-  endpoint: string | undefined;
   /** Image, spec and platform variables. */
   revision: Readonly<Record<string, string>>;
+  /** Where the app reaches the platform; it can be another address than the revision's for the same place. */
+  endpoint: string | undefined;
   port: number;
   /** Address to listen on. */
   listen: string;

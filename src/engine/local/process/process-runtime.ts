@@ -197,9 +197,9 @@ class ProcessRuntime implements Runtime {
         contentDir: content.dir,
         home: join(home, "home"),
         tmp: join(home, "tmp"),
-        platformUrl: this.#options.platformUrl,
         host: this.#options.env ?? {},
         revision: revision.env,
+        endpoint: revision.env["APPCTL_ENDPOINT"] ?? this.#options.platformUrl,
         port: ownPort ?? spec.port,
         secrets: await giveSecrets(revision.secrets, this.#options.readSecret, this.#secretFiles, id, user),
         internal: {

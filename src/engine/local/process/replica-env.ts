@@ -10,12 +10,12 @@ export interface ReplicaEnvParts {
   /** Directories of the replica's own. */
   home: string;
   tmp: string;
-  /** Where the app reaches the platform. */
-  platformUrl: string | undefined;
   /** The platform's environment: only the language and the time zone are taken from it. */
   host: NodeJS.ProcessEnv;
   /** Image, spec and platform variables. */
-  revision: Record<string, string>;
+  revision: Readonly<Record<string, string>>;
+  /** Where the app reaches the platform. */
+  endpoint: string | undefined;
   port: number;
   /** Values of secrets, or paths of their files. */
   secrets: Record<string, string>;
@@ -31,8 +31,8 @@ export function replicaEnv(parts: ReplicaEnvParts): Record<string, string> {
     HOME: parts.home,
     TMPDIR: parts.tmp,
     ...localeOf(parts.host),
-    ...(parts.platformUrl === undefined ? {} : { APPCTL_ENDPOINT: parts.platformUrl }),
     ...parts.revision,
+    ...(parts.endpoint === undefined ? {} : { APPCTL_ENDPOINT: parts.endpoint }),
     PORT: String(parts.port),
     HOST: "127.0.0.1",
     ...parts.secrets,
