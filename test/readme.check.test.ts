@@ -61,7 +61,7 @@ describe("the README", () => {
     expect(shown.length).toBeGreaterThan(8);
     const files = [
       ...["deploy", "check", "follow"].map((part) => `src/deploy/${part}.ts`),
-      ...["start-image", "compose-image", "deliver"].map((part) => `src/image/${part}.ts`),
+      ...["prepare-image", "local-image", "deliver"].map((part) => `src/image/${part}.ts`),
       "src/app/load.ts",
       "src/commands/handlers/deploy-apps-handler.ts",
     ];

@@ -4,7 +4,7 @@ import type { CheckResult } from "../contract/types.ts";
 import { AppctlError, ExitCode } from "../core/errors.ts";
 import type { Trace } from "../core/trace.ts";
 import { refusePrograms, requireBase } from "../image/choose-base.ts";
-import type { StartedImage } from "../image/start-image.ts";
+import type { PreparedImage } from "../image/prepare-image.ts";
 import { platformOf } from "../image/targets.ts";
 
 /** What {@link checkAll} needs. */
@@ -20,11 +20,11 @@ export interface CheckOptions {
 
 /** An app's image with what the platform says about the app. */
 export interface CheckedImage extends CheckResult {
-  image: StartedImage;
+  image: PreparedImage;
 }
 
 /** Checks all apps. Throws INVALID_APP, NO_BASE_IMAGE, NEEDS_CONTAINERS or WRONG_PLATFORM for the first with a fault. */
-export async function checkAll(images: readonly StartedImage[], options: CheckOptions): Promise<CheckedImage[]> {
+export async function checkAll(images: readonly PreparedImage[], options: CheckOptions): Promise<CheckedImage[]> {
   const checks: CheckedImage[] = [];
   for (const image of images) checks.push({ ...(await check(image, options)), image });
   for (const { image, needsBase, platform } of checks) {
@@ -35,7 +35,7 @@ export async function checkAll(images: readonly StartedImage[], options: CheckOp
   return checks;
 }
 
-async function check({ app: { spec } }: StartedImage, options: CheckOptions): Promise<CheckResult> {
+async function check({ app: { spec } }: PreparedImage, options: CheckOptions): Promise<CheckResult> {
   const { client, scope, file, signal, trace } = options;
   const ask = () => client.checkApp({ ...scope, name: spec.name }, spec, signal);
   const result = await trace.time("ask the platform what is missing", ask);

@@ -9,8 +9,8 @@ import type { AppRef } from "../contract/types.ts";
 import { messageOf, withDeployFacts } from "../core/errors.ts";
 import type { DeployEvent } from "../core/events.ts";
 import { syncCache } from "../image/image-cache.ts";
-import { type MadeImage, makeImage, type RegistryChoice } from "../image/make-image.ts";
-import { type StartedImage, startImage } from "../image/start-image.ts";
+import { type PreparedImage, prepareImage } from "../image/prepare-image.ts";
+import { type PublishedImage, publishImage, type RegistryChoice } from "../image/publish-image.ts";
 import { type CheckOptions, checkAll } from "./check.ts";
 import { follow } from "./follow.ts";
 import type { LoadFileOptions } from "./load-file.ts";
@@ -39,11 +39,12 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
   const loaded = await options.loaded;
   const end = new AbortController();
   const signal = AbortSignal.any([options.signal, end.signal]);
-  const images: StartedImage[] = [];
+  const images: PreparedImage[] = [];
   let app = options.name ?? (loaded.apps.length === 1 ? loaded.apps[0]?.name : undefined);
   try {
     for (const message of loaded.bundle.warnings) yield { type: "warning", message };
-    for (const each of deployOrder(loaded, options.name)) images.push(startImage(each, loaded, { ...options, signal }));
+    for (const each of deployOrder(loaded, options.name))
+      images.push(prepareImage(each, loaded, { ...options, signal }));
     const checks = await checkAll(images, options);
     for (const { image, warnings, missingSecrets } of checks) {
       app = image.app.spec.name;
@@ -54,7 +55,7 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
       const { spec } = image.app;
       app = spec.name;
       const ref = { ...options.scope, name: spec.name };
-      const made = yield* makeImage(image, { ...options, registry, needsBase, platform });
+      const made = yield* publishImage(image, { ...options, registry, needsBase, platform });
       const apply = () => options.client.applyApp(ref, spec, made.image, randomUUID());
       const { id, consoleUrl } = await options.trace.time("hand it to the platform", apply);
       yield { type: "deploying", app: ref.name, ...options.scope, consoleUrl, deployment: id };
@@ -75,7 +76,7 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
 }
 
 /** Keeps the image on this machine while the platform works. Never rejects: the app runs without it. */
-async function keep({ keep }: MadeImage, { name }: AppRef, { trace }: DeployOptions): Promise<DeployEvent[]> {
+async function keep({ keep }: PublishedImage, { name }: AppRef, { trace }: DeployOptions): Promise<DeployEvent[]> {
   try {
     await trace.time("keep the image on this machine", () => keep().finally(syncCache));
     return [];

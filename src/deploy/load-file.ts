@@ -5,7 +5,7 @@ import type { LoadedFile } from "../app/loaded-file.ts";
 import { missingPackagesOf } from "../app/missing-packages.ts";
 import { builtFile } from "../core/assets.ts";
 import type { Trace } from "../core/trace.ts";
-import { installedPackages } from "../image/start-image.ts";
+import { installedPackages } from "../image/prepare-image.ts";
 
 /** What {@link loadFile} needs. */
 export interface LoadFileOptions {

@@ -11,11 +11,11 @@ import { type Delivery, deliver } from "./deliver.ts";
 import { planImage } from "./image-plan.ts";
 import { LAYER_ROLE } from "./layer.ts";
 import { LayoutStore } from "./layout-store.ts";
-import { type RegistryChoice, registryOf } from "./make-image.ts";
-import { resolvedOf, type StartImageOptions, startImage } from "./start-image.ts";
+import { type PrepareImageOptions, prepareImage, resolvedOf } from "./prepare-image.ts";
+import { type RegistryChoice, registryOf } from "./publish-image.ts";
 
 /** What {@link buildImage} needs besides. */
-export interface BuildImageOptions extends StartImageOptions {
+export interface BuildImageOptions extends PrepareImageOptions {
   /** Name of the App; may be left out when the file has one. */
   name: string | undefined;
   pushTo: RegistryChoice;
@@ -65,16 +65,16 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
   const app = selectApp(loaded, options.name, "build");
   const registry = registryOf(app, options.pushTo, options);
   if (options.push && !registry) throw noRegistryError(app);
-  const started = startImage(app, loaded, options);
-  const { layout, base, platforms } = started;
+  const prepared = prepareImage(app, loaded, options);
+  const { layout, base, platforms } = prepared;
   try {
-    const resolved = yield* resolvedOf(started);
+    const resolved = yield* resolvedOf(prepared);
     const address = registry?.address ?? "";
     const pushed = options.push && registry !== undefined;
     const place = pushed ? { registry: address } : { layout: address };
     const plan = planImage(resolved, { platforms, own: hostPlatform(), ...place });
     const stores = { layout: new LayoutStore(layout, address), ...(registry ? { registry } : {}) };
-    const [delivery] = (yield* deliver(plan, started, stores)) as [Delivery];
+    const [delivery] = (yield* deliver(plan, prepared, stores)) as [Delivery];
     return builtImage(delivery, address, pushed);
   } finally {
     await registry?.close();

@@ -2,13 +2,13 @@
 import type { DeployEvent } from "../core/events.ts";
 import type { Descriptor } from "../oci/model.ts";
 import type { AppImage } from "./app-image.ts";
-import { composeImage, type LocalImage, putOnBase, type Shipment, withoutBase } from "./compose-image.ts";
 import { copyImage } from "./copy-image.ts";
 import type { EnvironmentPlan } from "./environment-image.ts";
 import { writeIndex } from "./image-index.ts";
 import type { Destination, ImagePlan } from "./image-plan.ts";
 import type { ImageSource, ImageStore } from "./image-store.ts";
-import type { StartedImage } from "./start-image.ts";
+import { type LocalImage, makeLocalImage, type OutgoingImage, putOnBase, withoutBase } from "./local-image.ts";
+import type { PreparedImage } from "./prepare-image.ts";
 
 /** The stores of a plan's destinations. A registry is also where the platform's copy of an image comes from. */
 export interface Stores {
@@ -44,18 +44,18 @@ export interface Delivery extends Pick<Destination, "store"> {
  */
 export async function* deliver(
   plan: ImagePlan,
-  from: StartedImage,
+  from: PreparedImage,
   to: Stores,
 ): AsyncGenerator<DeployEvent, Delivery[]> {
   const deliveries: Delivery[] = [];
   for (const destination of plan.destinations) {
     const targets = plan.targets.filter(({ reference }) => destination.targets.includes(reference));
     const earlier = new Map(deliveries.flatMap(({ images }) => images).map((each) => [each.local.target, each]));
-    const leg: Leg = { ...destination, targets, earlier, from, to: to[destination.store] as ImageStore };
-    const shipments = yield* prepare(leg);
+    const step: DeliveryStep = { ...destination, targets, earlier, from, to: to[destination.store] as ImageStore };
+    const outgoing = yield* prepare(step);
     const images: ImageCopy[] = [];
-    for (const each of shipments) images.push(yield* send(each, leg, to.registry));
-    const named = yield* nameAll(images, leg);
+    for (const each of outgoing) images.push(yield* send(each, step, to.registry));
+    const named = yield* nameAll(images, step);
     deliveries.push({ store: destination.store, images, ...named });
     if (destination.store !== "registry" || plan.destinations.length === 1) continue;
     yield { type: "pushed", app: from.app.spec.name, reference: named.reference, digest: named.descriptor.digest };
@@ -64,11 +64,11 @@ export async function* deliver(
 }
 
 /** The way of an image to one destination. */
-interface Leg extends Omit<Destination, "targets"> {
+interface DeliveryStep extends Omit<Destination, "targets"> {
   targets: EnvironmentPlan[];
   /** The copies at the destinations before it. */
   earlier: ReadonlyMap<EnvironmentPlan, ImageCopy>;
-  from: StartedImage;
+  from: PreparedImage;
   to: ImageStore;
 }
 
@@ -80,30 +80,30 @@ const PHASES: Record<Destination["store"], string> = {
 };
 
 /** The image of each target, as it is to be in the store. A base that one of them does not have ends it before a push. */
-async function* prepare(leg: Leg): AsyncGenerator<DeployEvent, Shipment[]> {
-  const { store, withBase, targets, earlier, from, to } = leg;
+async function* prepare(step: DeliveryStep): AsyncGenerator<DeployEvent, OutgoingImage[]> {
+  const { store, withBase, targets, earlier, from, to } = step;
   const { progress, trace } = from;
   const locals: LocalImage[] = [];
-  for (const plan of targets) locals.push(earlier.get(plan)?.local ?? (yield* composeImage(from, plan, leg, to)));
+  for (const plan of targets) locals.push(earlier.get(plan)?.local ?? (yield* makeLocalImage(from, plan, step, to)));
   const base = withBase ? from.base : undefined;
-  const shipments: Shipment[] = [];
+  const outgoing: OutgoingImage[] = [];
   for (const local of locals) {
     const copy = earlier.get(local.target);
-    if (copy) shipments.push({ local, image: base ? copy.image : local.image });
-    else if (!base) shipments.push(withoutBase(local));
+    if (copy) outgoing.push({ local, image: base ? copy.image : local.image });
+    else if (!base) outgoing.push(withoutBase(local));
     else {
       const message = `looking for the base image ${local.plan.baseImage}`;
       const put = () => progress.unlessQuick(message, () => putOnBase(local, base, from, store));
-      shipments.push(yield* progress.during(trace.time("put the image on its base", put)));
+      outgoing.push(yield* progress.during(trace.time("put the image on its base", put)));
     }
   }
-  return shipments;
+  return outgoing;
 }
 
 /** Copies the environment image, for others to build on, and the app image. A registry also gets the bill of materials. */
 async function* send(
-  { environment, image, local }: Shipment,
-  { store, address, withBase, earlier, from, to }: Leg,
+  { environment, image, local }: OutgoingImage,
+  { store, address, withBase, earlier, from, to }: DeliveryStep,
   registry: Stores["registry"],
 ): AsyncGenerator<DeployEvent, ImageCopy> {
   const { layout, progress, trace } = from;
@@ -140,7 +140,7 @@ async function* send(
 /** The name that leads to the images: of several, to an index of them. */
 async function* nameAll(
   images: readonly ImageCopy[],
-  { address, from: { layout, progress, trace }, to }: Leg,
+  { address, from: { layout, progress, trace }, to }: DeliveryStep,
 ): AsyncGenerator<DeployEvent, Pick<Delivery, "reference" | "descriptor">> {
   const parts = images.map(({ image, local }) => ({ image, platform: local.target.platform }));
   const { reference, descriptor } = parts.length === 1 && parts[0] ? parts[0].image : await writeIndex(parts, layout);

@@ -8,8 +8,8 @@ import { type Delivery, deliver, type Stores } from "../../src/image/deliver.ts"
 import { resolveEnvironment } from "../../src/image/environment-image.ts";
 import { type PlanOptions, planImage } from "../../src/image/image-plan.ts";
 import { LayoutStore } from "../../src/image/layout-store.ts";
+import type { PreparedImage } from "../../src/image/prepare-image.ts";
 import { ProgressQueue } from "../../src/image/progress-queue.ts";
-import type { StartedImage } from "../../src/image/start-image.ts";
 import type { OciLayout } from "../../src/oci/layout.ts";
 import type { ImageIndex } from "../../src/oci/model.ts";
 import { fromLayout } from "../../src/oci/registry/blob-source.ts";
@@ -35,7 +35,7 @@ async function setUp() {
     }),
   };
   const run = async (code: string, options: Partial<PlanOptions>, own: OciLayout = layout) => {
-    const from: StartedImage = {
+    const from: PreparedImage = {
       app: app as unknown as LoadedApp,
       contents: [],
       layer: packApp([{ path: "main.mjs", bytes: Buffer.from(code) }], own),

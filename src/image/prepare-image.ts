@@ -27,8 +27,8 @@ import { ProgressQueue } from "./progress-queue.ts";
 import { writtenPlatforms } from "./targets.ts";
 import { unpackPackages } from "./unpack.ts";
 
-/** What {@link startImage} needs. */
-export interface StartImageOptions {
+/** What {@link prepareImage} needs. */
+export interface PrepareImageOptions {
   cacheDir: string;
   cwd: string;
   env: NodeJS.ProcessEnv;
@@ -43,10 +43,10 @@ export interface StartImageOptions {
 }
 
 /** What resolving and installing packages needs. */
-type InstallOptions = Omit<StartImageOptions, "trace" | "client">;
+type InstallOptions = Omit<PrepareImageOptions, "trace" | "client">;
 
 /** An image whose making has begun, as far as it needs nothing of the platform. */
-export interface StartedImage {
+export interface PreparedImage {
   app: LoadedApp;
   /** Packages with code in the bundle. */
   contents: Bundle["contents"];
@@ -67,7 +67,7 @@ export interface StartedImage {
 }
 
 /** Packs the app's files and resolves the image's packages: while that is under way, the platform can be asked. */
-export function startImage(app: LoadedApp, loaded: LoadedFile, options: StartImageOptions): StartedImage {
+export function prepareImage(app: LoadedApp, loaded: LoadedFile, options: PrepareImageOptions): PreparedImage {
   const { cacheDir, signal, trace } = options;
   const progress = new ProgressQueue();
   const layout = new ImageCache(join(cacheDir, "images"));
@@ -109,7 +109,7 @@ async function withFaultsOf(error: unknown, { spec }: LoadedApp, read: (() => Pr
 function builderOf(
   { image: { builder, force }, spec: { name } }: LoadedApp,
   context: EnvironmentContext,
-  { client, allowScripts }: StartImageOptions,
+  { client, allowScripts }: PrepareImageOptions,
 ): EnvironmentBuilder {
   if (builder !== "remote") return localBuilder(context, force);
   if (allowScripts) throw scriptsRefused(name);
@@ -126,7 +126,7 @@ function scriptsRefused(name: string): AppctlError {
 }
 
 /** What the environment image will be, with its warnings said. */
-export async function* resolvedOf({ resolved, progress }: StartedImage): AsyncGenerator<DeployEvent, Resolved> {
+export async function* resolvedOf({ resolved, progress }: PreparedImage): AsyncGenerator<DeployEvent, Resolved> {
   const found = yield* progress.during(resolved);
   for (const message of found.warnings) yield { type: "warning", message };
   return found;

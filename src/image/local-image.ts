@@ -14,7 +14,7 @@ import type { Destination } from "./image-plan.ts";
 import type { ImageStore } from "./image-store.ts";
 import { LAYER_ROLE } from "./layer.ts";
 import { LayoutStore } from "./layout-store.ts";
-import type { StartedImage } from "./start-image.ts";
+import type { PreparedImage } from "./prepare-image.ts";
 
 /** An app's image in the layout. It has no name in it yet. */
 export interface LocalImage {
@@ -32,15 +32,15 @@ export interface LocalImage {
 }
 
 /** An app image on its way to a store, with the environment image where the store lacks that. */
-export interface Shipment {
+export interface OutgoingImage {
   local: LocalImage;
   image: AppImage;
   environment?: EnvironmentImage | undefined;
 }
 
 /** The app image on an environment image that the store or this machine has, or that is built now. */
-export async function* composeImage(
-  { app, builder, context, layer, contents, layout, trace, progress, ...from }: StartedImage,
+export async function* makeLocalImage(
+  { app, builder, context, layer, contents, layout, trace, progress, ...from }: PreparedImage,
   target: EnvironmentPlan,
   { store: kind, address, withBase }: Pick<Destination, "store" | "address" | "withBase">,
   store: ImageStore,
@@ -84,7 +84,7 @@ export async function* composeImage(
 }
 
 /** The image as the platform or a process runs it: without the base. */
-export function withoutBase(local: LocalImage): Shipment {
+export function withoutBase(local: LocalImage): OutgoingImage {
   return { local, image: local.image, environment: local.existing ? undefined : local.environment };
 }
 
@@ -95,9 +95,9 @@ export function withoutBase(local: LocalImage): Shipment {
 export async function putOnBase(
   local: LocalImage,
   base: BaseImage,
-  { app, layer, layout }: Pick<StartedImage, "app" | "layer" | "layout">,
+  { app, layer, layout }: Pick<PreparedImage, "app" | "layer" | "layout">,
   kind: Destination["store"],
-): Promise<Shipment> {
+): Promise<OutgoingImage> {
   const { plan, environment, existing } = local;
   const isPushed = kind === "registry";
   const name = `based/${plan.reference}`;

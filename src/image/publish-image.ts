@@ -10,8 +10,8 @@ import { baseOf } from "./choose-base.ts";
 import { type Delivery, deliver, type ImageCopy } from "./deliver.ts";
 import { planImage } from "./image-plan.ts";
 import { platformStore } from "./platform-store.ts";
+import { type PreparedImage, type PrepareImageOptions, resolvedOf } from "./prepare-image.ts";
 import { type RegistryStore, registryAt } from "./registry-store.ts";
-import { resolvedOf, type StartedImage, type StartImageOptions } from "./start-image.ts";
 import { platformOf } from "./targets.ts";
 
 /** Where images go to, when the platform is not to be their only place. */
@@ -22,8 +22,8 @@ export interface RegistryChoice {
   fallback?: string | undefined;
 }
 
-/** What {@link makeImage} needs besides. */
-export interface MakeImageOptions extends Pick<StartImageOptions, "env" | "signal" | "baseImage"> {
+/** What {@link publishImage} needs besides. */
+export interface PublishImageOptions extends Pick<PrepareImageOptions, "env" | "signal" | "baseImage"> {
   client: Client;
   /** Host and port of the platform, as in image references. */
   registry: string;
@@ -35,7 +35,7 @@ export interface MakeImageOptions extends Pick<StartImageOptions, "env" | "signa
 }
 
 /** An image that the platform has. */
-export interface MadeImage {
+export interface PublishedImage {
   image: ImageReference;
   /** Gives it its name on this machine, with its bill of materials: what a deploy does while it waits. */
   keep(): Promise<void>;
@@ -45,7 +45,7 @@ export interface MadeImage {
 export function registryOf(
   app: LoadedApp,
   { flag, fallback }: RegistryChoice,
-  { env, signal, baseImage }: Pick<StartImageOptions, "env" | "signal" | "baseImage">,
+  { env, signal, baseImage }: Pick<PrepareImageOptions, "env" | "signal" | "baseImage">,
 ): RegistryStore | undefined {
   const text = flag ?? app.image.registry ?? fallback;
   // The layers of a base that programs run on are in no registry yet.
@@ -55,20 +55,20 @@ export function registryOf(
 }
 
 /** Makes the app's image and brings it to its registry, for every target that it is meant for, and to the platform. */
-export async function* makeImage(
-  started: StartedImage,
-  options: MakeImageOptions,
-): AsyncGenerator<DeployEvent, MadeImage> {
-  const { base, layout } = started;
-  const registry = registryOf(started.app, options.pushTo, options);
+export async function* publishImage(
+  prepared: PreparedImage,
+  options: PublishImageOptions,
+): AsyncGenerator<DeployEvent, PublishedImage> {
+  const { base, layout } = prepared;
+  const registry = registryOf(prepared.app, options.pushTo, options);
   const platform = platformStore(options.client, { address: options.registry, signal: options.signal });
   try {
-    const resolved = yield* resolvedOf(started);
-    const { platforms } = started;
-    const ownTarget = ownPlatform(resolved, started, options);
+    const resolved = yield* resolvedOf(prepared);
+    const { platforms } = prepared;
+    const ownTarget = ownPlatform(resolved, prepared, options);
     const place = { address: options.registry, needsBase: options.needsBase };
     const plan = planImage(resolved, { platforms, own: ownTarget, registry: registry?.address, platform: place });
-    const deliveries = yield* deliver(plan, started, { platform, ...(registry ? { registry } : {}) });
+    const deliveries = yield* deliver(plan, prepared, { platform, ...(registry ? { registry } : {}) });
     const { images } = deliveries.at(-1) as Delivery;
     const { address, image, isNamed, local } = images[0] as ImageCopy;
     return {
@@ -85,7 +85,11 @@ export async function* makeImage(
 }
 
 /** What the image has to be for the platform. One that builds knows its own machine better than this one does. */
-function ownPlatform({ host }: Resolved, started: StartedImage, { platform, needsBase }: MakeImageOptions): Platform {
-  const ownTarget = platformOf(platform, started, needsBase);
+function ownPlatform(
+  { host }: Resolved,
+  prepared: PreparedImage,
+  { platform, needsBase }: PublishImageOptions,
+): Platform {
+  const ownTarget = platformOf(platform, prepared, needsBase);
   return host && !needsBase && platformName(host) === (platform ?? platformName(host)) ? host : ownTarget;
 }
