@@ -6,7 +6,7 @@ import { isAppctlError } from "../core/errors.ts";
 import { parseRegistryAddress, REGISTRY_ADDRESS_RULE } from "../core/registry-address.ts";
 import { credentialsHint } from "../core/without-credentials.ts";
 import { isRepositoryName, parseImageName } from "../oci/registry/image-name.ts";
-import { PLATFORM_NAMES, parsePlatformName } from "../oci/target.ts";
+import { parseTarget, TARGETS } from "../oci/target.ts";
 import { parseSpec } from "../packages/package-spec.ts";
 import { describeValue } from "./readable.ts";
 
@@ -73,9 +73,7 @@ const FORMATS: Record<TextFormat, (text: string) => FormatFault> = {
     return { message: `${REGISTRY_ADDRESS_RULE}, not ${describeValue(address)}`, ...(hint ? { hint } : {}) };
   },
   target: (name) =>
-    parsePlatformName(name)
-      ? undefined
-      : { message: `must be one of ${PLATFORM_NAMES.join(", ")}, not ${describeValue(name)}` },
+    parseTarget(name) ? undefined : { message: `must be one of ${TARGETS.join(", ")}, not ${describeValue(name)}` },
 };
 
 /** A name as Debian policy has it, with an architecture and a version. */

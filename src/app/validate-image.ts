@@ -2,7 +2,7 @@ import { checkKeys, checkOption, memberPath } from "../contract/check-option.ts"
 import { IMAGE_OPTIONS } from "../contract/image-options.ts";
 import type { AppSpec } from "../contract/types.ts";
 import type { Fault } from "../core/errors.ts";
-import { parsePlatformName, platformText } from "../oci/target.ts";
+import { parseTarget, targetText } from "../oci/target.ts";
 import { parseSpec } from "../packages/package-spec.ts";
 import { isRawOdd, isRawSdk, type Raw } from "./description.ts";
 import { fileContext } from "./file-context.ts";
@@ -104,8 +104,8 @@ export function entrypointFaults({ entrypoint }: ImageOptions, kind: AppSpec["ki
 /** The targets as OCI writes them, each once. Faulty ones are passed over: they have their faults already. */
 function distinctTargets(list: (string | undefined)[], path: string, faults: Fault[]): string[] {
   const names = list.map((item) => {
-    const target = item === undefined ? undefined : parsePlatformName(item);
-    return target && platformText(target);
+    const target = item === undefined ? undefined : parseTarget(item);
+    return target && targetText(target);
   });
   names.forEach((name, index) => {
     if (name !== undefined && names.indexOf(name) < index)

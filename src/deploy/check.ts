@@ -5,7 +5,7 @@ import { AppctlError, ExitCode } from "../core/errors.ts";
 import type { Trace } from "../core/trace.ts";
 import { refusePrograms, requireBase } from "../image/choose-base.ts";
 import type { PreparedImage } from "../image/prepare-image.ts";
-import { platformOf } from "../image/targets.ts";
+import { targetOf } from "../image/targets.ts";
 
 /** What {@link checkAll} needs. */
 export interface CheckOptions {
@@ -30,7 +30,7 @@ export async function checkAll(images: readonly PreparedImage[], options: CheckO
   for (const { image, needsBase, platform } of checks) {
     if (needsBase) requireBase(image.app, options.baseImage);
     else refusePrograms(image.app);
-    platformOf(platform, image, needsBase);
+    targetOf(platform, image, needsBase);
   }
   return checks;
 }

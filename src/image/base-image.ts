@@ -6,7 +6,7 @@ import { type FetchedImage, fetchImage } from "../oci/registry/fetch-image.ts";
 import { type ImageName, imageNameText, parseImageName } from "../oci/registry/image-name.ts";
 import { Repository } from "../oci/registry/repository.ts";
 import type { BlobSource } from "../oci/registry/upload-blob.ts";
-import { goPlatform, type Platform, platformName } from "../packages/npm-target.ts";
+import { type NpmTarget, ociTarget, targetName } from "../packages/npm-target.ts";
 import type { DockerBuild } from "./builder/docker-builder.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";
 import type { ImageSource } from "./image-store.ts";
@@ -38,12 +38,12 @@ export class BaseImage implements ImageSource {
    * Manifest and configuration of the image for `platform`, by the digest when one is written. What a tag names is asked for
    * without its content first: what is known already is not fetched again, which registries count and limit.
    */
-  async fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+  async fetch(layout: OciLayout, platform: NpmTarget): Promise<FetchedImage> {
     if (this.#build) return this.#make({ ...this.#build, layout, platform });
     const image = await this.#fetch(layout, platform).catch((error: unknown) => {
       throw isAppctlError(error) ? this.#advised(error) : error;
     });
-    const { os, architecture } = goPlatform(platform);
+    const { os, architecture } = ociTarget(platform);
     if (image.config.os === os && image.config.architecture === architecture) return image;
     throw new AppctlError({
       code: "NO_SUCH_PLATFORM",
@@ -54,26 +54,26 @@ export class BaseImage implements ImageSource {
   }
 
   /** Whether something has to be run yet to have it. What has nothing to run is fetched when it is needed. */
-  async isToBeMade(layout: OciLayout, platform: Platform): Promise<boolean> {
+  async isToBeMade(layout: OciLayout, platform: NpmTarget): Promise<boolean> {
     return this.#build !== undefined && !(await (await docker()).knownBase({ ...this.#build, layout, platform }));
   }
 
   /** Runs what has to be run to have it. */
-  async make(layout: OciLayout, platform: Platform): Promise<void> {
+  async make(layout: OciLayout, platform: NpmTarget): Promise<void> {
     if (this.#build) await this.#make({ ...this.#build, layout, platform });
   }
 
   #make(build: DockerBuild): Promise<FetchedImage> {
-    const name = platformName(build.platform);
+    const name = targetName(build.platform);
     const made = this.#made.get(name) ?? docker().then(({ builtBase }) => builtBase(build));
     this.#made.set(name, made);
     return made;
   }
 
-  async #fetch(layout: OciLayout, platform: Platform): Promise<FetchedImage> {
+  async #fetch(layout: OciLayout, platform: NpmTarget): Promise<FetchedImage> {
     const { tag = "latest" } = this.name;
     const digest = this.name.digest ?? (await this.#repository.resolve(tag))?.digest;
-    return fetchImage(this.#repository, digest ?? tag, layout, goPlatform(platform));
+    return fetchImage(this.#repository, digest ?? tag, layout, ociTarget(platform));
   }
 
   /** Not everybody knows that there is a base, or can reach the registry that has it. */

@@ -10,7 +10,7 @@ import {
   type PackageLock,
   packageName,
 } from "../packages/lockfiles/package-lock.ts";
-import type { Platform } from "../packages/npm-target.ts";
+import type { NpmTarget } from "../packages/npm-target.ts";
 
 /** Media type of a bill of materials in JSON, and the type of the artifact that carries it. */
 export const BOM_TYPE = "application/vnd.cyclonedx+json";
@@ -53,7 +53,7 @@ export function billOfMaterials(of: {
   name: string;
   contents: readonly { name: string; version: string }[];
   lock: PackageLock;
-  platform: Platform;
+  platform: NpmTarget;
 }): BillOfMaterials {
   const components = new Map<string, BomComponent>();
   const edges = new Map<string, Set<string>>();

@@ -5,7 +5,7 @@ import type { LoadedApp } from "../app/validate.ts";
 import { type AppctlError, usageError } from "../core/errors.ts";
 import type { DeployEvent } from "../core/events.ts";
 import type { Descriptor } from "../oci/model.ts";
-import { hostPlatform, platformName } from "../packages/npm-target.ts";
+import { hostTarget, targetName } from "../packages/npm-target.ts";
 import type { AppImage } from "./app-image.ts";
 import { type Delivery, deliver } from "./deliver.ts";
 import { planImage } from "./image-plan.ts";
@@ -72,7 +72,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
     const address = registry?.address ?? "";
     const pushed = options.push && registry !== undefined;
     const place = pushed ? { registry: address } : { layout: address };
-    const plan = planImage(resolved, { platforms, own: hostPlatform(), ...place });
+    const plan = planImage(resolved, { platforms, own: hostTarget(), ...place });
     const stores = { layout: new LayoutStore(layout, address), ...(registry ? { registry } : {}) };
     const [delivery] = (yield* deliver(plan, prepared, stores)) as [Delivery];
     return builtImage(delivery, address, pushed);
@@ -84,7 +84,7 @@ async function* buildLoaded(loaded: LoadedFile, options: BuildImageOptions): Asy
 
 function builtImage({ images, reference, descriptor }: Delivery, address: string, pushed: boolean): BuiltImage {
   const built = images.map(({ image, local, referrer }) => ({
-    platform: platformName(local.target.platform),
+    platform: targetName(local.target.platform),
     ...described(image, referrer, address),
   }));
   const [only] = built;

@@ -22,7 +22,7 @@ import { type InstalledPackages, installPackages } from "../packages/install-pac
 import { packagesWithScripts, scriptWarnings } from "../packages/install-scripts.ts";
 import { lockIdentity, type ResolvedLock } from "../packages/lockfiles/package-lock.ts";
 import { cachedPackages } from "../packages/npm-cache/cached-packages.ts";
-import { goPlatform, hostPlatform, type Platform } from "../packages/npm-target.ts";
+import { hostTarget, type NpmTarget, ociTarget } from "../packages/npm-target.ts";
 import type { PackageContext } from "../packages/package-context.ts";
 import { type Requirements, readRequirements } from "../packages/requirements.ts";
 import { resolvePackages } from "../packages/resolve-packages.ts";
@@ -50,7 +50,7 @@ export interface EnvironmentSpec {
 
 /** What {@link planEnvironment} and {@link buildEnvironment} need to know of the world. `platform` defaults to the host's. */
 export interface EnvironmentContext extends Omit<PackageContext, "platform"> {
-  platform?: Platform | undefined;
+  platform?: NpmTarget | undefined;
 }
 
 /** What an environment image will be, before anything is installed. Plain data. */
@@ -66,7 +66,7 @@ export interface EnvironmentPlan {
   env: Record<string, string>;
   /** Reference of the base as written. It is put below the image where that is pushed. */
   baseImage?: string | undefined;
-  platform: Platform;
+  platform: NpmTarget;
   /** What its own layers are for, lowest first. Of packages that do not fit the platform there is none. */
   layers: ("packages" | "copy")[];
   copy: CopiedFile[];
@@ -103,7 +103,7 @@ export async function planEnvironment(
   spec: EnvironmentSpec,
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<EnvironmentPlan> {
-  return planFor(await resolveEnvironment(spec, context), context.platform ?? hostPlatform());
+  return planFor(await resolveEnvironment(spec, context), context.platform ?? hostTarget());
 }
 
 /** The part of {@link planEnvironment} that takes time; it is the same for every platform. */
@@ -112,7 +112,7 @@ export async function resolveEnvironment(
   context: EnvironmentContext & { refresh?: boolean | undefined },
 ): Promise<ResolvedEnvironment> {
   const { requirements, packages = [] } = spec;
-  const place = { ...context, platform: context.platform ?? hostPlatform() };
+  const place = { ...context, platform: context.platform ?? hostTarget() };
   const read = async (lockfile: Requirements) => {
     const lock = await readRequirements(lockfile, packages);
     return { lock, warnings: scriptWarnings(lock, place) };
@@ -122,7 +122,7 @@ export async function resolveEnvironment(
 }
 
 /** The image for one platform. */
-export function planFor(resolved: ResolvedEnvironment, platform: Platform): EnvironmentPlan {
+export function planFor(resolved: ResolvedEnvironment, platform: NpmTarget): EnvironmentPlan {
   const { spec, lock, warnings } = resolved;
   const env = { ...spec.env };
   const copy = [...(spec.copy ?? [])];
@@ -146,7 +146,7 @@ export function planFor(resolved: ResolvedEnvironment, platform: Platform): Envi
 export function environmentTag(
   { copy = [], entrypoint, programs, baseImage, env = {} }: Omit<EnvironmentSpec, "name">,
   { lock, scripts }: Pick<ResolvedEnvironment, "lock" | "scripts">,
-  platform: Platform,
+  platform: NpmTarget,
 ): string {
   const identity = canonicalJson({
     v: 1,
@@ -205,7 +205,7 @@ export async function writeEnvironment(
   const { entrypoint } = plan;
   const config: ImageConfig = {
     created: EPOCH,
-    ...goPlatform(plan.platform),
+    ...ociTarget(plan.platform),
     config: {
       Env: envList(plan.env),
       ...(entrypoint ? { Entrypoint: entrypoint } : {}),

@@ -1,6 +1,6 @@
-import type { Platform } from "../packages/npm-target.ts";
+import type { NpmTarget } from "../packages/npm-target.ts";
 import { type EnvironmentPlan, planFor, type ResolvedEnvironment } from "./environment-image.ts";
-import { pushedPlatforms, samePlatform } from "./targets.ts";
+import { isSameTarget, pushedTargets } from "./targets.ts";
 
 /** What an app's image will be and where it goes: plain data, all that `deliver` needs to decide nothing itself. */
 export interface ImagePlan {
@@ -24,9 +24,9 @@ export interface Destination {
 /** Where an image goes. */
 export interface PlanOptions {
   /** What the ImageSpec says that it is for. */
-  platforms: readonly Platform[] | undefined;
+  platforms: readonly NpmTarget[] | undefined;
   /** What the platform runs; without one, this machine. */
-  own: Platform;
+  own: NpmTarget;
   /** Address of the registry that gets it. */
   registry?: string | undefined;
   /** Address of the platform that gets it; one that runs containers needs the base. */
@@ -39,15 +39,15 @@ export interface PlanOptions {
 export function planImage(resolved: ResolvedEnvironment, options: PlanOptions): ImagePlan {
   const { own, registry, platform, layout } = options;
   const targets: EnvironmentPlan[] = [];
-  const referenceOf = (target: Platform) => {
-    const known = targets.find((plan) => samePlatform(plan.platform, target)) ?? planFor(resolved, target);
+  const referenceOf = (target: NpmTarget) => {
+    const known = targets.find((plan) => isSameTarget(plan.platform, target)) ?? planFor(resolved, target);
     if (!targets.includes(known)) targets.push(known);
     return known.reference;
   };
-  const meant = pushedPlatforms(options, own);
+  const meant = pushedTargets(options, own);
   const withBase = resolved.spec.baseImage !== undefined;
   const destinations: Destination[] = [];
-  const add = (store: Destination["store"], address: string | undefined, base: boolean, at: readonly Platform[]) => {
+  const add = (store: Destination["store"], address: string | undefined, base: boolean, at: readonly NpmTarget[]) => {
     if (address !== undefined) destinations.push({ store, address, withBase: base, targets: at.map(referenceOf) });
   };
   add("registry", registry, withBase, meant);

@@ -6,7 +6,7 @@ import type { ReferrerParts } from "../oci/referrer.ts";
 import type { FetchedImage } from "../oci/registry/fetch-image.ts";
 import type { PushedReferrer } from "../oci/registry/push-referrer.ts";
 import type { BlobSource } from "../oci/registry/upload-blob.ts";
-import type { PlatformName } from "../oci/target.ts";
+import type { OciTarget } from "../oci/target.ts";
 
 /** Something that has content of images: a store, or the registry of a base image. */
 export interface ImageSource {
@@ -34,7 +34,7 @@ export interface ImageStore {
   /** Stores a manifest or index under `reference`. Throws when the store lacks a part of it: no name has half an image. */
   name(reference: string, manifest: Descriptor, bytes: Buffer): Promise<void>;
   /** Brings the manifest and the configuration of an image of the store into `layout`: enough to put an app on top of it. */
-  read(reference: string, digest: string, layout: OciLayout, target: PlatformName): Promise<FetchedImage>;
+  read(reference: string, digest: string, layout: OciLayout, target: OciTarget): Promise<FetchedImage>;
   /** Stores a document about the image `subject`. `find`: only if the store lacks it. Absent: the store keeps none. */
   attach?(
     reference: string,

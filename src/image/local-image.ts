@@ -4,7 +4,7 @@ import type { OciLayout } from "../oci/layout.ts";
 import { jsonBytes } from "../oci/model.ts";
 import { attachReferrer, type Referrer } from "../oci/referrer.ts";
 import type { FetchedImage } from "../oci/registry/fetch-image.ts";
-import { goPlatform } from "../packages/npm-target.ts";
+import { ociTarget } from "../packages/npm-target.ts";
 import { runConfig } from "./app-files.ts";
 import { type AppImage, composeAppImage } from "./app-image.ts";
 import { type BaseImage, onBase } from "./base-image.ts";
@@ -119,7 +119,7 @@ async function findEnvironment(
   const { reference, platform } = plan;
   const read = async (from: ImageStore) => {
     const found = await from.resolve(reference);
-    return found && { reference, ...(await from.read(reference, found.digest, layout, goPlatform(platform))) };
+    return found && { reference, ...(await from.read(reference, found.digest, layout, ociTarget(platform))) };
   };
   const existing = await read(store);
   if (existing && !isOnBase) return { plan, environment: existing, existing };

@@ -11,7 +11,7 @@ import type { BuildProgress, DeployEvent } from "../core/events.ts";
 import type { Trace } from "../core/trace.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { parseImageName } from "../oci/registry/image-name.ts";
-import type { Platform } from "../packages/npm-target.ts";
+import type { NpmTarget } from "../packages/npm-target.ts";
 import { readRequirements } from "../packages/requirements.ts";
 import { appFiles, copiedFiles } from "./app-files.ts";
 import { packApp } from "./app-image.ts";
@@ -24,7 +24,7 @@ import { buildEnvironment, type EnvironmentContext, planEnvironment } from "./en
 import { ImageCache } from "./image-cache.ts";
 import type { Layer } from "./layer.ts";
 import { ProgressQueue } from "./progress-queue.ts";
-import { writtenPlatforms } from "./targets.ts";
+import { writtenTargets } from "./targets.ts";
 import { unpackPackages } from "./unpack.ts";
 
 /** What {@link prepareImage} needs. */
@@ -56,7 +56,7 @@ export interface PreparedImage {
   resolved: Promise<Resolved>;
   builder: EnvironmentBuilder;
   /** What the ImageSpec says it is for, if it says so. */
-  platforms: Platform[] | undefined;
+  platforms: NpmTarget[] | undefined;
   context: EnvironmentContext;
   /** The image that it stands on in containers. */
   base: BaseImage | undefined;
@@ -92,7 +92,7 @@ export function prepareImage(app: LoadedApp, loaded: LoadedFile, options: Prepar
   const layer = trace.time("pack the app", pack);
   // Each is awaited when it is needed; until then a failure is nobody's yet.
   for (const work of [copied, resolved, layer]) work.catch(() => undefined);
-  const platforms = writtenPlatforms(app.image.platform, baseImage);
+  const platforms = writtenTargets(app.image.platform, baseImage);
   const base = baseImageOf(app, options, report);
   const { contents } = loaded.bundle;
   return { app, contents, layer, resolved, builder, platforms, context, base, layout, progress, trace };

@@ -4,7 +4,7 @@ import type { Client } from "../client/client.ts";
 import type { ImageReference } from "../contract/types.ts";
 import type { DeployEvent } from "../core/events.ts";
 import { parseImageName } from "../oci/registry/image-name.ts";
-import { type Platform, platformName } from "../packages/npm-target.ts";
+import { type NpmTarget, targetName } from "../packages/npm-target.ts";
 import type { Resolved } from "./builder/environment-builder.ts";
 import { baseOf } from "./choose-base.ts";
 import { type Delivery, deliver, type ImageCopy } from "./deliver.ts";
@@ -12,7 +12,7 @@ import { planImage } from "./image-plan.ts";
 import { platformStore } from "./platform-store.ts";
 import { type PreparedImage, type PrepareImageOptions, resolvedOf } from "./prepare-image.ts";
 import { type RegistryStore, registryAt } from "./registry-store.ts";
-import { platformOf } from "./targets.ts";
+import { targetOf } from "./targets.ts";
 
 /** Where images go to, when the platform is not to be their only place. */
 export interface RegistryChoice {
@@ -65,7 +65,7 @@ export async function* publishImage(
   try {
     const resolved = yield* resolvedOf(prepared);
     const { platforms } = prepared;
-    const ownTarget = ownPlatform(resolved, prepared, options);
+    const ownTarget = ownTargetOf(resolved, prepared, options);
     const place = { address: options.registry, needsBase: options.needsBase };
     const plan = planImage(resolved, { platforms, own: ownTarget, registry: registry?.address, platform: place });
     const deliveries = yield* deliver(plan, prepared, { platform, ...(registry ? { registry } : {}) });
@@ -85,11 +85,11 @@ export async function* publishImage(
 }
 
 /** What the image has to be for the platform. One that builds knows its own machine better than this one does. */
-function ownPlatform(
+function ownTargetOf(
   { host }: Resolved,
   prepared: PreparedImage,
   { platform, needsBase }: PublishImageOptions,
-): Platform {
-  const ownTarget = platformOf(platform, prepared, needsBase);
-  return host && !needsBase && platformName(host) === (platform ?? platformName(host)) ? host : ownTarget;
+): NpmTarget {
+  const ownTarget = targetOf(platform, prepared, needsBase);
+  return host && !needsBase && targetName(host) === (platform ?? targetName(host)) ? host : ownTarget;
 }

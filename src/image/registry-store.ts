@@ -10,7 +10,7 @@ import { type FetchedImage, fetchImage } from "../oci/registry/fetch-image.ts";
 import { type PushedReferrer, pushReferrer } from "../oci/registry/push-referrer.ts";
 import { Repository } from "../oci/registry/repository.ts";
 import { type BlobSource, CHUNK_SIZE, uploadBlob } from "../oci/registry/upload-blob.ts";
-import type { PlatformName } from "../oci/target.ts";
+import type { OciTarget } from "../oci/target.ts";
 import type { ImageSource, ImageStore } from "./image-store.ts";
 
 /** How {@link RegistryStore} reaches its registry. */
@@ -70,7 +70,7 @@ export class RegistryStore implements ImageStore, ImageSource {
     return fromRepository(this.#at(reference), blob);
   }
 
-  read(reference: string, digest: string, layout: OciLayout, target: PlatformName): Promise<FetchedImage> {
+  read(reference: string, digest: string, layout: OciLayout, target: OciTarget): Promise<FetchedImage> {
     return fetchImage(this.#at(reference), digest, layout, target);
   }
 

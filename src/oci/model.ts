@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { AppctlError, ExitCode } from "../core/errors.ts";
-import type { PlatformName } from "./target.ts";
+import type { OciTarget } from "./target.ts";
 
 /** Media types of what an image is made of. */
 export const MediaType = {
@@ -23,7 +23,7 @@ export interface Descriptor {
   /** Of an artifact's manifest, in a list of referrers. */
   artifactType?: string;
   /** Of an image, in an index of several. */
-  platform?: PlatformName;
+  platform?: OciTarget;
   annotations?: Record<string, string>;
 }
 

@@ -1,5 +1,5 @@
-/** A platform as OCI and Go write it. */
-export interface PlatformName {
+/** The operating system and processor that an image is for, as OCI and Go write them. */
+export interface OciTarget {
   os: string;
   architecture: string;
   variant?: string;
@@ -15,13 +15,13 @@ const VARIANTS: Record<string, { variant?: string; also?: readonly string[] }> =
   s390x: {},
 };
 
-/** Every platform that an image can be for, as text. */
-export const PLATFORM_NAMES: readonly string[] = Object.entries(VARIANTS).map(([architecture, { variant }]) =>
-  platformText({ os: "linux", architecture, ...(variant === undefined ? {} : { variant }) }),
+/** Every target that an image can have, as text. */
+export const TARGETS: readonly string[] = Object.entries(VARIANTS).map(([architecture, { variant }]) =>
+  targetText({ os: "linux", architecture, ...(variant === undefined ? {} : { variant }) }),
 );
 
 /** Reads `linux/amd64`, `linux/arm64/v8`: undefined for anything that images are not made for. */
-export function parsePlatformName(text: string): PlatformName | undefined {
+export function parseTarget(text: string): OciTarget | undefined {
   const [os, architecture = "", variant, ...more] = text.split("/");
   const known = Object.hasOwn(VARIANTS, architecture) ? VARIANTS[architecture] : undefined;
   if (os !== "linux" || known === undefined || more.length > 0) return undefined;
@@ -30,6 +30,6 @@ export function parsePlatformName(text: string): PlatformName | undefined {
 }
 
 /** `linux/arm/v7`. */
-export function platformText({ os, architecture, variant }: PlatformName): string {
+export function targetText({ os, architecture, variant }: OciTarget): string {
   return [os, architecture, ...(variant === undefined ? [] : [variant])].join("/");
 }

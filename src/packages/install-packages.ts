@@ -7,7 +7,7 @@ import { npmConfig } from "./npm-config.ts";
 import { npmFailure } from "./npm-failure.ts";
 import { makeNpmFolder } from "./npm-folder.ts";
 import { findNpmProject } from "./npm-project.ts";
-import { hostPlatform, type Platform, platformName } from "./npm-target.ts";
+import { hostTarget, type NpmTarget, targetName } from "./npm-target.ts";
 import type { PackageContext } from "./package-context.ts";
 import { runNpm } from "./run-npm.ts";
 
@@ -76,7 +76,7 @@ export async function installPackages(lock: ResolvedLock, context: PackageContex
 }
 
 /** Removes packages for other platforms, which the lock file does not tell from those for this one. */
-async function removeForeign(dir: string, lock: ResolvedLock["lock"], platform: Platform): Promise<void> {
+async function removeForeign(dir: string, lock: ResolvedLock["lock"], platform: NpmTarget): Promise<void> {
   for (const [path, { optional }] of entriesFor(lock, platform)) {
     if (optional !== true) continue;
     const text = await readFile(join(dir, path, "package.json"), "utf8").catch(() => undefined);
@@ -87,10 +87,10 @@ async function removeForeign(dir: string, lock: ResolvedLock["lock"], platform: 
 }
 
 /** What install scripts make of a package is for the machine that they run on. */
-function scriptsElsewhere(names: readonly string[], platform: Platform): AppctlError {
-  const here = platformName(hostPlatform());
+function scriptsElsewhere(names: readonly string[], platform: NpmTarget): AppctlError {
+  const here = targetName(hostTarget());
   return usageError(
-    `install scripts cannot be run for ${platformName(platform)} on this machine, which is ${here}: ${names.join(", ")}`,
+    `install scripts cannot be run for ${targetName(platform)} on this machine, which is ${here}: ${names.join(", ")}`,
     {
       code: "SCRIPTS_ELSEWHERE",
       hint: `remove --allow-scripts, or build for each target on a machine of that kind: new ImageSpec({ …, platform: "${here}" })`,
@@ -99,8 +99,8 @@ function scriptsElsewhere(names: readonly string[], platform: Platform): AppctlE
 }
 
 /** npm installs for the machine that it runs on unless it is told otherwise. */
-function platformFlags(platform: Platform): string[] {
-  const host = hostPlatform();
+function platformFlags(platform: NpmTarget): string[] {
+  const host = hostTarget();
   if (host.os === platform.os && host.cpu === platform.cpu && host.libc === platform.libc) return [];
   return [
     `--os=${platform.os}`,

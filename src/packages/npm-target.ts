@@ -1,17 +1,17 @@
 /** What an image is for, in npm's words: an operating system, a processor and a libc. OCI's words are in `oci/target.ts`. */
 import { existsSync } from "node:fs";
 import { arch, endianness, platform } from "node:os";
-import { type PlatformName, platformText } from "../oci/target.ts";
+import { type OciTarget, targetText } from "../oci/target.ts";
 
-/** A platform in npm's words (`process.platform`, `process.arch`, `glibc` | `musl` on Linux only). */
-export interface Platform {
+/** A target in npm's words (`process.platform`, `process.arch`, `glibc` | `musl` on Linux only). */
+export interface NpmTarget {
   os: string;
   cpu: string;
   libc?: "glibc" | "musl";
 }
 
-/** The platform of this machine. */
-export function hostPlatform(): Platform {
+/** The target of this machine. */
+export function hostTarget(): NpmTarget {
   const os = platform();
   if (os !== "linux") return { os, cpu: arch() };
   // The dynamic loader of musl stands at a fixed path; asking Node's report for the libc takes 20 times as long.
@@ -29,8 +29,8 @@ const GO_ARCH: Record<string, string> = {
   loong64: "loong64",
 };
 
-/** The same platform in Go's words, which OCI uses: `{ os: "linux", architecture: "amd64" }`. */
-export function goPlatform(of: Platform): PlatformName {
+/** The same target in Go's words, which OCI uses: `{ os: "linux", architecture: "amd64" }`. */
+export function ociTarget(of: NpmTarget): OciTarget {
   const os = of.os === "win32" ? "windows" : of.os;
   if (of.cpu === "ppc64" && endianness() === "BE") return { os, architecture: "ppc64" };
   // Node has no builds for less than ARMv7; OCI's default for arm64 is v8, which is left out.
@@ -38,13 +38,13 @@ export function goPlatform(of: Platform): PlatformName {
   return { os, architecture: GO_ARCH[of.cpu] ?? of.cpu };
 }
 
-/** `linux/amd64`: a platform in OCI's words. */
-export function platformName(of: Platform): string {
-  return platformText(goPlatform(of));
+/** `linux/amd64`: a target in OCI's words, as text. */
+export function targetName(of: NpmTarget): string {
+  return targetText(ociTarget(of));
 }
 
-/** A platform of OCI in npm's words, with the libc that its images have. */
-export function npmPlatform({ os, architecture }: PlatformName, libc: "glibc" | "musl"): Platform {
+/** A target of OCI in npm's words, with the libc that its images have. */
+export function npmTarget({ os, architecture }: OciTarget, libc: "glibc" | "musl"): NpmTarget {
   const cpu = Object.entries(GO_ARCH).find(([, name]) => name === architecture)?.[0] ?? architecture;
   return os === "linux" ? { os, cpu, libc } : { os: os === "windows" ? "win32" : os, cpu };
 }

@@ -1,6 +1,6 @@
 import type { BuildProgress } from "../core/events.ts";
 import type { NpmProject } from "./npm-project.ts";
-import type { Platform } from "./npm-target.ts";
+import type { NpmTarget } from "./npm-target.ts";
 
 /** What resolving and installing packages need to know of the world. */
 export interface PackageContext {
@@ -15,7 +15,7 @@ export interface PackageContext {
   /** What relative paths in `env` refer to. */
   cwd: string;
   signal: AbortSignal;
-  platform: Platform;
+  platform: NpmTarget;
   /** Let packages run their install scripts. Default: none runs, and a warning names those that have some. */
   allowScripts?: boolean | undefined;
   /** Said of install scripts that are not run. Default: the flag that runs them. */

@@ -8,7 +8,7 @@ import type { Runtime } from "../engine/local/runtime.ts";
 import { loadableImage, outlinedImage } from "../image/docker-archive.ts";
 import { unpackApp } from "../image/unpack.ts";
 import type { OciLayout } from "../oci/layout.ts";
-import { hostPlatform, platformName } from "../packages/npm-target.ts";
+import { hostTarget, targetName } from "../packages/npm-target.ts";
 import { mountedDir } from "./leftovers.ts";
 
 /** What a runtime is made from. */
@@ -41,7 +41,7 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
     runtimeDir: paths.runtime,
     isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log }),
     node: process.execPath,
-    platform: platformName(hostPlatform()),
+    platform: targetName(hostTarget()),
     prepare: (digest, { contentDir, layersDir }) => unpackApp(images, digest, contentDir, layersDir),
     readSecret,
     log,

@@ -24,7 +24,7 @@ import type { TarEntry, TarSource } from "../../src/oci/archive/tar.ts";
 import { installPackages } from "../../src/packages/install-packages.ts";
 import { entriesFor, packageName, type ResolvedLock } from "../../src/packages/lockfiles/package-lock.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import type { PackageContext } from "../../src/packages/package-context.ts";
 import { resolvePackages } from "../../src/packages/resolve-packages.ts";
 import { findNpm } from "../../src/packages/run-npm.ts";
@@ -109,7 +109,7 @@ function setupIn(home: string, project: string): Omit<Setup, "lock" | "dir"> & {
   const npmCache = join(home, "npm");
   const env = { ...process.env, npm_config_cache: npmCache };
   const signal = new AbortController().signal;
-  const context = { appDir: home, cacheDir: join(home, "cache"), env, cwd: home, signal, platform: hostPlatform() };
+  const context = { appDir: home, cacheDir: join(home, "cache"), env, cwd: home, signal, platform: hostTarget() };
   return { context, cache: join(npmCache, "_cacache"), lockFile: join(home, `${project}.json`) };
 }
 

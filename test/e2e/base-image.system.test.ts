@@ -7,7 +7,7 @@ import { writeImage } from "../../src/image/environment-image.ts";
 import { writeLayer } from "../../src/image/layer.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { type Descriptor, digestOf, EPOCH, MediaType } from "../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { installed, run } from "../image/support.ts";
 import { pushImage, repositoryAt } from "../oci/registry/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
@@ -52,7 +52,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
   /** Puts a base `bases/node:<tag>` into both registries: an index of this platform's image and another one's. */
   async function putBase(tag: string, text: string): Promise<Descriptor> {
     const manifests: (Descriptor & { platform: object })[] = [];
-    for (const platform of [{ os: "plan9", architecture: "mips" }, goPlatform(hostPlatform())]) {
+    for (const platform of [{ os: "plan9", architecture: "mips" }, ociTarget(hostTarget())]) {
       const content = Buffer.from(`${text} for ${platform.os}`);
       const entries = [
         { type: "directory" as const, path: "etc" },

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeImage } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { EPOCH } from "../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { writeBaseLayer } from "../engine/docker/base-layer.ts";
 import { type Dockerd, noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
 import { pushImage, repositoryAt } from "../oci/registry/support.ts";
@@ -45,7 +45,7 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
       layout,
       {
         created: EPOCH,
-        ...goPlatform(hostPlatform()),
+        ...ociTarget(hostTarget()),
         config: { Env: ["PATH=/bin", "OF_BASE=yes"], WorkingDir: "/" },
         rootfs: { type: "layers", diff_ids: [layer.diffId] },
         history: [{ created: EPOCH, created_by: text }],

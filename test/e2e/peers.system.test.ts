@@ -6,7 +6,7 @@ import { BUNDLE_FILE } from "../../src/bundle/esbuild.ts";
 import { writeImage } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { EPOCH } from "../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { writeBaseLayer } from "../engine/docker/base-layer.ts";
 import { noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
 import { installed, run } from "../image/support.ts";
@@ -63,7 +63,7 @@ describe.skipIf(!hasDockerRegistry())("an image that was pushed", () => {
       layout,
       {
         created: EPOCH,
-        ...goPlatform(hostPlatform()),
+        ...ociTarget(hostTarget()),
         config: { Env: ["PATH=/bin", "OF_BASE=base"], WorkingDir: "/" },
         rootfs: { type: "layers", diff_ids: [layer.diffId] },
         history: [{ created: EPOCH, created_by: "the base" }],

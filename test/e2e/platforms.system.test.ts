@@ -6,7 +6,7 @@ import { BUNDLE_FILE } from "../../src/bundle/esbuild.ts";
 import { writeImage } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { EPOCH } from "../../src/oci/model.ts";
-import { goPlatform, hostPlatform, platformName } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget, targetName } from "../../src/packages/npm-target.ts";
 import { installed, run } from "../image/support.ts";
 import { pushImage, repositoryAt } from "../oci/registry/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.ts";
@@ -152,10 +152,10 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
       expect((await get(`${deployed.endpoint}/`)).body).toBe(`live for ${process.arch}`);
       const index = await push("live", BOTH);
       expect(deployed.pushed).toEqual({ reference: index.reference, digest: index.digest });
-      const own = index.platforms?.find(({ platform }) => platform === platformName(hostPlatform()));
+      const own = index.platforms?.find(({ platform }) => platform === targetName(hostTarget()));
       expect([deployed.image, deployed.digest]).toEqual([own?.reference, own?.digest]);
       // One that is meant for other machines alone runs here all the same: as a process, which needs none of that.
-      const elsewhere = platformName(hostPlatform()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";
+      const elsewhere = targetName(hostTarget()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";
       const far = await world.json<{ endpoint: string }>(["deploy", "apps", "app.ts"], options("far", elsewhere));
       expect((await get(`${far.endpoint}/`)).body).toBe(`far for ${process.arch}`);
     });
@@ -164,7 +164,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
       const layout = new OciLayout(world.folder("base"));
       const config = {
         created: EPOCH,
-        ...goPlatform(hostPlatform()),
+        ...ociTarget(hostTarget()),
         config: { Env: [], WorkingDir: "/" },
         rootfs: { type: "layers" as const, diff_ids: [] },
         history: [],
@@ -181,7 +181,7 @@ describe.skipIf(!hasDockerRegistry() || !installed("skopeo") || !installed("umoc
     });
 
     it("do not run install scripts for other machines", async () => {
-      const elsewhere = platformName(hostPlatform()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";
+      const elsewhere = targetName(hostTarget()) === "linux/s390x" ? "linux/amd64" : "linux/s390x";
       const { cwd, env } = options("scripts", elsewhere, {}, ["native@1.0.0", "scripted@1.0.0"]);
       const { code, stdout } = await world.run(["build", "app.ts", "--allow-scripts", "-o", "json"], { cwd, env });
       const { error } = JSON.parse(stdout);

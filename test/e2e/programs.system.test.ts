@@ -5,7 +5,7 @@ import { Redacted } from "../../src/core/redacted.ts";
 import { writeImage } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { EPOCH } from "../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { noDebian, writeDebianLayer } from "../engine/docker/debian-base.ts";
 import { type Dockerd, noDockerd, startDockerd } from "../engine/docker/dockerd.ts";
 import { pushImage, repositoryAt } from "../oci/registry/support.ts";
@@ -49,7 +49,7 @@ describe.skipIf(reason !== undefined)("an image with Debian packages and command
       layout,
       {
         created: EPOCH,
-        ...goPlatform(hostPlatform()),
+        ...ociTarget(hostTarget()),
         config: { Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], WorkingDir: "/" },
         rootfs: { type: "layers", diff_ids: [layer.diffId] },
         history: [{ created: EPOCH, created_by: "Debian" }],

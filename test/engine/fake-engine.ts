@@ -7,7 +7,7 @@ import type { Redacted } from "../../src/core/redacted.ts";
 import { causeOf } from "../../src/engine/causes.ts";
 import type { Condition, Engine, EngineFacts, LogQuery, WantedApp } from "../../src/engine/engine.ts";
 import { ConditionBoard } from "../../src/engine/local/condition-board.ts";
-import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
+import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
 import { FakeLog } from "./fake-log.ts";
 import { type FakeAddress, type Script, succeeds } from "./fake-program.ts";
 import { FakeRun } from "./fake-run.ts";
@@ -102,7 +102,7 @@ export class FakeEngine implements Engine {
       limits: { cpu: "none", mem: "none", tasks: "none", storage: "none" },
       isolation: "none",
       needsBase: false,
-      platform: platformName(hostPlatform()),
+      platform: targetName(hostTarget()),
     };
   }
 

@@ -11,7 +11,7 @@ import type { AppRef, AppSpec, LogLine } from "../../src/contract/types.ts";
 import type { Lease } from "../../src/core/lease.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Condition, Engine, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
-import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
+import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
 import { register } from "../support/canary.ts";
 import { atFileEnd } from "../support/file-end.ts";
 import { expectNoSecrets } from "../support/secret-search.ts";
@@ -156,7 +156,7 @@ export function engineOptions(
     stateDir: join(base, "state"),
     runtimeDir: join(base, "run"),
     node: process.execPath,
-    platform: platformName(hostPlatform()),
+    platform: targetName(hostTarget()),
     prepare: async (digest) => ({ dir: join(base, "content", digest) }),
     readSecret: async (id, version) => {
       const value = secrets.get(`${id}@${version}`);

@@ -5,7 +5,7 @@ import type { Lease } from "../../src/core/lease.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
 import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
-import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
+import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
 import type { ProcessEngineOptions } from "./process-engine.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */
@@ -14,7 +14,7 @@ export function engineOptions(base: string): ProcessEngineOptions {
     stateDir: join(base, "state"),
     runtimeDir: join(base, "run"),
     node: process.execPath,
-    platform: platformName(hostPlatform()),
+    platform: targetName(hostTarget()),
     prepare: async (digest) => ({ dir: join(base, "content", digest) }),
     readSecret: async () => new Redacted(Buffer.from("secret")),
     log: (message) => process.stderr.write(`${message}\n`),

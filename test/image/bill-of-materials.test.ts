@@ -7,11 +7,11 @@ import { OciLayout } from "../../src/oci/layout.ts";
 import { digestOf, jsonBytes, type Manifest } from "../../src/oci/model.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
 import { emptyLock, type PackageLock } from "../../src/packages/lockfiles/package-lock.ts";
-import type { Platform } from "../../src/packages/npm-target.ts";
+import type { NpmTarget } from "../../src/packages/npm-target.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, folder, installed, npmEnv, run } from "./support.ts";
 
-const linux: Platform = { os: "linux", cpu: "x64", libc: "glibc" };
+const linux: NpmTarget = { os: "linux", cpu: "x64", libc: "glibc" };
 const bytes = Buffer.alloc(64, 0xab);
 
 const lock: PackageLock = {

@@ -12,7 +12,7 @@ import { writeLayer } from "../../src/image/layer.ts";
 import { unpackPackages } from "../../src/image/unpack.ts";
 import { digestOf } from "../../src/oci/model.ts";
 import { emptyLock, LockCache } from "../../src/packages/lockfiles/package-lock.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { folder } from "./support.ts";
 
@@ -28,7 +28,7 @@ async function setUp() {
     { type: "file" as const, path: "app/node_modules/f", content: Buffer.from("packages") },
   ];
   const packages = await writeLayer(cache, content, { role: "packages", level: 6 });
-  const plan = { reference: "web:env", platform: hostPlatform(), env: {} };
+  const plan = { reference: "web:env", platform: hostTarget(), env: {} };
   const environment = await writeEnvironment(plan, [packages], cache);
   const app = (text: string) =>
     buildAppImage({ environment, files: [{ path: "app.mjs", bytes: Buffer.from(text) }], config: {}, layout: cache });

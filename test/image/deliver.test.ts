@@ -13,11 +13,11 @@ import { ProgressQueue } from "../../src/image/progress-queue.ts";
 import type { OciLayout } from "../../src/oci/layout.ts";
 import type { ImageIndex } from "../../src/oci/model.ts";
 import { fromLayout } from "../../src/oci/registry/blob-source.ts";
-import { npmPlatform } from "../../src/packages/npm-target.ts";
+import { npmTarget } from "../../src/packages/npm-target.ts";
 import { emptyLayout } from "../oci/registry/support.ts";
 import { contextIn, folder } from "./support.ts";
 
-const [amd, arm] = ["amd64", "arm64"].map((architecture) => npmPlatform({ os: "linux", architecture }, "glibc")) as [
+const [amd, arm] = ["amd64", "arm64"].map((architecture) => npmTarget({ os: "linux", architecture }, "glibc")) as [
   PlanOptions["own"],
   PlanOptions["own"],
 ];

@@ -11,7 +11,7 @@ import { unpackApp } from "../../src/image/unpack.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { parseReference } from "../../src/oci/model.ts";
 import { emptyLock } from "../../src/packages/lockfiles/package-lock.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, failureOf, folder, installed, npmEnv, run } from "./support.ts";
@@ -263,7 +263,7 @@ it("an entry point is part of the tag and of the configuration, and an app's arg
 
 describe("environmentTag", () => {
   const env = { A: "1", B: "2" };
-  const tagFor = (content: Parameters<typeof environmentTag>[0], platform = hostPlatform()) =>
+  const tagFor = (content: Parameters<typeof environmentTag>[0], platform = hostTarget()) =>
     environmentTag(content, { lock: emptyLock(), scripts: [] }, platform);
 
   it("depends on what decides the content and on nothing else", async () => {

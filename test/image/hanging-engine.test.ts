@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { builtBase } from "../../src/image/builder/docker-builder.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import { timeOuts } from "../support/clock.ts";
 import { folder } from "./support.ts";
 
@@ -16,7 +16,7 @@ const buildWith = (dir: string, signal: AbortSignal) =>
   builtBase({
     base: "registry.invalid/base:1",
     programs: { aptPackages: [], commands: ["true"] },
-    platform: hostPlatform(),
+    platform: hostTarget(),
     layout: new OciLayout(join(dir, "layout")),
     env: { DOCKER_HOST: `unix://${socketIn(dir)}`, DOCKER_CONFIG: dir },
     signal,

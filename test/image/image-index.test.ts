@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { writeIndex } from "../../src/image/image-index.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { type ImageIndex, MediaType } from "../../src/oci/model.ts";
-import { npmPlatform } from "../../src/packages/npm-target.ts";
+import { npmTarget } from "../../src/packages/npm-target.ts";
 import { folder } from "./support.ts";
 
 it("an index names its images by their platforms, whatever the order in which they were made", async () => {
@@ -11,7 +11,7 @@ it("an index names its images by their platforms, whatever the order in which th
   const imageFor = async (architecture: string, environment: string) => {
     const blob = await layout.writeBlob(Buffer.from(architecture));
     return {
-      platform: npmPlatform({ os: "linux", architecture }, "glibc"),
+      platform: npmTarget({ os: "linux", architecture }, "glibc"),
       image: {
         reference: `team/web:${environment}-0123456789ab`,
         descriptor: { mediaType: MediaType.manifest, ...blob, annotations: { of: "its own" } },

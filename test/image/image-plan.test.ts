@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { ResolvedEnvironment } from "../../src/image/environment-image.ts";
 import { type ImagePlan, type PlanOptions, planImage } from "../../src/image/image-plan.ts";
-import { npmPlatform } from "../../src/packages/npm-target.ts";
+import { npmTarget } from "../../src/packages/npm-target.ts";
 
-const amd = npmPlatform({ os: "linux", architecture: "amd64" }, "glibc");
-const arm = npmPlatform({ os: "linux", architecture: "arm64" }, "glibc");
+const amd = npmTarget({ os: "linux", architecture: "amd64" }, "glibc");
+const arm = npmTarget({ os: "linux", architecture: "arm64" }, "glibc");
 const copy = [{ path: "a.txt", file: "/a.txt", digest: `sha256:${"0".repeat(64)}`, size: 1, executable: false }];
 const platform = { address: "localhost:7654", needsBase: false };
 

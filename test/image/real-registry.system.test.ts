@@ -12,7 +12,7 @@ import { type TarEntry, tar } from "../../src/oci/archive/tar.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { installPackages } from "../../src/packages/install-packages.ts";
 import { cachedPackages } from "../../src/packages/npm-cache/cached-packages.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import { buildAppImage } from "./build-app-image.ts";
 import { contextIn, folder } from "./support.ts";
 
@@ -64,7 +64,7 @@ it("an app with real packages of the machine's own registry is built, unpacked a
 
 it("real packages from npm's cache are, byte for byte, what npm installs", async ({ skip }) => {
   const dir = await folder();
-  const context = { ...contextIn(dir, process.env), platform: hostPlatform() };
+  const context = { ...contextIn(dir, process.env), platform: hostTarget() };
   // Commands, files for other platforms, scopes, several versions of one package, and odd modes and names.
   const packages = ["esbuild@0.25.12", "sharp@0.34.4", "express@4.21.2", "@hono/node-server@1.14.0", "mkdirp@0.5.6"];
   const plan = await planEnvironment({ name: "real", packages }, context).catch((error: unknown) => {

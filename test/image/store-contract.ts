@@ -12,7 +12,7 @@ import { type Descriptor, digestOf, EPOCH, MediaType } from "../../src/oci/model
 import { attachReferrer } from "../../src/oci/referrer.ts";
 import { fromLayout } from "../../src/oci/registry/blob-source.ts";
 import type { BlobSource } from "../../src/oci/registry/upload-blob.ts";
-import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { appIn, DOCUMENT_TYPE, emptyLayout, environmentIn } from "../oci/registry/support.ts";
 
 /** A store to hold to the contract. */
@@ -108,7 +108,7 @@ export function holdToContract(what: string, start: () => Promise<StoreSubject>)
     it("and gives the manifest and the configuration back, without the layers", async () => {
       const { layout, image, environment } = await newImage();
       await copy(environment, layout);
-      const target = goPlatform(hostPlatform());
+      const target = ociTarget(hostTarget());
       const own = await emptyLayout();
       const read = await store.read(environment.reference, environment.descriptor.digest, own, target);
       const { descriptor, manifest, config } = environment;
@@ -153,7 +153,7 @@ export function holdToContract(what: string, start: () => Promise<StoreSubject>)
       await copy({ ...first.image, reference }, first.layout);
       await copy({ ...second.image, reference }, second.layout);
       expect((await store.resolve(reference))?.digest).toBe(second.image.digest);
-      const parts = [{ platform: hostPlatform(), image: first.image }];
+      const parts = [{ platform: hostTarget(), image: first.image }];
       const index = await writeIndex(parts, first.layout);
       await copy(first.image, first.layout);
       await store.name(index.reference, index.descriptor, await first.layout.readBlob(index.descriptor.digest));
@@ -173,7 +173,7 @@ export function holdToContract(what: string, start: () => Promise<StoreSubject>)
       const layout = await emptyLayout();
       const config = {
         created: EPOCH,
-        ...goPlatform(hostPlatform()),
+        ...ociTarget(hostTarget()),
         config: { Env: [], WorkingDir: "/" },
         rootfs: { type: "layers" as const, diff_ids: [] },
         history: [],

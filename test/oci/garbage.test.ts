@@ -7,7 +7,7 @@ import { writeLayer } from "../../src/image/layer.ts";
 import { collectGarbage } from "../../src/oci/garbage.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import { buildAppImage } from "../image/build-app-image.ts";
 import { folder } from "../image/support.ts";
 
@@ -17,7 +17,7 @@ async function setUp() {
   const layout = new OciLayout(await folder());
   const content = (text: string) => [{ type: "file" as const, path: "app/f", content: Buffer.from(text) }];
   const packages = await writeLayer(layout, content("packages"), { role: "packages", level: 1 });
-  const plan = { reference: "web:env", platform: hostPlatform(), env: {} };
+  const plan = { reference: "web:env", platform: hostTarget(), env: {} };
   const environment = await writeEnvironment(plan, [packages], layout);
   const app = (text: string) =>
     buildAppImage({ environment, files: [{ path: "app.mjs", bytes: Buffer.from(text) }], config: {}, layout });
@@ -57,7 +57,7 @@ describe("collectGarbage", () => {
   it("follows an index to its images, and keeps documents about an image as long as that", async () => {
     const { layout, app } = await setUp();
     const image = await app("one");
-    const index = await writeIndex([{ platform: hostPlatform(), image }], layout);
+    const index = await writeIndex([{ platform: hostTarget(), image }], layout);
     const bill = await attachReferrer(layout, image, "application/x", Buffer.from("bill"));
     const other = await attachReferrer(layout, await app("two"), "application/x", Buffer.from("other"));
     await collectGarbage(layout, { needed: [index.descriptor.digest], keepName: () => false, before: LATER });

@@ -1,19 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { PLATFORM_NAMES, parsePlatformName, platformText } from "../../src/oci/target.ts";
+import { parseTarget, TARGETS, targetText } from "../../src/oci/target.ts";
 
-describe("parsePlatformName", () => {
+describe("parseTarget", () => {
   it("reads what images are made for, and gives each platform one name", () => {
-    for (const name of PLATFORM_NAMES)
-      expect(platformText(parsePlatformName(name) ?? { os: "", architecture: "" })).toBe(name);
-    expect(parsePlatformName("linux/arm64/v8")).toEqual(parsePlatformName("linux/arm64"));
-    expect(parsePlatformName("linux/arm")).toEqual({ os: "linux", architecture: "arm", variant: "v7" });
-    expect(PLATFORM_NAMES).toContain("linux/arm/v7");
+    for (const name of TARGETS) expect(targetText(parseTarget(name) ?? { os: "", architecture: "" })).toBe(name);
+    expect(parseTarget("linux/arm64/v8")).toEqual(parseTarget("linux/arm64"));
+    expect(parseTarget("linux/arm")).toEqual({ os: "linux", architecture: "arm", variant: "v7" });
+    expect(TARGETS).toContain("linux/arm/v7");
   });
 
   it.each(["", "linux", "amd64", "linux/x64", "darwin/arm64", "linux/amd64/v8", "linux/arm64/v8/x", "linux/toString"])(
     "does not read %j",
     (text) => {
-      expect(parsePlatformName(text)).toBeUndefined();
+      expect(parseTarget(text)).toBeUndefined();
     },
   );
 });

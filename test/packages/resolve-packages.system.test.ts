@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { ExitCode } from "../../src/core/errors.ts";
 import { installPackages } from "../../src/packages/install-packages.ts";
-import { hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget } from "../../src/packages/npm-target.ts";
 import { resolvePackages } from "../../src/packages/resolve-packages.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../image/support.ts";
 import { startRegistry, type TestRegistry } from "../support/npm-registry.ts";
@@ -47,7 +47,7 @@ async function setUp(env: NodeJS.ProcessEnv = {}, options: Parameters<typeof sta
   await writeFile(join(dir, "package.json"), "{}");
   const context = {
     ...contextIn(dir, npmEnv(dir, { npm_config_registry: registry.url, ...env })),
-    platform: hostPlatform(),
+    platform: hostTarget(),
   };
   return { dir, registry, context };
 }
@@ -187,7 +187,7 @@ describe("the user's npm configuration", () => {
     );
     const make = (token: string) => ({
       ...contextIn(dir, npmEnv(dir, { CORP_TOKEN: token })),
-      platform: hostPlatform(),
+      platform: hostTarget(),
     });
     const packages = ["@corp/tool", "leaf"];
     const refused = await failureOf(resolvePackages({ ...make("wr0ng-token"), packages }));
@@ -230,7 +230,7 @@ describe("the user's npm configuration", () => {
     const registry = await registryWith(catalogue, { tls: { key: key ?? "", cert: cert ?? "" } });
     await writeFile(join(dir, "package.json"), "{}");
     await writeFile(join(dir, ".npmrc"), `registry=${registry.url}\n`);
-    const context = { ...contextIn(dir, npmEnv(dir)), platform: hostPlatform() };
+    const context = { ...contextIn(dir, npmEnv(dir)), platform: hostTarget() };
     const untrusted = await failureOf(resolvePackages({ ...context, packages: ["leaf"] }));
     expect(untrusted).toMatchObject({ code: "NPM_FAILED", hint: expect.stringContaining("cafile") });
     await writeFile(join(dir, ".npmrc"), `registry=${registry.url}\ncafile=ca.pem\n`);

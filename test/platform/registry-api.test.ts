@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../src/core/redacted.ts";
 import { digestOf, type Manifest, MediaType } from "../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { folder } from "../image/support.ts";
 import { appIn, emptyLayout, environmentIn, pullImage, pushImage, repositoryAt } from "../oci/registry/support.ts";
 import { faultProxy } from "../support/fault-proxy.ts";
@@ -363,7 +363,7 @@ describe("appctl's own push and pull", () => {
     expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([204]));
     const back = await emptyLayout();
     const from = repositoryAt(host, { access: "pull", credentials: credentials() });
-    const pulled = await pullImage(from, image.tag, back, goPlatform(hostPlatform()));
+    const pulled = await pullImage(from, image.tag, back, ociTarget(hostTarget()));
     expect(pulled.descriptor.digest).toBe(image.descriptor.digest);
     for (const { digest } of image.blobs) expect(await back.readBlob(digest)).toEqual(await layout.readBlob(digest));
     await Promise.all([from.close(), repository.close()]);

@@ -8,7 +8,7 @@ import { Redacted } from "../../src/core/redacted.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { buildEnvironment, planEnvironment } from "../../src/image/environment-image.ts";
 import { unpackApp } from "../../src/image/unpack.ts";
-import { hostPlatform, platformName } from "../../src/packages/npm-target.ts";
+import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/create-platform.ts";
 import { contentDirs } from "../../src/platform/leftovers.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
@@ -66,7 +66,7 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
           readSecret,
           log: report,
           ...setup.engine,
-          platform: platformName(hostPlatform()),
+          platform: targetName(hostTarget()),
         })),
   });
   const apiKey = new Redacted(readFileSync(join(dir, "state", "admin.key"), "utf8").trim());

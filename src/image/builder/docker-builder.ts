@@ -15,7 +15,7 @@ import { tar } from "../../oci/archive/tar.ts";
 import type { OciLayout } from "../../oci/layout.ts";
 import { canonicalJson } from "../../oci/model.ts";
 import type { FetchedImage } from "../../oci/registry/fetch-image.ts";
-import { goPlatform, type Platform } from "../../packages/npm-target.ts";
+import { type NpmTarget, ociTarget } from "../../packages/npm-target.ts";
 import { isWhole, loadEnvironment } from "../environment-image.ts";
 import { dockerfileOf, type Programs } from "./dockerfile.ts";
 import { buildsOnHost, proxyArguments, signIn } from "./outside-access.ts";
@@ -36,7 +36,7 @@ const CLEAR_MS = 10_000;
 export interface DockerBuild {
   base: string;
   programs: Programs;
-  platform: Platform;
+  platform: NpmTarget;
   layout: OciLayout;
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
@@ -156,7 +156,7 @@ async function connect(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Eng
 
 async function run(api: EngineApi, name: string, dockerfile: string, build: DockerBuild): Promise<void> {
   const { base, platform, env, signal, force, onProgress } = build;
-  const { os, architecture } = goPlatform(platform);
+  const { os, architecture } = ociTarget(platform);
   const context = tar([{ type: "file", path: "Dockerfile", content: Buffer.from(dockerfile) }]);
   const onHost = await buildsOnHost(api);
   const query = {

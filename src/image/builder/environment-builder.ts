@@ -1,12 +1,12 @@
 /** The seam between what makes an environment image and who does it: this machine (`local-builder.ts`) or the platform (`remote-builder.ts`). */
 import type { OciLayout } from "../../oci/layout.ts";
-import type { Platform } from "../../packages/npm-target.ts";
+import type { NpmTarget } from "../../packages/npm-target.ts";
 import type { EnvironmentImage, EnvironmentPlan, EnvironmentSpec, ResolvedEnvironment } from "../environment-image.ts";
 
 /** What {@link EnvironmentBuilder.resolve} gives. */
 export interface Resolved extends ResolvedEnvironment {
   /** The machine that the platform runs on, when it was the platform that did it. */
-  host?: Platform | undefined;
+  host?: NpmTarget | undefined;
 }
 
 /** Where an environment image is to be. */

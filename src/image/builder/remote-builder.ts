@@ -10,7 +10,7 @@ import { parseReference } from "../../oci/model.ts";
 import type { ResolvedLock } from "../../packages/lockfiles/package-lock.ts";
 import { npmConfig } from "../../packages/npm-config.ts";
 import { findNpmProject, type NpmProject } from "../../packages/npm-project.ts";
-import { goPlatform, type Platform } from "../../packages/npm-target.ts";
+import { type NpmTarget, ociTarget } from "../../packages/npm-target.ts";
 import { parsePackages } from "../../packages/package-spec.ts";
 import { requirementParts } from "../../packages/requirements.ts";
 import type { CopiedFile } from "../copied-files.ts";
@@ -52,7 +52,7 @@ export function remoteBuilder(options: RemoteBuilderOptions): EnvironmentBuilder
         lock: lockOf(resolved),
         scripts: [],
         warnings: [...project.warnings, ...(await registryWarnings(project, options)), ...warnings],
-        host: platform as Platform,
+        host: platform as NpmTarget,
       };
     },
     async build(plan, { layout, whole }) {
@@ -69,7 +69,7 @@ export function remoteBuilder(options: RemoteBuilderOptions): EnvironmentBuilder
       const built = await client.buildImage(request, onProgress, signal);
       const { reference, digest } = built;
       const images = platformStore(client, { address: "", signal });
-      const environment = { reference, ...(await images.read(reference, digest, layout, goPlatform(platform))) };
+      const environment = { reference, ...(await images.read(reference, digest, layout, ociTarget(platform))) };
       if (whole) {
         const step = { step: "layer" as const, message: "fetching the image", unit: "bytes" as const };
         await copyImage(environment, { layout, others: [images] }, new LayoutStore(layout), {

@@ -3,7 +3,7 @@ import { readConfig, readManifest } from "../documents.ts";
 import type { OciLayout } from "../layout.ts";
 import { type Descriptor, type ImageConfig, type Manifest, MediaType } from "../model.ts";
 import { isDescriptor } from "../shapes.ts";
-import type { PlatformName } from "../target.ts";
+import type { OciTarget } from "../target.ts";
 import { fromRepository, intoLayout } from "./blob-source.ts";
 import { protocolError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
@@ -23,7 +23,7 @@ export async function fetchImage(
   repository: Repository,
   reference: string,
   layout: OciLayout,
-  platform: PlatformName,
+  platform: OciTarget,
 ): Promise<FetchedImage> {
   const about = repository.purpose("fetched", reference);
   let found = await manifestOf(repository, reference, layout);
@@ -54,9 +54,9 @@ async function manifestOf(repository: Repository, reference: string, layout: Oci
 }
 
 /** The entry of an index for a platform. The variant counts where the platform has one. */
-function chooseManifest(entries: unknown[], platform: PlatformName, subject: string): Descriptor {
+function chooseManifest(entries: unknown[], platform: OciTarget, subject: string): Descriptor {
   const offered = entries.filter(isDescriptor).map((entry) => {
-    const target: Partial<PlatformName> = entry.platform ?? {};
+    const target: Partial<OciTarget> = entry.platform ?? {};
     return { entry, target };
   });
   const fitting = offered.filter(

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { noteUse } from "../../core/last-use.ts";
 import { writeAtomically } from "../../core/write-atomically.ts";
 import { canonicalJson } from "../../oci/model.ts";
-import type { Platform } from "../npm-target.ts";
+import type { NpmTarget } from "../npm-target.ts";
 import type { PackageSpec } from "../package-spec.ts";
 
 /** Fields of a package.json, and of a lock, with what a package needs when it runs. */
@@ -101,19 +101,19 @@ export function lockIdentity(lock: PackageLock): unknown[] {
 }
 
 /** Packages of the lock that belong on `platform`, with their paths. */
-export function entriesFor(lock: PackageLock, platform: Platform): [path: string, entry: LockEntry][] {
+export function entriesFor(lock: PackageLock, platform: NpmTarget): [path: string, entry: LockEntry][] {
   return Object.entries(lock.packages).filter(([path, entry]) => path !== "" && fits(entry, platform));
 }
 
 /** Whether a package of these `os`, `cpu` and `libc` belongs on `platform`. */
-export function fits({ os, cpu, libc }: Pick<LockEntry, "os" | "cpu" | "libc">, platform: Platform): boolean {
+export function fits({ os, cpu, libc }: Pick<LockEntry, "os" | "cpu" | "libc">, platform: NpmTarget): boolean {
   return (
     allows(os, platform.os) && allows(cpu, platform.cpu) && (platform.libc === undefined || allows(libc, platform.libc))
   );
 }
 
 /** The same as `name@version`, once each. */
-export function packagesFor(lock: PackageLock, platform: Platform): string[] {
+export function packagesFor(lock: PackageLock, platform: NpmTarget): string[] {
   return [
     ...new Set(entriesFor(lock, platform).map(([path, entry]) => `${packageName(path, entry)}@${entry.version}`)),
   ];

@@ -12,7 +12,7 @@ import { packagesWithScripts } from "../install-scripts.ts";
 import { packagesFor, type ResolvedLock } from "../lockfiles/package-lock.ts";
 import { npmConfig } from "../npm-config.ts";
 import { findNpmProject } from "../npm-project.ts";
-import { hostPlatform, type Platform } from "../npm-target.ts";
+import { hostTarget, type NpmTarget } from "../npm-target.ts";
 import type { PackageContext } from "../package-context.ts";
 import { Archives } from "./archives.ts";
 import { planPackages, type Surroundings } from "./install-plan.ts";
@@ -96,8 +96,8 @@ async function entriesOf(
 }
 
 /** What packages are chosen by; npm is asked only what the lock makes a question of. */
-async function surroundings({ lock }: ResolvedLock, platform: Platform, setting: NpmSetting): Promise<Surroundings> {
-  const host = hostPlatform();
+async function surroundings({ lock }: ResolvedLock, platform: NpmTarget, setting: NpmSetting): Promise<Surroundings> {
+  const host = hostTarget();
   const entries = Object.values(lock.packages);
   if (entries.some(({ libc }) => libc)) {
     const seen = await setting.libc();

@@ -1,7 +1,7 @@
 /** Which packages of a lock `npm ci` would install, and where: all that fit the platform, and what these alone need. */
 import type * as Versions from "../../core/versions.ts";
 import { fits, type LockEntry, locatePackage, type PackageLock } from "../lockfiles/package-lock.ts";
-import type { Platform } from "../npm-target.ts";
+import type { NpmTarget } from "../npm-target.ts";
 import { LOCKED_PATH } from "../package-spec.ts";
 import { sure } from "./leave-to-npm.ts";
 
@@ -13,9 +13,9 @@ export interface PlannedPackage {
 
 /** What packages can be chosen by. */
 export interface Surroundings {
-  platform: Platform;
+  platform: NpmTarget;
   /** The platform that npm runs on. */
-  host: Platform;
+  host: NpmTarget;
   /** Version of the Node that npm runs with; undefined when it is not known. */
   nodeVersion: string | undefined;
   /** How npm reads ranges. */

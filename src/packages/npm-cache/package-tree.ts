@@ -2,7 +2,7 @@
 import { posix } from "node:path";
 import type { TarEntry } from "../../oci/archive/tar.ts";
 import { fits, type LockEntry, packageName, type Unsaid } from "../lockfiles/package-lock.ts";
-import type { Platform } from "../npm-target.ts";
+import type { NpmTarget } from "../npm-target.ts";
 import type { Archive } from "./archives.ts";
 import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";
 import type { PlannedPackage } from "./install-plan.ts";
@@ -22,7 +22,7 @@ export interface Unpacked {
 export function treeOf(
   planned: readonly PlannedPackage[],
   unpacked: ReadonlyMap<string, Unpacked>,
-  { unsaid, platform }: { unsaid: readonly Unsaid[]; platform: Platform },
+  { unsaid, platform }: { unsaid: readonly Unsaid[]; platform: NpmTarget },
 ): TarEntry[] {
   const entries: TarEntry[] = [];
   const links = new Map<string, TarEntry | undefined>();

@@ -12,8 +12,8 @@ import {
   resolveEnvironment,
 } from "../../image/environment-image.ts";
 import { foreignPackages } from "../../packages/foreign-packages.ts";
-import type { Platform } from "../../packages/npm-target.ts";
-import { hostPlatform } from "../../packages/npm-target.ts";
+import type { NpmTarget } from "../../packages/npm-target.ts";
+import { hostTarget } from "../../packages/npm-target.ts";
 import { knownPackages } from "../../packages/resolve-packages.ts";
 import { BlobStore } from "../images/blob-store.ts";
 import type { BuildTask, Failure, FinalEvent, TaskEvent } from "./task.ts";
@@ -45,7 +45,7 @@ export async function doTask(task: BuildTask, place: BuildPlace): Promise<FinalE
 export async function knownAnswer(task: BuildTask, place: BuildPlace): Promise<FinalEvent | undefined> {
   if (task.type !== "resolve" || task.request.refresh || task.request.requirements) return undefined;
   const { request } = task;
-  const found = await knownPackages({ ...contextOf(request, place), ...request, platform: hostPlatform() });
+  const found = await knownPackages({ ...contextOf(request, place), ...request, platform: hostTarget() });
   // Packages from elsewhere are for the task itself to tell of.
   if (!found || foreignPackages(found.lock.lock, "").length > 0) return undefined;
   return { type: "resolved", ...told(found) };
@@ -62,7 +62,7 @@ async function build(request: BuildRequest, place: BuildPlace): Promise<FinalEve
   const copied = copy.map((file) => ({ ...file, file: images.blobPath(file.digest) }));
   copied.sort((a, b) => (a.path < b.path ? -1 : 1));
   const found = await resolved(request, { name, env, baseImage, entrypoint, copy: copied }, place);
-  const plan = planFor(found, (request.platform as Platform | undefined) ?? hostPlatform());
+  const plan = planFor(found, (request.platform as NpmTarget | undefined) ?? hostTarget());
   const image = await buildEnvironment(plan, images, { ...contextOf(request, place), force });
   const { reference, descriptor, built } = image;
   return { type: built ? "built" : "found", reference, digest: descriptor.digest, ...told(found) };
@@ -122,7 +122,7 @@ function fromRegistries({ env, cacheDir }: BuildPlace): NodeJS.ProcessEnv {
 }
 
 function told({ lock, warnings }: Pick<ResolvedEnvironment, "lock" | "warnings">) {
-  return { resolved: lock, warnings, platform: hostPlatform() as Extract<TaskEvent, { type: "built" }>["platform"] };
+  return { resolved: lock, warnings, platform: hostTarget() as Extract<TaskEvent, { type: "built" }>["platform"] };
 }
 
 /** Codes of errors that are about npm's configuration, which is another one than the user's. */

@@ -6,7 +6,7 @@ import { writeImage } from "../../../src/image/environment-image.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
 import { EPOCH } from "../../../src/oci/model.ts";
 import { Repository } from "../../../src/oci/registry/repository.ts";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import { freePort, World } from "../../e2e/harness.ts";
 import { writeBaseLayer } from "../../engine/docker/base-layer.ts";
 import { noDockerd, startDockerd } from "../../engine/docker/dockerd.ts";
@@ -254,7 +254,7 @@ async function putBase(world: World, registry: DockerRegistry): Promise<string> 
   const layer = await writeBaseLayer(layout);
   const config = {
     created: EPOCH,
-    ...goPlatform(hostPlatform()),
+    ...ociTarget(hostTarget()),
     config: { Env: ["PATH=/bin"], WorkingDir: "/" },
     rootfs: { type: "layers" as const, diff_ids: [layer.diffId] },
     history: [{ created: EPOCH, created_by: "the base" }],

@@ -10,7 +10,7 @@ import { loadableImage } from "../../../src/image/docker-archive.ts";
 import { readTar } from "../../../src/oci/archive/tar-reader.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
 import type { FetchedImage } from "../../../src/oci/registry/fetch-image.ts";
-import { hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget } from "../../../src/packages/npm-target.ts";
 import type { DockerGround } from "../contract/subjects/docker.ts";
 import { temporaryDirectory } from "../helpers.ts";
 import { SHELL_ALONE, writeBaseLayer } from "./base-layer.ts";
@@ -38,7 +38,7 @@ export function holdBuilder(name: string, ground: () => DockerGround): void {
       builtBase({
         base: BASE,
         programs: { aptPackages: [], commands },
-        platform: hostPlatform(),
+        platform: hostTarget(),
         layout,
         env: ground().env,
         signal: new AbortController().signal,

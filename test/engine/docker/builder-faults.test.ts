@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { builtBase } from "../../../src/image/builder/docker-builder.ts";
 import { OciLayout } from "../../../src/oci/layout.ts";
-import { hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget } from "../../../src/packages/npm-target.ts";
 import { failureOf } from "../../image/support.ts";
 import { temporaryDirectory } from "../helpers.ts";
 import { type Fault, refuse, startFaultyEngine } from "./faulty-engine.ts";
@@ -19,7 +19,7 @@ async function failureAt(fault: Fault) {
     builtBase({
       base: "localhost/base:1",
       programs: { aptPackages: [], commands: ["true"] },
-      platform: hostPlatform(),
+      platform: hostTarget(),
       layout: new OciLayout(temporaryDirectory()),
       env: { DOCKER_HOST: `unix://${socketPath}`, HOME: home },
       signal: new AbortController().signal,

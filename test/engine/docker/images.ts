@@ -3,7 +3,7 @@ import { writeImage } from "../../../src/image/environment-image.ts";
 import { writeLayer } from "../../../src/image/layer.ts";
 import type { OciLayout } from "../../../src/oci/layout.ts";
 import { EPOCH } from "../../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import type { BaseLayer } from "./base-layer.ts";
 
 /** Writes an image with these files in its app folder, or where an absolute name says; gives its digest. Without a base nothing in it can run. */
@@ -24,7 +24,7 @@ export async function writeProgramImage(
     layout,
     {
       created: EPOCH,
-      ...goPlatform(hostPlatform()),
+      ...ociTarget(hostTarget()),
       config: { Env: env, WorkingDir: "/app", ...(entrypoint ? { Entrypoint: entrypoint } : {}) },
       rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
       history: layers.map(() => ({ created: EPOCH, created_by: "test" })),

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder } from "../../image/support.ts";
 import { cuttingProxy } from "../../support/cutting-proxy.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
@@ -55,7 +55,7 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
   async function isThere({ image }: Awaited<ReturnType<typeof pushed>>) {
     const repository = repositoryAt(registry.host, { access: "pull" });
     const back = await emptyLayout();
-    expect((await pullImage(repository, image.tag, back, goPlatform(hostPlatform()))).descriptor.digest).toBe(
+    expect((await pullImage(repository, image.tag, back, ociTarget(hostTarget()))).descriptor.digest).toBe(
       image.digest,
     );
     await repository.close();
@@ -232,7 +232,7 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
       const layout = await emptyLayout();
       const repository = repositoryAt(proxy.host, { access: "pull", ...pauses() });
       try {
-        await pullImage(repository, image.tag, layout, goPlatform(hostPlatform()));
+        await pullImage(repository, image.tag, layout, ociTarget(hostTarget()));
       } finally {
         await repository.close();
       }
@@ -267,7 +267,7 @@ describe.skipIf(!hasDockerRegistry())("between us and a registry of CNCF distrib
       proxy.fault = fault;
       const layout = await emptyLayout();
       const repository = repositoryAt(proxy.host, { access: "pull", ...pauses() });
-      const error = await failureOf(pullImage(repository, image.tag, layout, goPlatform(hostPlatform())));
+      const error = await failureOf(pullImage(repository, image.tag, layout, ociTarget(hostTarget())));
       expect(error).toMatchObject({ code: "REGISTRY_CONTENT_DAMAGED", exit: 6 });
       expect(await layout.missing(image.layers.map(({ digest }) => digest))).toHaveLength(2);
       await repository.close();

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder, installed, run } from "../../image/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
 import { type ForwardProxy, forwardProxy } from "../../support/forward-proxy.ts";
@@ -52,7 +52,7 @@ describe.skipIf(!hasDockerRegistry())("a registry behind an HTTP proxy", () => {
     const image = await appIn(layout, await environmentIn(layout));
     const repository = at({ http_proxy: address() });
     await pushImage({ repository, layout, image: image.descriptor, tag: "1", chunkSize: 64 * 1024 });
-    const back = await pullImage(repository, "1", await emptyLayout(), goPlatform(hostPlatform()));
+    const back = await pullImage(repository, "1", await emptyLayout(), ociTarget(hostTarget()));
     await repository.close();
     expect(back.descriptor.digest).toBe(image.digest);
     expect(new Set(proxy.seen.map(({ target }) => target))).toEqual(new Set(["registry.test:80"]));

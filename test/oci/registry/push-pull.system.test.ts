@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Redacted } from "../../../src/core/redacted.ts";
 import { digestOf, MediaType } from "../../../src/oci/model.ts";
 import { fetchImage } from "../../../src/oci/registry/fetch-image.ts";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder, installed, run } from "../../image/support.ts";
 import {
   type DockerRegistry,
@@ -68,7 +68,7 @@ describe.skipIf(!hasDockerRegistry())("a registry of CNCF distribution", () => {
       repositoryAt(registry.host, { access: "pull" }),
       image.tag,
       back,
-      goPlatform(hostPlatform()),
+      ociTarget(hostTarget()),
     );
     expect(pulled.descriptor).toEqual({ ...image.descriptor, mediaType: MediaType.manifest });
     for (const { digest } of image.blobs) expect(await back.readBlob(digest)).toEqual(await layout.readBlob(digest));
@@ -129,7 +129,7 @@ describe.skipIf(!hasDockerRegistry())("a registry of CNCF distribution", () => {
     await pushImage({ repository, layout, image: image.descriptor, tag: "1" });
     expect(await repository.resolve("1")).toEqual(image.descriptor);
     expect(await repository.resolve(image.digest)).toEqual(image.descriptor);
-    const error = await failureOf(fetchImage(repository, "none", layout, goPlatform(hostPlatform())));
+    const error = await failureOf(fetchImage(repository, "none", layout, ociTarget(hostTarget())));
     expect(error).toMatchObject({ code: "NOT_IN_REGISTRY", exit: 4 });
     expect(error.message).toContain(`${registry.host}/a/b:none`);
     await repository.close();

@@ -8,7 +8,7 @@ import { Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/model.ts";
 import { uploadBlob } from "../../../src/oci/registry/upload-blob.ts";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import { failureOf, folder } from "../../image/support.ts";
 import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from "../../support/docker-registry.ts";
 import { type Fault, type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
@@ -137,7 +137,7 @@ describe.skipIf(!hasDockerRegistry())("with CNCF distribution 2.8", () => {
     };
     const repository = repositoryAt(proxy.host, pauses());
     await pushImage({ repository, layout, image: image.descriptor, tag: "slow", chunkSize: 100_000 });
-    const pulled = await pullImage(repository, "slow", await emptyLayout(), goPlatform(hostPlatform()));
+    const pulled = await pullImage(repository, "slow", await emptyLayout(), ociTarget(hostTarget()));
     await repository.close();
     expect(pulled.descriptor.digest).toBe(image.digest);
     expect(held).toBe(proxy.seen.length);
@@ -159,7 +159,7 @@ describe.skipIf(!hasDockerRegistry())("with CNCF distribution 2.8", () => {
       const { asked, wait } = pauses();
       const repository = repositoryAt(proxy.host, { access: "pull", wait });
       try {
-        await pullImage(repository, "pulled", layout, goPlatform(hostPlatform()));
+        await pullImage(repository, "pulled", layout, ociTarget(hostTarget()));
       } finally {
         await repository.close();
       }

@@ -13,8 +13,8 @@ import { fromRepository, intoLayout } from "../../../src/oci/registry/blob-sourc
 import type { Credentials } from "../../../src/oci/registry/credentials.ts";
 import { fetchImage } from "../../../src/oci/registry/fetch-image.ts";
 import { Repository } from "../../../src/oci/registry/repository.ts";
-import type { PlatformName } from "../../../src/oci/target.ts";
-import { goPlatform, hostPlatform } from "../../../src/packages/npm-target.ts";
+import type { OciTarget } from "../../../src/oci/target.ts";
+import { hostTarget, ociTarget } from "../../../src/packages/npm-target.ts";
 import { buildAppImage } from "../../image/build-app-image.ts";
 import { folder } from "../../image/support.ts";
 import type { FaultProxy } from "../../support/fault-proxy.ts";
@@ -35,7 +35,7 @@ export async function environmentIn(layout: OciLayout, size = 200_000): Promise<
   const layer = await writeLayer(layout, entries, { role: "packages", level: 1 });
   const config = {
     created: EPOCH,
-    ...goPlatform(hostPlatform()),
+    ...ociTarget(hostTarget()),
     config: { Env: ["GREETING=hello"], WorkingDir: "/app" },
     rootfs: { type: "layers" as const, diff_ids: [layer.diffId] },
     history: [{ created: EPOCH, created_by: "appctl: packages" }],
@@ -79,7 +79,7 @@ export async function pushImage({
 }
 
 /** Fetches an image with its layers. */
-export async function pullImage(repository: Repository, reference: string, layout: OciLayout, target: PlatformName) {
+export async function pullImage(repository: Repository, reference: string, layout: OciLayout, target: OciTarget) {
   const image = await fetchImage(repository, reference, layout, target);
   await inParallel(image.manifest.layers, (layer) => intoLayout(layout, fromRepository(repository, layer)));
   return image;

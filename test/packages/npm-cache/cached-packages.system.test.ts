@@ -11,7 +11,7 @@ import { digestOf } from "../../../src/oci/model.ts";
 import { installPackages } from "../../../src/packages/install-packages.ts";
 import type { ResolvedLock, Unsaid } from "../../../src/packages/lockfiles/package-lock.ts";
 import { cachedPackages } from "../../../src/packages/npm-cache/cached-packages.ts";
-import { hostPlatform } from "../../../src/packages/npm-target.ts";
+import { hostTarget } from "../../../src/packages/npm-target.ts";
 import { resolvePackages } from "../../../src/packages/resolve-packages.ts";
 import { contextIn, failureOf, folder, npmEnv, run } from "../../image/support.ts";
 import { startRegistry, type TestPackage, type TestRegistry } from "../../support/npm-registry.ts";
@@ -22,7 +22,7 @@ afterAll(async () => {
   for (const registry of open) await registry.close();
 });
 
-const host = hostPlatform();
+const host = hostTarget();
 const manifestOf = (name: string, more: object = {}) => ({ name, version: "1.0.0", ...more });
 
 /** A package whose tarball is written as given. */

@@ -1,6 +1,6 @@
 /** The engine as a whole: what it says of itself, and its end. */
 import { expect } from "vitest";
-import { hostPlatform, platformName } from "../../../../src/packages/npm-target.ts";
+import { hostTarget, targetName } from "../../../../src/packages/npm-target.ts";
 import { collect, ref, specOf } from "../../helpers.ts";
 import { lifeAt, never } from "../ground.ts";
 import type { Cases } from "../suite.ts";
@@ -28,7 +28,7 @@ export const whole: Cases = {
       limits: { cpu: text, mem: text, tasks: text, storage: text },
       isolation: text,
       needsBase: expect.any(Boolean),
-      platform: platformName(hostPlatform()),
+      platform: targetName(hostTarget()),
     });
   },
 

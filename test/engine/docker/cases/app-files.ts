@@ -8,7 +8,7 @@ import { writeImage } from "../../../../src/image/environment-image.ts";
 import { writeLayer } from "../../../../src/image/layer.ts";
 import type { TarEntry } from "../../../../src/oci/archive/tar.ts";
 import { EPOCH } from "../../../../src/oci/model.ts";
-import { goPlatform, hostPlatform } from "../../../../src/packages/npm-target.ts";
+import { hostTarget, ociTarget } from "../../../../src/packages/npm-target.ts";
 import { call, ref, revisionOf } from "../../helpers.ts";
 import type { ContainerCases } from "../container-cases.ts";
 import type { ContainerGround } from "../container-ground.ts";
@@ -32,7 +32,7 @@ async function evaluator(
     on.layout,
     {
       created: EPOCH,
-      ...goPlatform(hostPlatform()),
+      ...ociTarget(hostTarget()),
       config: { Env: [], WorkingDir: "/app" },
       rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
       history: layers.map(() => ({ created: EPOCH, created_by: "test" })),
