@@ -1,11 +1,10 @@
 import { AppctlError, type ErrorDetails, ExitCode, isAppctlError } from "../core/errors.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { type Descriptor, EPOCH, type ImageConfig, MediaType } from "../oci/model.ts";
-import { fromRepository } from "../oci/registry/blob-source.ts";
+import { type BlobSource, fromRepository } from "../oci/registry/blob-source.ts";
 import { type FetchedImage, fetchImage } from "../oci/registry/fetch-image.ts";
 import { type ImageName, imageNameText, parseImageName } from "../oci/registry/image-name.ts";
 import { Repository } from "../oci/registry/repository.ts";
-import type { BlobSource } from "../oci/registry/upload-blob.ts";
 import { type NpmTarget, ociTarget, targetName } from "../packages/npm-target.ts";
 import type { DockerBuild } from "./builder/docker-builder.ts";
 import { type EnvironmentImage, envList, writeImage } from "./environment-image.ts";

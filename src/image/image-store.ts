@@ -3,9 +3,9 @@ import type { Buffer } from "node:buffer";
 import type { OciLayout } from "../oci/layout.ts";
 import type { Descriptor } from "../oci/model.ts";
 import type { ReferrerParts } from "../oci/referrer.ts";
+import type { BlobSource } from "../oci/registry/blob-source.ts";
 import type { FetchedImage } from "../oci/registry/fetch-image.ts";
 import type { PushedReferrer } from "../oci/registry/push-referrer.ts";
-import type { BlobSource } from "../oci/registry/upload-blob.ts";
 import type { OciTarget } from "../oci/target.ts";
 
 /** Something that has content of images: a store, or the registry of a base image. */

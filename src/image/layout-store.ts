@@ -3,10 +3,9 @@ import { readConfig, readManifest } from "../oci/documents.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import type { Descriptor } from "../oci/model.ts";
 import { type ReferrerParts, referrerTo } from "../oci/referrer.ts";
-import { intoLayout } from "../oci/registry/blob-source.ts";
+import { type BlobSource, intoLayout } from "../oci/registry/blob-source.ts";
 import type { FetchedImage } from "../oci/registry/fetch-image.ts";
 import type { PushedReferrer } from "../oci/registry/push-referrer.ts";
-import type { BlobSource } from "../oci/registry/upload-blob.ts";
 import { isDescriptor } from "../oci/shapes.ts";
 import type { ImageStore } from "./image-store.ts";
 

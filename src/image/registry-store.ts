@@ -5,11 +5,11 @@ import { withoutCredentials } from "../core/without-credentials.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { type Descriptor, parseReference } from "../oci/model.ts";
 import type { ReferrerParts } from "../oci/referrer.ts";
-import { fromRepository } from "../oci/registry/blob-source.ts";
+import { type BlobSource, fromRepository } from "../oci/registry/blob-source.ts";
 import { type FetchedImage, fetchImage } from "../oci/registry/fetch-image.ts";
 import { type PushedReferrer, pushReferrer } from "../oci/registry/push-referrer.ts";
 import { Repository } from "../oci/registry/repository.ts";
-import { type BlobSource, CHUNK_SIZE, uploadBlob } from "../oci/registry/upload-blob.ts";
+import { CHUNK_SIZE, uploadBlob } from "../oci/registry/upload-blob.ts";
 import type { OciTarget } from "../oci/target.ts";
 import type { ImageSource, ImageStore } from "./image-store.ts";
 

@@ -10,8 +10,7 @@ import type { ImageStore } from "../../src/image/image-store.ts";
 import type { OciLayout } from "../../src/oci/layout.ts";
 import { type Descriptor, digestOf, EPOCH, MediaType } from "../../src/oci/model.ts";
 import { attachReferrer } from "../../src/oci/referrer.ts";
-import { fromLayout } from "../../src/oci/registry/blob-source.ts";
-import type { BlobSource } from "../../src/oci/registry/upload-blob.ts";
+import { type BlobSource, fromLayout } from "../../src/oci/registry/blob-source.ts";
 import { hostTarget, ociTarget } from "../../src/packages/npm-target.ts";
 import { appIn, DOCUMENT_TYPE, emptyLayout, environmentIn } from "../oci/registry/support.ts";
 

@@ -1,12 +1,29 @@
 import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
-import { isAppctlError } from "../../core/errors.ts";
+import { type AppctlError, isAppctlError } from "../../core/errors.ts";
 import { blobBytes } from "../blob-bytes.ts";
 import type { OciLayout } from "../layout.ts";
 import type { Descriptor } from "../model.ts";
+import type { ImageName } from "./image-name.ts";
 import { damagedError } from "./registry-error.ts";
 import type { Repository } from "./repository.ts";
-import type { BlobSource } from "./upload-blob.ts";
+
+/** A blob to send. */
+export interface BlobSource {
+  digest: string;
+  /** In bytes. */
+  size: number;
+  /** Opens its bytes from `start` up to, and without, `end`. */
+  open(start: number, end: number): Readable;
+  /** Throws when the source itself does not have the digest. */
+  verify?(): Promise<unknown>;
+  /** The error for content that arrives with another digest, `cause`. */
+  damaged?(cause: AppctlError): AppctlError;
+  /** The repository that has the blob: others of its registry can mount it. */
+  origin?: Pick<ImageName, "host" | "plain" | "repository"> | undefined;
+  /** Called when no more of it is opened. */
+  close?(): void;
+}
 
 /** A blob of a layout, to send. */
 export function fromLayout(layout: OciLayout, { digest, size }: Descriptor): BlobSource {

@@ -1,28 +1,9 @@
 import { Buffer } from "node:buffer";
-import type { Readable } from "node:stream";
-import type { AppctlError } from "../../core/errors.ts";
 import { isPassing, RETRIES } from "../../http/retry.ts";
-import type { ImageName } from "./image-name.ts";
+import type { BlobSource } from "./blob-source.ts";
 import { damagedError, type Purpose, protocolError } from "./registry-error.ts";
 import { locationOf, type RegistryAnswer, type RegistryRequest } from "./registry-http.ts";
 import type { Repository } from "./repository.ts";
-
-/** A blob to send. */
-export interface BlobSource {
-  digest: string;
-  /** In bytes. */
-  size: number;
-  /** Opens its bytes from `start` up to, and without, `end`. */
-  open(start: number, end: number): Readable;
-  /** Throws when the source itself does not have the digest. */
-  verify?(): Promise<unknown>;
-  /** The error for content that arrives with another digest, `cause`. */
-  damaged?(cause: AppctlError): AppctlError;
-  /** The repository that has the blob: others of its registry can mount it. */
-  origin?: Pick<ImageName, "host" | "plain" | "repository"> | undefined;
-  /** Called when no more of it is opened. */
-  close?(): void;
-}
 
 /** How a blob is sent. */
 export interface UploadOptions {
