@@ -25,11 +25,11 @@ export function isConnectionLost(error: unknown): boolean {
 }
 
 /** How long an engine may take to say who it is: one that its socket starts first takes a moment. */
-const PATIENCE_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 
 /** How long an answer is waited for, in milliseconds; `signal` ends it before. */
-export interface Patience {
-  patienceMs?: number | undefined;
+export interface AnswerOptions {
+  timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -84,7 +84,7 @@ export class EngineApi {
    * Asks the engine at `socketPath` who it is. Rejects with the system's error when nobody is there, and with one in words
    * when there is no answer in time.
    */
-  static async connect(socketPath: string, options: Patience = {}): Promise<EngineApi> {
+  static async connect(socketPath: string, options: AnswerOptions = {}): Promise<EngineApi> {
     const { Agent, request } = await import("../http/undici.ts");
     // A build, or the wait for a container's end, may take any time.
     const agent = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 });
@@ -120,24 +120,24 @@ export class EngineApi {
   }
 
   /** Gets what every engine answers at once. Rejects when there is no answer in time: an engine may hang. */
-  async soon<T>(path: string, { patienceMs = PATIENCE_MS, signal }: Patience = {}): Promise<T> {
-    const over = AbortSignal.timeout(patienceMs);
+  async soon<T>(path: string, { timeoutMs = ANSWER_TIMEOUT_MS, signal }: AnswerOptions = {}): Promise<T> {
+    const over = AbortSignal.timeout(timeoutMs);
     try {
       return await this.json<T>("GET", path, { signal: signal ? AbortSignal.any([signal, over]) : over });
     } catch (error) {
-      if (over.aborted) throw new Error(`no answer within ${patienceMs / 1000} s`, { cause: error });
+      if (over.aborted) throw new Error(`no answer within ${timeoutMs / 1000} s`, { cause: error });
       throw error;
     }
   }
 
   /** Whether it has a bridge, so that containers can have networks: one that was started without can not. Patient as {@link soon}. */
-  async hasBridge(patience: Patience = {}): Promise<boolean> {
+  async hasBridge(options: AnswerOptions = {}): Promise<boolean> {
     // Who looks at networks of Podman through Docker's API makes it forget that they are isolated (seen with 4.3).
     if (this.hasLibpod) {
-      const networks = await this.soon<{ driver: string }[]>("/libpod/networks/json", patience);
+      const networks = await this.soon<{ driver: string }[]>("/libpod/networks/json", options);
       return networks.some(({ driver }) => driver === "bridge");
     }
-    const networks = await this.soon<{ Driver: string }[]>("/networks", patience);
+    const networks = await this.soon<{ Driver: string }[]>("/networks", options);
     return networks.some(({ Driver }) => Driver === "bridge");
   }
 

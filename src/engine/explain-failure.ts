@@ -77,7 +77,7 @@ function explainLimitOrStart(seen: Seen): FailureCause | undefined {
   if (spawnError === "E2BIG") return causeOf("environmentTooLarge");
   const program = spec.args?.[0] ?? "node";
   const failedProgram = programThatFailed(stderr);
-  // Only a container is started through a shell for its secrets; see `docker/launch.ts`.
+  // Only a container is started through a shell for its secrets; see `docker/launch-command.ts`.
   if (!wasReady && spec.kind === "args" && program !== SHELL && (missing === SHELL || failedProgram === SHELL)) {
     return causeOf("shellMissing", { shell: SHELL, program });
   }

@@ -34,8 +34,8 @@ describe("a deploy", () => {
 
   it("stands still at each step while the step does", async () => {
     const open = new Map<string, () => void>();
-    const gate = (step: string) => new Promise<void>((resolve) => open.set(step, resolve));
-    const { engine, revision } = await startEngine({ gate });
+    const beforeStep = (step: string) => new Promise<void>((resolve) => open.set(step, resolve));
+    const { engine, revision } = await startEngine({ beforeStep });
     const first = await revision("web-00001", { app: fetchApp('return new Response("one");') });
     await engine.apply({ ref, revisions: [first], traffic: first.name });
     const seen: string[] = [];

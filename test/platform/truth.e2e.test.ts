@@ -68,7 +68,7 @@ const STARTED = "Started: Service is ready";
 describe("status lines", () => {
   it("stand still on each step of a first deploy and of an update", async () => {
     const steps = new Steps();
-    test = await startPlatform({ engine: { gate: (step) => steps.gate(step) } });
+    test = await startPlatform({ engine: { beforeStep: (step) => steps.gate(step) } });
     const { client, platform } = test;
     const gate = join(test.dir, "answer");
     // The readiness probe is the first request; the proof of live is the second, and waits until the test lets it.
@@ -147,7 +147,7 @@ describe("status lines", () => {
 
   it("go on where they were after the platform was stopped in the middle", async () => {
     const steps = new Steps();
-    test = await startPlatform({ engine: { gate: (step) => steps.gate(step) } });
+    test = await startPlatform({ engine: { beforeStep: (step) => steps.gate(step) } });
     const image = await programImage(test, server("one"));
     const first = await test.client.applyApp(refOf("web"), programSpec("web"), image, "1");
     await steps.at("prepare");

@@ -121,7 +121,7 @@ export class AppSupervisor {
   async #switchTraffic(target: string): Promise<void> {
     if (this.#switching) return;
     this.#switching = true;
-    await this.#context.gate("route", this.ref, target);
+    await this.#context.beforeStep("route", this.ref, target);
     this.#switching = false;
     const run = this.#runs.get(target);
     if (this.#wanted?.traffic === target && run?.ready) {

@@ -11,7 +11,7 @@ import { EstablishedRevisions } from "./established.ts";
 import { AppLog, type LogLimits } from "./logs/app-log.ts";
 import { readLog } from "./logs/read-log.ts";
 import { OTHER_PORT_MS } from "./readiness.ts";
-import type { Gate } from "./revision-run.ts";
+import type { BeforeStep } from "./revision-run.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkSpec } from "./spec-check.ts";
 
@@ -30,7 +30,7 @@ export interface LocalEngineOptions {
   otherPortMs?: number;
   logLimits?: LogLimits;
   /** Holds a revision at a step, for tests that look at what is true there. */
-  gate?: Gate;
+  beforeStep?: BeforeStep;
 }
 
 /** Makes the engine that runs replicas with `runtime`. What a killed platform left running has ended when it resolves. */
@@ -54,7 +54,7 @@ class LocalEngine implements Engine {
     this.#context = {
       runtime,
       clock: options.clock ?? systemClock,
-      gate: options.gate ?? (async () => {}),
+      beforeStep: options.beforeStep ?? (async () => {}),
       drainMs: options.drainMs ?? DRAIN_MS,
       stopMs: options.stopMs ?? STOP_MS,
       otherPortMs: options.otherPortMs ?? OTHER_PORT_MS,

@@ -15,16 +15,16 @@ import { RecentOutput } from "./recent-output.ts";
 import { type Content, type OutputLine, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
 
 /** A step before which a test can hold a revision. */
-export type GateStep = "prepare" | "ready" | "route";
+export type RunStep = "prepare" | "ready" | "route";
 
 /** Holds a revision at a step until the promise resolves. */
-export type Gate = (step: GateStep, ref: AppRef, revision: string) => Promise<void>;
+export type BeforeStep = (step: RunStep, ref: AppRef, revision: string) => Promise<void>;
 
 /** What a run needs from the engine. Times are in milliseconds. */
 export interface RunContext {
   runtime: Runtime;
   clock: Clock;
-  gate: Gate;
+  beforeStep: BeforeStep;
   drainMs: number;
   stopMs: number;
   otherPortMs: number;
@@ -187,19 +187,19 @@ export class RevisionRun {
   }
 
   async #prepare(): Promise<Content> {
-    await Promise.race([this.#context.gate("prepare", this.#ref, this.revision.name), this.#aborted]);
+    await Promise.race([this.#context.beforeStep("prepare", this.#ref, this.revision.name), this.#aborted]);
     return this.#context.runtime.prepare(this.#ref, this.revision, this.#abort.signal);
   }
 
   /** One life of the replica. Resolves after its end with the reason, and with how long it was ready. */
   async #startAndWait(content: Content): Promise<{ cause: FailureCause; healthyMs: number }> {
-    const { clock, gate } = this.#context;
+    const { clock, beforeStep } = this.#context;
     for (let attempt = 1; ; attempt++) {
       const running = await this.#start(content);
       const outcome = await this.#waitUntilReady(running);
       let readyAt: number | undefined;
       if (outcome.type === "ready") {
-        await Promise.race([gate("ready", this.#ref, this.revision.name), running.exited]);
+        await Promise.race([beforeStep("ready", this.#ref, this.revision.name), running.exited]);
         readyAt = await this.#serve(running);
       } else if (outcome.type !== "aborted") await running.kill();
       const exit = await running.exited;

@@ -80,7 +80,7 @@ it("writes limits in the engine's own units", () => {
   });
 });
 
-it("mounts what is given in confidence, read only", () => {
+it("mounts secrets read only", () => {
   const { HostConfig } = containerBody({ ...plan, launchDir: "/dev/shm/appctl-0123456789/ab" });
   expect(HostConfig["Mounts"]).toEqual([
     { Type: "bind", Source: "/dev/shm/appctl-0123456789/ab", Target: "/run/appctl", ReadOnly: true },

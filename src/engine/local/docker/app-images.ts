@@ -9,7 +9,7 @@ import type { AppRef } from "../../../contract/types.ts";
 import { messageOf } from "../../../core/errors.ts";
 import { causeOf } from "../../causes.ts";
 import { StartFailure } from "../runtime.ts";
-import type { ImageLoader, ImageSource, ImageToLoad } from "./image-loader.ts";
+import type { ImageLoader, ImageReader, ImageToLoad } from "./image-loader.ts";
 
 /** A file of this machine, and where a container has it, read only. Both are absolute. */
 export interface MountedFile {
@@ -24,7 +24,7 @@ export interface ImageToMount extends ImageToLoad {
 }
 
 /** Reads an image of the platform's store so; undefined for one that has no such form. */
-export type OutlineSource = (digest: string) => Promise<ImageToMount | undefined>;
+export type OutlineReader = (digest: string) => Promise<ImageToMount | undefined>;
 
 /** What a container is made from. */
 export interface ReadyImage {
@@ -45,17 +45,17 @@ const NO_MOUNT = /bind source|invalid mount|mounting|mountpoint|mounts denied|st
 /** What an {@link AppImages} works with. */
 export interface AppImagesOptions {
   loader: ImageLoader;
-  image: ImageSource;
+  image: ImageReader;
   /** Undefined: images are loaded whole. */
-  outline: OutlineSource | undefined;
+  outline: OutlineReader | undefined;
   log(message: string): void;
 }
 
 /** Makes images ready for containers. */
 export class AppImages {
   readonly #loader: ImageLoader;
-  readonly #image: ImageSource;
-  readonly #outline: OutlineSource | undefined;
+  readonly #image: ImageReader;
+  readonly #outline: OutlineReader | undefined;
   readonly #log: (message: string) => void;
   /** Ids of outlined images, by digest of the image; undefined for one that has none. */
   readonly #outlines = new Map<string, string | undefined>();

@@ -3,7 +3,7 @@ import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec } from "../../../contract/types.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import type { MountedFile } from "./app-images.ts";
-import { LAUNCH_DIR } from "./launch.ts";
+import { LAUNCH_DIR } from "./launch-command.ts";
 
 /** Labels by which a platform finds what is its own. */
 export const Label = {

@@ -14,7 +14,7 @@ import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
 import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
-import { AppImages, type OutlineSource, type ReadyImage } from "./app-images.ts";
+import { AppImages, type OutlineReader, type ReadyImage } from "./app-images.ts";
 import {
   type ContainerBody,
   type ContainerNetwork,
@@ -29,10 +29,10 @@ import { imageNotLoaded, notStarted } from "./docker-failures.ts";
 import { attach, DockerReplica } from "./docker-replica.ts";
 import { infoOf, type KeptLimits, unkeptLimits } from "./engine-info.ts";
 import { type FoundEngine, findEngine } from "./find-engine.ts";
-import { ImageLoader, type ImageSource } from "./image-loader.ts";
-import { type Confidence, launchOf } from "./launch.ts";
+import { ImageLoader, type ImageReader } from "./image-loader.ts";
+import { type LaunchSecrets, launchCommand } from "./launch-command.ts";
 import { filePaths, writeLaunchDirectory } from "./launch-directory.ts";
-import { type Door, PlatformDoors } from "./platform-door.ts";
+import { type PlatformRelay, PlatformRelays } from "./platform-relay.ts";
 import { ProjectNetworks } from "./project-networks.ts";
 
 /** The signal of what goes on whatever happens. */
@@ -45,9 +45,9 @@ export interface DockerRuntimeOptions {
   /** For secrets, where the machine has no place in memory for them. */
   runtimeDir: string;
   /** Reads an image of the platform's store. */
-  image: ImageSource;
+  image: ImageReader;
   /** Reads it with an outline of its app layer, for an engine that can mount files. Absent: images are loaded whole. */
-  outline?: OutlineSource | undefined;
+  outline?: OutlineReader | undefined;
   readSecret: SecretReader;
   /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
   platformUrl?: string;
@@ -86,7 +86,7 @@ class DockerRuntime implements Runtime {
   readonly #secrets: string;
   readonly #images: AppImages;
   readonly #networks: ProjectNetworks;
-  readonly #doors: PlatformDoors;
+  readonly #relays: PlatformRelays;
   readonly #ports = new FreePorts();
   /** Turned off by the first engine that has no first process of its own. */
   #init = true;
@@ -104,7 +104,7 @@ class DockerRuntime implements Runtime {
     const { image, outline, log } = options;
     this.#images = new AppImages({ loader: new ImageLoader(api, this.#platform), image, outline, log });
     this.#networks = new ProjectNetworks(api, this.#platform);
-    this.#doors = new PlatformDoors(api.isPodman);
+    this.#relays = new PlatformRelays(api.isPodman);
   }
 
   facts() {
@@ -220,7 +220,7 @@ class DockerRuntime implements Runtime {
   }
 
   async close(): Promise<void> {
-    await this.#doors.close();
+    await this.#relays.close();
     await this.#networks.removeAll().catch((error: unknown) => {
       this.#options.log(`networks could not be removed: ${messageOf(error)}`);
     });
@@ -239,7 +239,7 @@ class DockerRuntime implements Runtime {
     const { reference, entrypoint, files: appFiles = [] } = request.content as LoadedContent;
     const token = spec.kind === "framework" ? randomBytes(32).toString("hex") : undefined;
     const { variables, files } = await this.#readSecrets(revision.secrets);
-    const launch = launchOf(withEntrypoint(spec, { entrypoint }), { variables, token });
+    const launch = launchCommand(withEntrypoint(spec, { entrypoint }), { variables, token });
     const { network, endpoint, afterStart } = await this.#networkOf(request, ownPort);
     const port = ownPort ?? spec.port;
     const body = containerBody({
@@ -351,21 +351,21 @@ class DockerRuntime implements Runtime {
   async #networkOf(
     { ref, revision }: StartRequest,
     ownPort: number | undefined,
-  ): Promise<{ network: ContainerNetwork; endpoint: string | undefined; afterStart?: Door["afterStart"] }> {
+  ): Promise<{ network: ContainerNetwork; endpoint: string | undefined; afterStart?: PlatformRelay["afterStart"] }> {
     const wanted = revision.env["APPCTL_ENDPOINT"] ?? this.#options.platformUrl;
     if (ownPort !== undefined) return { network: { mode: "host" }, endpoint: wanted };
     const { name, gateway } = await this.#networks.of(ref.project);
-    const door = wanted === undefined ? undefined : await this.#doors.open(wanted, gateway);
+    const relay = wanted === undefined ? undefined : await this.#relays.open(wanted, gateway);
     return {
-      network: { mode: "bridge", name, port: revision.spec.port, hosts: door?.hosts ?? [] },
-      endpoint: door?.endpoint,
-      afterStart: door?.afterStart,
+      network: { mode: "bridge", name, port: revision.spec.port, hosts: relay?.hosts ?? [] },
+      endpoint: relay?.endpoint,
+      afterStart: relay?.afterStart,
     };
   }
 
   async #readSecrets(
     secrets: readonly PinnedSecret[],
-  ): Promise<{ variables: Confidence["variables"]; files: Map<string, Uint8Array> }> {
+  ): Promise<{ variables: LaunchSecrets["variables"]; files: Map<string, Uint8Array> }> {
     const variables: Record<string, string> = {};
     const files = new Map<string, Uint8Array>();
     const values = await Promise.all(secrets.map((secret) => readSecret(secret, this.#options.readSecret)));

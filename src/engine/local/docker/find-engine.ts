@@ -11,16 +11,16 @@ export interface FoundEngine {
 }
 
 /**
- * The first engine of the sockets that answers. One that takes a connection and says nothing for `patienceMs` is passed over.
+ * The first engine of the sockets that answers. One that takes a connection and says nothing for `timeoutMs` is passed over.
  * Throws an `AppctlError` when none answers, with what was tried.
  */
-export async function findEngine(sockets: readonly string[], patienceMs?: number): Promise<FoundEngine> {
+export async function findEngine(sockets: readonly string[], timeoutMs?: number): Promise<FoundEngine> {
   const tried: TriedSocket[] = [];
   for (const socketPath of sockets) {
     let api: EngineApi | undefined;
     try {
-      api = await EngineApi.connect(socketPath, { patienceMs });
-      return { api, hasBridge: await api.hasBridge({ patienceMs }) };
+      api = await EngineApi.connect(socketPath, { timeoutMs });
+      return { api, hasBridge: await api.hasBridge({ timeoutMs }) };
     } catch (error) {
       api?.close();
       tried.push({ socketPath, error });

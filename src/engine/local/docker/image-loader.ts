@@ -14,7 +14,7 @@ export interface ImageToLoad extends StackToLoad {
 }
 
 /** Reads an image of the platform's store. */
-export type ImageSource = (digest: string) => Promise<ImageToLoad>;
+export type ImageReader = (digest: string) => Promise<ImageToLoad>;
 
 /** An image that the engine has. */
 export interface LoadedImage {

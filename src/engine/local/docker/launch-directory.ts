@@ -1,8 +1,8 @@
-/** Writes what a replica is given in confidence where only its container and the platform's user get at it. */
+/** Writes the secrets of a replica where only its container and the platform's user can read them. */
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makePrivateDirectory } from "../process/private-directory.ts";
-import { FILES_DIR, type LaunchFile } from "./launch.ts";
+import { FILES_DIR, type LaunchFile } from "./launch-command.ts";
 
 /**
  * Makes `<root>/<replica>` with the file that starts the program and with the secrets that are mounted as files. The root is

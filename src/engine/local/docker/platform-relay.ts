@@ -9,15 +9,15 @@ import { connect, createServer, type Server } from "node:net";
 const MACHINE = { docker: "host.docker.internal", podman: "host.containers.internal" };
 
 /** What a container has to know. `hosts` are lines for its /etc/hosts. */
-export interface Door {
+export interface PlatformRelay {
   endpoint: string;
   hosts: string[];
-  /** Opens the door once the first container runs: only then has the machine its address in a network of Podman. */
+  /** Opens the relay once the first container runs: only then has the machine its address in a network of Podman. */
   afterStart?: () => Promise<unknown>;
 }
 
-/** Opens doors. */
-export class PlatformDoors {
+/** Opens relays. */
+export class PlatformRelays {
   readonly #isPodman: boolean;
   readonly #servers = new Map<string, Promise<Server | undefined>>();
 
@@ -25,8 +25,8 @@ export class PlatformDoors {
     this.#isPodman = isPodman;
   }
 
-  /** The door for the containers of a network to what listens at `endpoint`. What is not of this machine needs none. */
-  async open(endpoint: string, gateway: string | undefined): Promise<Door> {
+  /** The relay for the containers of a network to what listens at `endpoint`. What is not of this machine needs none. */
+  async open(endpoint: string, gateway: string | undefined): Promise<PlatformRelay> {
     const url = new URL(endpoint);
     if (!/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)) return { endpoint, hosts: [] };
     const port = Number(url.port || 80);
@@ -82,7 +82,7 @@ async function listen(gateway: string, host: string, port: number): Promise<Serv
     await once(server, "listening");
     return server;
   } catch (error) {
-    // In use: the platform itself listens on every address, so there is a door already.
+    // In use: the platform itself listens on every address, so there is a relay already.
     return (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? server : undefined;
   }
 }

@@ -12,8 +12,8 @@ export const FILES_DIR = `${LAUNCH_DIR}/files`;
 const NODE_FILE = "env.cjs";
 const SHELL_FILE = "env.sh";
 
-/** What is given in confidence. */
-export interface Confidence {
+/** What a replica gets and `docker inspect` does not show. */
+export interface LaunchSecrets {
   /** Values of secrets by variable. */
   variables: Readonly<Record<string, string>>;
   /** What the server shim demands of each request. Only the program itself gets it, not what it starts. */
@@ -26,10 +26,10 @@ export interface LaunchFile {
   text: string;
 }
 
-/** How to start the program of a spec, and the file with which that is done; undefined when nothing is in confidence. */
-export function launchOf(
+/** How to start the program of a spec, and the file with which that is done; undefined when there are no secrets. */
+export function launchCommand(
   spec: Pick<AppSpec, "kind" | "args" | "command">,
-  { variables, token }: Confidence,
+  { variables, token }: LaunchSecrets,
 ): { program: string[]; file: LaunchFile | undefined } {
   const secret = token !== undefined || Object.keys(variables).length > 0;
   const [first = "", ...args] = spec.args ?? [];
