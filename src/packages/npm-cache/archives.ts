@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { createGunzip, gunzip } from "node:zlib";
 import { diskError } from "../../core/disk-error.ts";
 import type { TarSource } from "../../oci/archive/tar.ts";
-import { sure, Unsure } from "./leave-to-npm.ts";
+import { ensure, LeaveToNpm } from "./leave-to-npm.ts";
 
 /** Bytes of archives that are held in memory at a time; what is more lies in files. */
 const IN_MEMORY = 64 << 20;
@@ -44,30 +44,30 @@ export class Archives {
     this.#signal = at.signal;
   }
 
-  /** Throws Unsure unless npm has every tarball in its cache. */
+  /** Throws LeaveToNpm unless npm has every tarball in its cache. */
   async check(integrities: Iterable<string>): Promise<void> {
     for (const integrity of integrities) {
       const found = await stat(this.#file(integrity)).catch(() => undefined); // npm fetches what is not there
-      sure(found?.isFile() && found.size <= MAX_PACKED, `npm's cache does not have ${integrity}`);
+      ensure(found?.isFile() && found.size <= MAX_PACKED, `npm's cache does not have ${integrity}`);
     }
   }
 
-  /** The archive of the tarball. Throws Unsure when it is damaged, or anything else than one stream of gzip. */
+  /** The archive of the tarball. Throws LeaveToNpm when it is damaged, or anything else than one stream of gzip. */
   async unpack(integrity: string): Promise<Archive> {
     const packed = await readFile(this.#file(integrity), { signal: this.#signal }).catch((error: unknown) => {
       this.#signal.throwIfAborted();
-      throw new Unsure(`npm's cache cannot be read: ${error}`);
+      throw new LeaveToNpm(`npm's cache cannot be read: ${error}`);
     });
-    sure(integrity === `sha512-${hash("sha512", packed, "base64")}`, `npm's cache has a damaged ${integrity}`);
-    sure(packed.length > 18 && packed.readUInt32BE(0) >>> 8 === 0x1f8b08, "a tarball that is not gzip's");
+    ensure(integrity === `sha512-${hash("sha512", packed, "base64")}`, `npm's cache has a damaged ${integrity}`);
+    ensure(packed.length > 18 && packed.readUInt32BE(0) >>> 8 === 0x1f8b08, "a tarball that is not gzip's");
     const size = packed.readUInt32LE(packed.length - 4);
-    sure(size <= packed.length * MAX_RATIO, "a tarball that is made very small");
+    ensure(size <= packed.length * MAX_RATIO, "a tarball that is made very small");
     const archive = size <= this.#left ? this.#inMemory(packed, size) : this.#inFile(packed, size);
     return archive.catch((error: unknown) => {
       this.#signal.throwIfAborted();
       const { code } = error as NodeJS.ErrnoException;
       if (code?.startsWith("Z_") || code?.startsWith("ERR_"))
-        throw new Unsure(`a tarball that zlib cannot read: ${code}`);
+        throw new LeaveToNpm(`a tarball that zlib cannot read: ${code}`);
       throw error;
     });
   }
@@ -76,7 +76,7 @@ export class Archives {
     this.#left -= size;
     // All at once, with some room, since zlib would ask for as much again when the room is just used up.
     const bytes = await promisify(gunzip)(packed, { chunkSize: size + 64, maxOutputLength: size + 64 });
-    sure(bytes.length === size, "a tarball of several parts");
+    ensure(bytes.length === size, "a tarball of several parts");
     return {
       size,
       read: (at, length) => bytes.subarray(at, at + length),
@@ -92,7 +92,7 @@ export class Archives {
     const counted = new Transform({
       transform: (chunk: Buffer, _, done) => {
         written += chunk.length;
-        done(written > size ? new Unsure("a tarball of several parts") : null, chunk);
+        done(written > size ? new LeaveToNpm("a tarball of several parts") : null, chunk);
       },
     });
     const file = createWriteStream(path, { flags: "wx" });
@@ -101,7 +101,7 @@ export class Archives {
     }).catch((error: unknown) => {
       throw diskError(error, dir);
     });
-    sure(written === size, "a tarball of several parts");
+    ensure(written === size, "a tarball of several parts");
     const handle = openSync(path, "r");
     return {
       size,
@@ -109,7 +109,7 @@ export class Archives {
         const part = Buffer.alloc(length);
         for (let done = 0; done < length; ) {
           const count = readSync(handle, part, done, length - done, at + done);
-          sure(count > 0, "an archive that ends early");
+          ensure(count > 0, "an archive that ends early");
           done += count;
         }
         return part;
@@ -121,7 +121,7 @@ export class Archives {
 
   #file(integrity: string): string {
     const digest = /^sha512-([A-Za-z0-9+/]{86}==)$/.exec(integrity)?.[1];
-    sure(digest !== undefined, "a tarball without one SHA-512");
+    ensure(digest !== undefined, "a tarball without one SHA-512");
     const hex = Buffer.from(digest, "base64").toString("hex");
     return join(this.#content, "sha512", hex.slice(0, 2), hex.slice(2, 4), hex.slice(4));
   }

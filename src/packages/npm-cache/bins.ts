@@ -1,19 +1,19 @@
 /** The commands of packages, as npm links them: `node_modules/.bin/tsc` → `../typescript/bin/tsc`. */
 import { Buffer } from "node:buffer";
 import { basename, posix } from "node:path";
-import { sure } from "./leave-to-npm.ts";
+import { ensure } from "./leave-to-npm.ts";
 
 /** `bin` of a package.json or a lock, by the names of the commands, as npm-normalize-package-bin has it. */
 export function binsOf(bin: unknown, packageName: string): Map<string, string> {
   const bins = new Map<string, string>();
   if (!bin) return bins;
-  sure(typeof bin === "string" || (typeof bin === "object" && !Array.isArray(bin)), "bin is an unusual value");
+  ensure(typeof bin === "string" || (typeof bin === "object" && !Array.isArray(bin)), "bin is an unusual value");
   for (const [key, value] of Object.entries(typeof bin === "string" ? { [packageName]: bin } : bin)) {
     const name = inside(basename(key.replace(/\\|:/g, "/")));
     if (typeof value !== "string" || name === "") continue;
     const target = inside(value.replace(/\\/g, "/"));
     // Some of npm's parts take a colon for a slash here, others do not.
-    sure(!target.includes(":"), "a command with a colon");
+    ensure(!target.includes(":"), "a command with a colon");
     if (target !== "") bins.set(name, target);
   }
   return bins;

@@ -15,8 +15,8 @@ import { findNpmProject } from "../npm-project.ts";
 import { hostTarget, type NpmTarget } from "../npm-target.ts";
 import type { PackageContext } from "../package-context.ts";
 import { Archives } from "./archives.ts";
-import { planPackages, type Surroundings } from "./install-plan.ts";
-import { sure, Unsure } from "./leave-to-npm.ts";
+import { type InstallContext, planPackages } from "./install-plan.ts";
+import { ensure, LeaveToNpm } from "./leave-to-npm.ts";
 import { type NpmSetting, npmSetting } from "./npm-settings.ts";
 import { treeOf, type Unpacked } from "./package-tree.ts";
 import { packageFiles } from "./tarball.ts";
@@ -53,7 +53,7 @@ export async function cachedPackages(
     return { entries, dispose };
   } catch (error) {
     await dispose();
-    if (error instanceof Unsure) return { why: error.message };
+    if (error instanceof LeaveToNpm) return { why: error.message };
     throw error;
   }
 }
@@ -64,11 +64,11 @@ async function entriesOf(
   archivesIn: (at: NpmSetting) => Archives,
 ): Promise<TarEntry[]> {
   const { platform, signal } = context;
-  sure(process.platform !== "win32", "npm makes another tree on Windows");
-  sure(!context.allowScripts || packagesWithScripts(lock).length === 0, "install scripts are to be run");
+  ensure(process.platform !== "win32", "npm makes another tree on Windows");
+  ensure(!context.allowScripts || packagesWithScripts(lock).length === 0, "install scripts are to be run");
   const { npmrc } = context.project ?? (await findNpmProject(context.appDir));
   const setting = await npmSetting(await npmConfig(context.env, context.cwd, npmrc), npmrc);
-  const planned = planPackages(lock.lock, await surroundings(lock, platform, setting));
+  const planned = planPackages(lock.lock, await installContext(lock, platform, setting));
   const archives = archivesIn(setting);
   const integrities = new Set(planned.map(({ entry }) => entry.integrity as string));
   await archives.check(integrities);
@@ -96,12 +96,16 @@ async function entriesOf(
 }
 
 /** What packages are chosen by; npm is asked only what the lock makes a question of. */
-async function surroundings({ lock }: ResolvedLock, platform: NpmTarget, setting: NpmSetting): Promise<Surroundings> {
+async function installContext(
+  { lock }: ResolvedLock,
+  platform: NpmTarget,
+  setting: NpmSetting,
+): Promise<InstallContext> {
   const host = hostTarget();
   const entries = Object.values(lock.packages);
   if (entries.some(({ libc }) => libc)) {
     const seen = await setting.libc();
-    sure(seen === undefined || seen === host.libc, `npm sees ${seen} where there is ${host.libc}`);
+    ensure(seen === undefined || seen === host.libc, `npm sees ${seen} where there is ${host.libc}`);
   }
   const choosy = entries.some((entry) => entry["engines"] && (entry.optional || entry["devOptional"]));
   const nodeVersion = choosy ? await setting.nodeVersion() : undefined;

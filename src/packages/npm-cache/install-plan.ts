@@ -3,7 +3,7 @@ import type * as Versions from "../../core/versions.ts";
 import { fits, type LockEntry, locatePackage, type PackageLock } from "../lockfiles/package-lock.ts";
 import type { NpmTarget } from "../npm-target.ts";
 import { LOCKED_PATH } from "../package-spec.ts";
-import { sure } from "./leave-to-npm.ts";
+import { ensure } from "./leave-to-npm.ts";
 
 /** One package to be installed. `path` is such as `node_modules/hono`. */
 export interface PlannedPackage {
@@ -12,7 +12,7 @@ export interface PlannedPackage {
 }
 
 /** What packages can be chosen by. */
-export interface Surroundings {
+export interface InstallContext {
   platform: NpmTarget;
   /** The platform that npm runs on. */
   host: NpmTarget;
@@ -32,14 +32,14 @@ interface Edge {
   peer: boolean;
 }
 
-/** The packages, by their paths. Throws Unsure where npm would have to choose, warn or fail, and for all but plain packages. */
-export function planPackages({ packages }: PackageLock, at: Surroundings): PlannedPackage[] {
+/** The packages, by their paths. Throws LeaveToNpm where npm would have to choose, warn or fail, and for all but plain packages. */
+export function planPackages({ packages }: PackageLock, at: InstallContext): PlannedPackage[] {
   const root = packages[""] ?? {};
-  sure(root["overrides"] === undefined, "the project has overrides");
-  sure(root["workspaces"] === undefined, "the project has workspaces");
+  ensure(root["overrides"] === undefined, "the project has overrides");
+  ensure(root["workspaces"] === undefined, "the project has workspaces");
   const paths = Object.keys(packages).filter((path) => path !== "");
   for (const path of paths) checkEntry(path, packages[path] as LockEntry);
-  sure(new Set(paths.map((path) => path.toLowerCase())).size === paths.length, "names differ only in case");
+  ensure(new Set(paths.map((path) => path.toLowerCase())).size === paths.length, "names differ only in case");
 
   const edges = Object.entries(packages).flatMap(([from, entry]) => edgesOf(packages, from, entry));
   for (const edge of edges) checkEdge(edge, packages, at);
@@ -47,13 +47,13 @@ export function planPackages({ packages }: PackageLock, at: Surroundings): Plann
   const into = groupBy(edges, ({ to }) => to ?? "");
   // npm counts what is only an optional peer of something as nobody's.
   const needed = reach(out, ({ peer, optional }) => !(peer && optional));
-  sure(needed.size === paths.length, "the lock has packages that nothing needs");
+  ensure(needed.size === paths.length, "the lock has packages that nothing needs");
 
   const required = reach(out, ({ optional }) => !optional);
   for (const path of required) {
     const entry = packages[path] as LockEntry;
     const restricted = entry.os ?? entry.cpu ?? entry.libc;
-    sure(restricted === undefined || (fits(entry, at.platform) && fits(entry, at.host)), `${path} does not fit`);
+    ensure(restricted === undefined || (fits(entry, at.platform) && fits(entry, at.host)), `${path} does not fit`);
   }
   const left = new Set<string>();
   for (const path of paths) {
@@ -64,27 +64,27 @@ export function planPackages({ packages }: PackageLock, at: Surroundings): Plann
   const installed = paths.filter((path) => !left.has(path));
   for (const path of installed)
     for (const kind of ["inBundle", "bundleDependencies", "bundledDependencies", "hasShrinkwrap"])
-      sure(!packages[path]?.[kind], `${path} is marked as ${kind}`);
-  sure(installed.length > 0, "nothing fits the platform");
+      ensure(!packages[path]?.[kind], `${path} is marked as ${kind}`);
+  ensure(installed.length > 0, "nothing fits the platform");
   for (const path of left)
-    sure(!required.has(path) && !installed.some((other) => other.startsWith(`${path}/`)), `${path} is half needed`);
+    ensure(!required.has(path) && !installed.some((other) => other.startsWith(`${path}/`)), `${path} is half needed`);
   return installed.map((path) => ({ path, entry: packages[path] as LockEntry }));
 }
 
 function checkEntry(path: string, entry: LockEntry): void {
-  sure(
+  ensure(
     LOCKED_PATH.test(path) && !/(?:^|\/)(?:\.|node_modules\/node_modules)/.test(path),
     `${path} is an unusual place`,
   );
-  for (const kind of ["link", "extraneous", "dev"]) sure(!entry[kind], `${path} is marked as ${kind}`);
-  sure(typeof entry.version === "string", `${path} has no version`);
+  for (const kind of ["link", "extraneous", "dev"]) ensure(!entry[kind], `${path} is marked as ${kind}`);
+  ensure(typeof entry.version === "string", `${path} has no version`);
   const { resolved } = entry;
-  sure(typeof entry.integrity === "string" || entry["inBundle"], `${path} has no integrity`);
-  sure(
+  ensure(typeof entry.integrity === "string" || entry["inBundle"], `${path} has no integrity`);
+  ensure(
     resolved === undefined || (typeof resolved === "string" && /^https?:\/\//.test(resolved)),
     `${path} has an unusual source`,
   );
-  sure(entry.name === undefined || typeof entry.name === "string", `${path} has an unusual name`);
+  ensure(entry.name === undefined || typeof entry.name === "string", `${path} has an unusual name`);
 }
 
 function edgesOf(packages: PackageLock["packages"], from: string, entry: LockEntry): Edge[] {
@@ -92,7 +92,7 @@ function edgesOf(packages: PackageLock["packages"], from: string, entry: LockEnt
   const meta = (entry["peerDependenciesMeta"] ?? {}) as Record<string, { optional?: boolean } | undefined>;
   for (const kind of ["peerDependencies", "dependencies", "optionalDependencies"] as const) {
     for (const [name, range] of Object.entries(entry[kind] ?? {})) {
-      sure(typeof range === "string", `${from} has an unusual dependency`);
+      ensure(typeof range === "string", `${from} has an unusual dependency`);
       const peer = kind === "peerDependencies";
       const optional = kind === "optionalDependencies" || (peer && meta[name]?.optional === true);
       edges.set(name, { from, name, to: locatePackage(packages, from, name), range, optional, peer });
@@ -105,15 +105,18 @@ function edgesOf(packages: PackageLock["packages"], from: string, entry: LockEnt
 function checkEdge(
   { from, name, to, range, optional, peer }: Edge,
   packages: PackageLock["packages"],
-  { versions }: Surroundings,
+  { versions }: InstallContext,
 ): void {
   const what = `${from || "the project"} needs ${name}@${range}`;
-  sure(to !== undefined || (peer && optional), `${what}, which the lock does not have`);
+  ensure(to !== undefined || (peer && optional), `${what}, which the lock does not have`);
   if (to === undefined) return;
-  sure(!peer || from === "" || to !== `${from}/node_modules/${name}`, `${what}, a peer, below itself`);
+  ensure(!peer || from === "" || to !== `${from}/node_modules/${name}`, `${what}, a peer, below itself`);
   const alias = /^npm:(?:@[^/@]+\/)?[^/@]+(?:@(.*))?$/.exec(range);
   const found = packages[to]?.version ?? "";
-  sure(versions.satisfiesDependency(found, alias?.[1] ?? (alias ? "*" : range)), `${what}, and finds another version`);
+  ensure(
+    versions.satisfiesDependency(found, alias?.[1] ?? (alias ? "*" : range)),
+    `${what}, and finds another version`,
+  );
 }
 
 /** The packages that the project reaches by edges that `follows` is true for. */
@@ -125,13 +128,13 @@ function reach(out: Map<string, Edge[]>, follows: (edge: Edge) => boolean): Set<
   return found;
 }
 
-function fitsHere(path: string, entry: LockEntry, { platform, nodeVersion, versions }: Surroundings): boolean {
+function fitsHere(path: string, entry: LockEntry, { platform, nodeVersion, versions }: InstallContext): boolean {
   if (!fits(entry, platform) || (entry.libc !== undefined && platform.libc === undefined)) return false;
   const engines = (entry["engines"] ?? {}) as Record<string, unknown>;
   // An optional package that does not go with this Node is left out.
-  sure(engines["npm"] === undefined, `${path} asks for an npm`);
+  ensure(engines["npm"] === undefined, `${path} asks for an npm`);
   const { node } = engines;
-  sure(
+  ensure(
     node === undefined ||
       (typeof node === "string" && nodeVersion !== undefined && versions.satisfiesEngine(nodeVersion, node)),
     `${path} asks for Node ${String(node)}`,
@@ -148,7 +151,7 @@ function optionalSet(
 ): Set<string> {
   const set = new Set([path]);
   for (const each of set) for (const edge of into.get(each) ?? []) if (!edge.optional) set.add(edge.from);
-  sure(!set.has(""), `the project cannot be without ${path}`);
+  ensure(!set.has(""), `the project cannot be without ${path}`);
   const counts = ({ from, to }: Edge) => to !== undefined && !set.has(to) && !left.has(from);
   const all = new Set(set);
   for (const each of all) for (const edge of out.get(each) ?? []) if (counts(edge)) all.add(edge.to as string);

@@ -1,7 +1,7 @@
-/** Why npm has to do it: what it would make of something here is not known for certain. Caught where npm is asked instead. */
-export class Unsure extends Error {}
+/** Thrown where it is not certain what npm would make of something. Whoever catches it runs npm instead. */
+export class LeaveToNpm extends Error {}
 
-/** Gives up with `why`, unless `sure`. */
-export function sure(sure: unknown, why: string): asserts sure {
-  if (!sure) throw new Unsure(why);
+/** Leaves it to npm because of `why`, unless the condition holds. */
+export function ensure(condition: unknown, why: string): asserts condition {
+  if (!condition) throw new LeaveToNpm(why);
 }

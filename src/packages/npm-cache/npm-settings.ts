@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { homeOf } from "../../core/home.ts";
 import { type NpmConfig, settingOf, withoutQuotes } from "../npm-config.ts";
 import { findExecutable, findNpm, pathOf } from "../run-npm.ts";
-import { sure, Unsure } from "./leave-to-npm.ts";
+import { ensure, LeaveToNpm } from "./leave-to-npm.ts";
 
 /**
  * Settings that do not change which files npm makes of packages that lie in its cache: where and how it asks the registry,
@@ -35,14 +35,14 @@ export interface NpmSetting {
   libc(): Promise<string | null | undefined>;
 }
 
-/** Reads it. Throws Unsure, or NPM_MISSING where there is no npm. */
+/** Reads it. Throws LeaveToNpm, or NPM_MISSING where there is no npm. */
 export async function npmSetting({ env }: NpmConfig, npmrc: string | undefined): Promise<NpmSetting> {
   const npm = await findNpm(env);
   const script = await realpath(npm);
-  sure(basename(script) === "npm-cli.js", "npm is started by something else");
+  ensure(basename(script) === "npm-cli.js", "npm is started by something else");
   const { version } = JSON.parse(await readFile(join(script, "../../package.json"), "utf8").catch(() => "{}"));
   // Older ones see nothing in libc, and have other rules for what is left out.
-  sure(Number.parseInt(String(version), 10) >= 10, `npm is of version ${version}`);
+  ensure(Number.parseInt(String(version), 10) >= 10, `npm is of version ${version}`);
   const node = await nodeOf(npm, script, env);
 
   const given = new Map<string, string>();
@@ -58,9 +58,9 @@ export async function npmSetting({ env }: NpmConfig, npmrc: string | undefined):
     const key = settingOf(name);
     if (key !== undefined && value) given.set(key.replace(/(?!^)_/g, "-"), value);
   }
-  for (const key of given.keys()) sure(HARMLESS.test(key), `npm has a setting of ${key}`);
+  for (const key of given.keys()) ensure(HARMLESS.test(key), `npm has a setting of ${key}`);
   const cache = expand(given.get("cache") ?? "~/.npm", env, home);
-  sure(isAbsolute(cache), "the cache of npm has a relative path");
+  ensure(isAbsolute(cache), "the cache of npm has a relative path");
   return { content: join(cache, "_cacache/content-v2"), nodeVersion: () => versionOf(node, env), libc };
 }
 
@@ -72,12 +72,12 @@ async function nodeOf(npm: string, script: string, env: NodeJS.ProcessEnv): Prom
     const line = buffer.toString("utf8", 0, bytesRead).split("\n")[0] ?? "";
     const direct = /^#!\s*(\/\S+\/node)\s*$/.exec(line)?.[1];
     if (direct !== undefined) return direct;
-    sure(BY_PATH.test(line), "npm is run by something else than Node");
+    ensure(BY_PATH.test(line), "npm is run by something else than Node");
   } finally {
     await file.close();
   }
   const node = await findExecutable("node", [dirname(npm), ...pathOf(env)]);
-  sure(node !== undefined, "there is no Node for npm");
+  ensure(node !== undefined, "there is no Node for npm");
   return node;
 }
 
@@ -93,13 +93,13 @@ async function libc(): Promise<string | null | undefined> {
   return text.includes("musl") ? "musl" : text.includes("GNU C Library") ? "glibc" : null;
 }
 
-/** Every setting of a file in the format of ini; Unsure for lines that are more than `key = value`. */
+/** Every setting of a file in the format of ini; LeaveToNpm for lines that are more than `key = value`. */
 async function strictly(file: string): Promise<[key: string, value: string][]> {
   const text = await readFile(file, "utf8").catch(() => ""); // npm too passes over a file that it cannot read
   return text.split(/\r?\n/).flatMap((line): [string, string][] => {
     if (/^\s*(?:[;#].*)?$/.test(line)) return [];
     const match = /^\s*([^=\s[\]]+)\s*=\s*(.*?)\s*$/.exec(line);
-    if (match === null) throw new Unsure("a file of npm's settings has unusual lines");
+    if (match === null) throw new LeaveToNpm("a file of npm's settings has unusual lines");
     return [[String(match[1]).toLowerCase(), withoutQuotes(match[2] ?? "")]];
   });
 }

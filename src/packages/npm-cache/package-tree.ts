@@ -6,7 +6,7 @@ import type { NpmTarget } from "../npm-target.ts";
 import type { Archive } from "./archives.ts";
 import { binFolder, binsOf, withoutCarriageReturn } from "./bins.ts";
 import type { PlannedPackage } from "./install-plan.ts";
-import { sure, Unsure } from "./leave-to-npm.ts";
+import { ensure, LeaveToNpm } from "./leave-to-npm.ts";
 import type { PackageFile } from "./tarball.ts";
 
 /** A tarball and what npm makes of it. */
@@ -17,7 +17,7 @@ export interface Unpacked {
 
 /**
  * Files and links of commands, at the paths at which they stand in an image. `unpacked` is by integrity; `unsaid` is what the
- * lock file does not say. Throws Unsure.
+ * lock file does not say. Throws LeaveToNpm.
  */
 export function treeOf(
   planned: readonly PlannedPackage[],
@@ -48,7 +48,7 @@ export function treeOf(
       const isPresent = isThere(target, files);
       if (links.has(link)) {
         // Whether it is executable then depends on where npm has the package from.
-        sure(files.get(target)?.executable ?? true, `two packages have a command ${name}`);
+        ensure(files.get(target)?.executable ?? true, `two packages have a command ${name}`);
         continue;
       }
       const relative = posix.relative(folder, `${path}/${target}`);
@@ -62,7 +62,7 @@ export function treeOf(
     }
   }
   const names = [...links.keys()];
-  sure(new Set(names.map((name) => name.toLowerCase())).size === names.length, "commands differ only in case");
+  ensure(new Set(names.map((name) => name.toLowerCase())).size === names.length, "commands differ only in case");
   for (const link of links.values()) if (link !== undefined) entries.push(link);
   return entries.filter(({ path }) => !foreign.some((folder) => path.startsWith(folder)));
 }
@@ -75,23 +75,23 @@ interface Manifest extends Pick<LockEntry, "os" | "cpu" | "libc"> {
 /** The package.json of a package. */
 function manifestOf(archive: Archive, files: Unpacked["files"]): Manifest {
   const file = files.get("package.json");
-  sure(file !== undefined, "a package without package.json");
+  ensure(file !== undefined, "a package without package.json");
   try {
     const manifest = JSON.parse(archive.read(file.start, file.size).toString("utf8"));
     // The registry can have made commands of that folder.
-    sure(manifest.directories?.bin === undefined && typeof manifest.name === "string", "an unusual package.json");
+    ensure(manifest.directories?.bin === undefined && typeof manifest.name === "string", "an unusual package.json");
     return manifest;
   } catch (error) {
-    throw error instanceof Unsure ? error : new Unsure(`a package.json that cannot be read: ${error}`);
+    throw error instanceof LeaveToNpm ? error : new LeaveToNpm(`a package.json that cannot be read: ${error}`);
   }
 }
 
 function isThere(target: string, files: Unpacked["files"]): boolean {
-  sure(target !== "node_modules" && !target.startsWith("node_modules/"), "a command of another package");
+  ensure(target !== "node_modules" && !target.startsWith("node_modules/"), "a command of another package");
   if (files.has(target)) return true;
   for (const path of files.keys()) {
     if (path.startsWith(`${target}/`)) return true;
-    sure(!target.startsWith(`${path}/`), "a command that is in a file");
+    ensure(!target.startsWith(`${path}/`), "a command that is in a file");
   }
   return false;
 }

@@ -1,7 +1,7 @@
-/** The files that npm makes of a package's tarball. Whatever is unusual in a tarball is npm's to judge: Unsure. */
+/** The files that npm makes of a package's tarball. Whatever is unusual in a tarball is npm's to judge: LeaveToNpm. */
 import { Buffer } from "node:buffer";
 import { BLOCK, checksumOf, padding, textField } from "../../oci/archive/tar-header.ts";
-import { sure } from "./leave-to-npm.ts";
+import { ensure } from "./leave-to-npm.ts";
 
 /** A file of a package; its bytes are those of the archive from `start` on. */
 export interface PackageFile {
@@ -25,44 +25,44 @@ export function packageFiles(read: (at: number, length: number) => Buffer, size:
   let pax: Record<string, string> = {};
   let longPath: string | undefined;
   for (let at = 0; at < size; ) {
-    sure(at + BLOCK <= size, "the archive ends in a header");
+    ensure(at + BLOCK <= size, "the archive ends in a header");
     const header = read(at, BLOCK);
     if (isEmpty(header)) {
-      sure(at + BLOCK === size || isEmpty(read(at + BLOCK, Math.min(BLOCK, size - at - BLOCK))), "an empty header");
+      ensure(at + BLOCK === size || isEmpty(read(at + BLOCK, Math.min(BLOCK, size - at - BLOCK))), "an empty header");
       break;
     }
-    sure(octal(header, 148, 8) === checksumOf(header), "a header with a wrong checksum");
+    ensure(octal(header, 148, 8) === checksumOf(header), "a header with a wrong checksum");
     const type = String.fromCharCode(header[156] as number);
     const length = octal(header, 124, 12);
     at += BLOCK;
     if (type === "x" || type === "L" || type === "g") {
-      sure(length <= MAX_META && at + length + padding(length) <= size, "a long header of an archive");
+      ensure(length <= MAX_META && at + length + padding(length) <= size, "a long header of an archive");
       const body = read(at, length);
       if (type === "L") longPath = textOf(body).replace(/\0+$/, "");
       else {
         const values = parsePax(textOf(body));
-        sure(type === "x" || Object.keys(values).every((key) => key === "comment"), "a global header of an archive");
+        ensure(type === "x" || Object.keys(values).every((key) => key === "comment"), "a global header of an archive");
         if (type === "x") pax = values;
       }
       at += length + padding(length);
       continue;
     }
     const fileSize = pax["size"] === undefined ? length : Number(pax["size"]);
-    sure(Number.isSafeInteger(fileSize) && at + fileSize + padding(fileSize) <= size, "the archive ends in a file");
-    sure(longPath === undefined || pax["path"] === undefined, "two paths of one file");
+    ensure(Number.isSafeInteger(fileSize) && at + fileSize + padding(fileSize) <= size, "the archive ends in a file");
+    ensure(longPath === undefined || pax["path"] === undefined, "two paths of one file");
     const path = pax["path"] ?? longPath ?? pathOf(header);
     pax = {};
     longPath = undefined;
     const folder = type === "5" || path.endsWith("/");
     // npm makes folders only for what is in them, and no links.
-    if (folder || type === "1" || type === "2") sure(fileSize === 0, "content where there should be none");
+    if (folder || type === "1" || type === "2") ensure(fileSize === 0, "content where there should be none");
     else {
-      sure(type === "0" || type === "\0", `an entry of type ${JSON.stringify(type)}`);
+      ensure(type === "0" || type === "\0", `an entry of type ${JSON.stringify(type)}`);
       const place = npmIgnore(path, ignoreFiles);
       if (place !== undefined) {
         const file = { path: innerPath(place), executable: isExecutable(header), start: at, size: fileSize };
         const before = files.get(file.path);
-        sure(before === undefined || isSame(before, file, read), `${file.path} is there twice`);
+        ensure(before === undefined || isSame(before, file, read), `${file.path} is there twice`);
         files.set(file.path, file);
       }
     }
@@ -86,7 +86,7 @@ function isSame(one: PackageFile, other: PackageFile, read: (at: number, length:
 function innerPath(path: string): string {
   const [first = "", ...parts] = path.split("/");
   const inner = parts.filter((part) => part !== ".");
-  sure(
+  ensure(
     path.length <= MAX_PATH && inner.length > 0 && [first, ...inner].every(isName),
     `the path ${JSON.stringify(path)}`,
   );
@@ -106,12 +106,12 @@ function checkPlaces(files: Map<string, PackageFile>): void {
   const folders = new Set<string>();
   const places = new Map<string, string>();
   for (const path of files.keys()) {
-    sure(path !== "node_modules" && !path.startsWith("node_modules/"), "a package with packages in it");
+    ensure(path !== "node_modules" && !path.startsWith("node_modules/"), "a package with packages in it");
     for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) folders.add(path.slice(0, at));
   }
   for (const path of [...folders, ...files.keys()]) {
     const folded = path.normalize("NFC").toLowerCase();
-    sure(!places.has(folded), `${path} and ${places.get(folded)} are the same on some file systems`);
+    ensure(!places.has(folded), `${path} and ${places.get(folded)} are the same on some file systems`);
     places.set(folded, path);
   }
 }
@@ -126,7 +126,7 @@ function pathOf(header: Buffer): string {
   const name = textField(header, 0, 100);
   if (header.toString("latin1", 257, 265) !== "ustar\x0000") {
     const magic = header.toString("latin1", 257, 265);
-    sure(magic === "ustar  \0" || magic === "\0\0\0\0\0\0\0\0", "an unusual format of an archive");
+    ensure(magic === "ustar  \0" || magic === "\0\0\0\0\0\0\0\0", "an unusual format of an archive");
     return name;
   }
   const prefix = textField(header, 345, 155);
@@ -139,7 +139,7 @@ function textOf(bytes: Buffer): string {
 
 function octal(header: Buffer, at: number, length: number): number {
   const digits = textField(header, at, length).trim();
-  sure(/^[0-7]{1,11}$/.test(digits), "a number of an archive that is not octal");
+  ensure(/^[0-7]{1,11}$/.test(digits), "a number of an archive that is not octal");
   return Number.parseInt(digits, 8);
 }
 
@@ -149,13 +149,16 @@ function isEmpty(block: Buffer): boolean {
 
 function parsePax(text: string): Record<string, string> {
   const values: Record<string, string> = {};
-  sure(text.endsWith("\n") && !text.includes("\0"), "a damaged header of an archive");
+  ensure(text.endsWith("\n") && !text.includes("\0"), "a damaged header of an archive");
   for (const line of text.slice(0, -1).split("\n")) {
     const [, length, key, value] = /^(\d+) ([^=]+)=(.*)$/s.exec(line) ?? [];
-    sure(key !== undefined && value !== undefined, "a damaged header of an archive");
-    sure(Number(length) === Buffer.byteLength(line) + 1 && values[key] === undefined, "a damaged header of an archive");
-    sure(/^(?:path|linkpath|size)$/.test(key) || PAX_IGNORED.test(key), `a header with ${JSON.stringify(key)}`);
-    sure(key !== "size" || /^\d+$/.test(value), "a size that is no number");
+    ensure(key !== undefined && value !== undefined, "a damaged header of an archive");
+    ensure(
+      Number(length) === Buffer.byteLength(line) + 1 && values[key] === undefined,
+      "a damaged header of an archive",
+    );
+    ensure(/^(?:path|linkpath|size)$/.test(key) || PAX_IGNORED.test(key), `a header with ${JSON.stringify(key)}`);
+    ensure(key !== "size" || /^\d+$/.test(value), "a size that is no number");
     values[key] = value;
   }
   return values;

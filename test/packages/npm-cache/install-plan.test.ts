@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import * as versions from "../../../src/core/versions.ts";
 import type { LockEntry, PackageLock } from "../../../src/packages/lockfiles/package-lock.ts";
 import { planPackages } from "../../../src/packages/npm-cache/install-plan.ts";
-import { Unsure } from "../../../src/packages/npm-cache/leave-to-npm.ts";
+import { LeaveToNpm } from "../../../src/packages/npm-cache/leave-to-npm.ts";
 
 const linux = { os: "linux", cpu: "x64", libc: "glibc" } as const;
 
@@ -68,10 +68,10 @@ describe("the packages that npm would install", () => {
     const lock = (node: string) =>
       lockOf(needs("tool"), { tool: likes("native"), native: { optional: true, engines: { node } } });
     expect(plan(lock(">=18"))).toEqual(["tool", "native"]);
-    expect(() => plan(lock(">=25"))).toThrow(Unsure);
+    expect(() => plan(lock(">=25"))).toThrow(LeaveToNpm);
     expect(() =>
       planPackages(lock(">=18"), { platform: linux, host: linux, nodeVersion: undefined, versions }),
-    ).toThrow(Unsure);
+    ).toThrow(LeaveToNpm);
     // Of others npm only says so.
     expect(plan(lockOf(needs("old"), { old: { engines: { node: ">=99" } } }))).toEqual(["old"]);
   });
@@ -126,5 +126,5 @@ const odd: [what: string, root: LockEntry, entries: Record<string, LockEntry>][]
 ];
 
 it.each(odd)("npm has to judge a lock where a package %s", (_, root, entries) => {
-  expect(() => plan(lockOf(root, entries))).toThrow(Unsure);
+  expect(() => plan(lockOf(root, entries))).toThrow(LeaveToNpm);
 });

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, it } from "vitest";
-import { Unsure } from "../../../src/packages/npm-cache/leave-to-npm.ts";
+import { LeaveToNpm } from "../../../src/packages/npm-cache/leave-to-npm.ts";
 import { packageFiles } from "../../../src/packages/npm-cache/tarball.ts";
 import { pax, type RawEntry, rawTar } from "./raw-tar.ts";
 
@@ -129,13 +129,13 @@ const strange: [what: string, ...entries: RawEntry[]][] = [
 
 describe("a tarball is left to npm", () => {
   it.each(strange)("with %s", (_, ...entries) => {
-    expect(() => read(...entries)).toThrow(Unsure);
+    expect(() => read(...entries)).toThrow(LeaveToNpm);
   });
 
   it("when it is cut off, or goes on after its end", () => {
     const whole = rawTar([file]);
-    expect(() => filesOf(whole.subarray(0, 700))).toThrow(Unsure);
-    expect(() => filesOf(whole.subarray(0, 513))).toThrow(Unsure);
-    expect(() => filesOf(rawTar([file], Buffer.concat([Buffer.alloc(512), rawTar([file])])))).toThrow(Unsure);
+    expect(() => filesOf(whole.subarray(0, 700))).toThrow(LeaveToNpm);
+    expect(() => filesOf(whole.subarray(0, 513))).toThrow(LeaveToNpm);
+    expect(() => filesOf(rawTar([file], Buffer.concat([Buffer.alloc(512), rawTar([file])])))).toThrow(LeaveToNpm);
   });
 });
