@@ -1,6 +1,6 @@
 /** The process edge: arguments, environment, signals; prints a failure once and sets the exit code. */
 import type { EarlyLoad } from "./app/early-load.ts";
-import { builtFile, version } from "./core/assets.ts";
+import { builtFile, version } from "./core/package-files.ts";
 
 /** How long a command may take to end after the first Ctrl-C, in milliseconds: to say what becomes of a deploy. */
 const GRACE_MS = 1000;

@@ -7,8 +7,8 @@ import type { CommonFlags } from "./commands/shared/global-flags.ts";
 import { globalFlags } from "./commands/shared/global-flags.ts";
 import { DEPLOY } from "./commands/shared/shared-flags.ts";
 import { pathOf, throwUsage, withoutHelpOfUnknown } from "./commands/shared/wrong-usage.ts";
-import { version } from "./core/assets.ts";
 import { EXIT_MEANINGS, ExitCode } from "./core/errors.ts";
+import { version } from "./core/package-files.ts";
 import { SETTINGS, type Setting, settingText } from "./core/settings.ts";
 import type { Io, OutputMode } from "./ui/io.ts";
 

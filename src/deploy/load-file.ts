@@ -3,7 +3,7 @@ import type { EarlyLoad } from "../app/early-load.ts";
 import { loadApps } from "../app/load.ts";
 import type { LoadedFile } from "../app/loaded-file.ts";
 import { missingPackagesOf } from "../app/missing-packages.ts";
-import { builtFile } from "../core/assets.ts";
+import { builtFile } from "../core/package-files.ts";
 import type { Trace } from "../core/trace.ts";
 import { installedPackages } from "../image/prepare-image.ts";
 

@@ -5,7 +5,7 @@ import { collectIncluded } from "../app/include.ts";
 import type { LoadedFile } from "../app/loaded-file.ts";
 import type { LoadedApp } from "../app/validate.ts";
 import { BUNDLE_FILE } from "../bundle/esbuild.ts";
-import { builtFile } from "../core/assets.ts";
+import { builtFile } from "../core/package-files.ts";
 import type { AppFile } from "./app-image.ts";
 import { type CopiedFile, readCopied } from "./copied-files.ts";
 

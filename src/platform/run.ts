@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { StartMessage } from "../client/local-platform.ts";
-import { version } from "../core/assets.ts";
 import { bootId } from "../core/boot-id.ts";
 import type { RuntimeName } from "../core/config.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { makeFolder } from "../core/make-folder.ts";
+import { version } from "../core/package-files.ts";
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/local-engine.ts";

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PlatformStatus } from "../../src/contract/types.ts";
-import { version } from "../../src/core/assets.ts";
+import { version } from "../../src/core/package-files.ts";
 import { get, repository, World } from "../e2e/harness.ts";
 import { itLong } from "../support/amount.ts";
 import { isRunning } from "./world.ts";

@@ -1,9 +1,9 @@
 import { Client, type Scope } from "../../client/client.ts";
 import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../../client/local-platform.ts";
-import { version } from "../../core/assets.ts";
 import { commandLine, TARGET_FLAGS, type Target, withTarget } from "../../core/command-line.ts";
 import { type Config, noKeyError, resolveConfig } from "../../core/config.ts";
 import { isLoopbackHost } from "../../core/loopback.ts";
+import { version } from "../../core/package-files.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { readPlatformFile } from "../../core/platform-file.ts";
 import type { Redacted } from "../../core/redacted.ts";

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { builtFile } from "../../core/assets.ts";
+import { builtFile } from "../../core/package-files.ts";
 
 /** What `deflate` is to be called with. `data` has an ArrayBuffer of its own. */
 export interface Part {

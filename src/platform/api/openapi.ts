@@ -4,7 +4,7 @@ import { type EndpointName, endpoints } from "../../contract/endpoints.ts";
 import { IDEMPOTENCY_KEY, LIMITS } from "../../contract/limits.ts";
 import { NAMES, type NamePattern } from "../../contract/name-patterns.ts";
 import * as schemas from "../../contract/schemas.ts";
-import { version } from "../../core/assets.ts";
+import { version } from "../../core/package-files.ts";
 import { TITLES } from "../problem.ts";
 
 type Json = Record<string, unknown>;

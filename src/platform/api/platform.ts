@@ -1,5 +1,5 @@
 import * as schemas from "../../contract/schemas.ts";
-import { version } from "../../core/assets.ts";
+import { version } from "../../core/package-files.ts";
 import { type ApiRequest, readBody } from "./context.ts";
 import { openApiDocument } from "./openapi.ts";
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { builtFile } from "../../core/assets.ts";
+import { builtFile } from "../../core/package-files.ts";
 import type { WorkerOrder } from "./build-worker.ts";
 import { brokenOff, type FinalEvent, type TaskEvent } from "./task.ts";
 
