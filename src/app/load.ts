@@ -7,8 +7,8 @@ import { displayPath } from "../bundle/display-path.ts";
 import { BUNDLE_FILE } from "../bundle/esbuild.ts";
 import { PackageIndex } from "../bundle/package-index.ts";
 import { requiredNames } from "../bundle/required-names.ts";
-import { makeScratch } from "../core/scratch.ts";
 import { Trace } from "../core/trace.ts";
+import { makeSystemWorkDir } from "../core/work-dir.ts";
 import { parseSpec } from "../packages/package-spec.ts";
 import { type Describer, startDescriber } from "./describe.ts";
 import { isRawSdk, type RawFile } from "./description.ts";
@@ -140,7 +140,7 @@ interface DescribeContext {
 async function describe(bundle: Bundle, describer: Describer, context: DescribeContext): Promise<RawFile> {
   const dirs = locateExternals(bundle, context);
   // A few small files, and the thread waits for them: each detour over a pool of threads would be longer than the work.
-  const dir = makeScratch("describe");
+  const dir = makeSystemWorkDir("describe");
   context.folders.push(dir);
   const file = join(dir, BUNDLE_FILE);
   writeFileSync(file, bundle.code);

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Metafile } from "esbuild";
-import { makeScratch } from "../core/scratch.ts";
+import { makeSystemWorkDir } from "../core/work-dir.ts";
 import { BUNDLE_FILE, BUNDLE_OPTIONS, esbuildProgram, programArguments, requireEsbuild } from "./esbuild.ts";
 
 /** What esbuild has made of a file, without a word to say about it. */
@@ -61,7 +61,7 @@ function mayListPackages(entry: string): boolean {
 
 function run(program: string, entry: string, { cwd: given, env, sdkModules }: EarlyBundleOptions): EarlyBundle {
   const cwd = realpathSync(given);
-  const dir = makeScratch("bundle");
+  const dir = makeSystemWorkDir("bundle");
   const metafile = join(dir, "meta.json");
   const places = [`--outfile=${join(dir, BUNDLE_FILE)}`, `--metafile=${metafile}`, "--log-level=warning"];
   let child: ChildProcess | undefined;

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { removeLeftScratch } from "../../core/scratch.ts";
+import { removeLeftSystemWork } from "../../core/work-dir.ts";
 
 /** How often commands look, in milliseconds. */
 const EVERY_MS = 24 * 3600_000;
@@ -21,7 +21,7 @@ export async function tidyCache(cacheDir: string, now: number, signal: AbortSign
     await writeFile(stamp, "");
     const { CACHE_KEPT_MS, collectCache } = await import("../../image/cache-garbage.ts");
     await collectCache(cacheDir, { keptMs: CACHE_KEPT_MS, now, signal });
-    removeLeftScratch(now - EVERY_MS);
+    removeLeftSystemWork(now - EVERY_MS);
   } catch {
     return; // as said
   }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, realpathSync, rmSync, statSync, utimesSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
-import { makeScratch, removeLeftScratch } from "../../src/core/scratch.ts";
+import { makeSystemWorkDir, removeLeftSystemWork } from "../../src/core/work-dir.ts";
 import { temporaryDirectory } from "../engine/helpers.ts";
 
 it("removes what killed commands left a while ago, and nothing else", () => {
@@ -12,10 +12,10 @@ it("removes what killed commands left a while ago, and nothing else", () => {
     utimesSync(path, old, old);
     return path;
   };
-  const left = (["bundle", "describe"] as const).map((kind) => makeScratch(kind));
+  const left = (["bundle", "describe"] as const).map((kind) => makeSystemWorkDir(kind));
   for (const dir of left) writeFileSync(join(dir, "bundle.mjs"), "");
   left.forEach(aged);
-  const recent = makeScratch("describe");
+  const recent = makeSystemWorkDir("describe");
   expect(statSync(recent).mode & 0o777).toBe(0o700);
   const [others, file] = ["appctl-bundle-of-mine", "appctl-bundle-abcdef"].map((name) => join(tmpdir(), name));
   mkdirSync(others as string);
@@ -23,7 +23,7 @@ it("removes what killed commands left a while ago, and nothing else", () => {
   writeFileSync(file as string, "");
   aged(file as string);
   const dirs = left.map((dir) => realpathSync(dir));
-  removeLeftScratch(Date.now() - 60_000);
+  removeLeftSystemWork(Date.now() - 60_000);
   expect([...dirs, recent, others, file].map((path) => existsSync(path as string))).toEqual([
     ...[false, false],
     ...[true, true, true],
