@@ -26,7 +26,7 @@ export interface CacheGarbageOptions {
 }
 
 /** What went, or would go. */
-export interface CacheCollected {
+export interface CacheGarbageResult {
   /** Names of images. */
   images: string[];
   /** Content of images, and whatever else lies in files of its own. */
@@ -37,7 +37,7 @@ export interface CacheCollected {
 }
 
 /** Takes away what of the cache in `cacheDir` was not used for a while. Any number of processes may use it at the same time. */
-export async function collectCache(cacheDir: string, options: CacheGarbageOptions): Promise<CacheCollected> {
+export async function collectCache(cacheDir: string, options: CacheGarbageOptions): Promise<CacheGarbageResult> {
   const { keptMs, now, dryRun, signal } = options;
   const cache = new ImageCache(join(cacheDir, "images"), () => now);
   const before = now - keptMs;

@@ -24,7 +24,7 @@ export interface CopyOptions {
 }
 
 /** What {@link copyImage} sent, nothing if the store had the image, and the document in the store. */
-export interface Copied {
+export interface CopyResult {
   sent: Descriptor[];
   document: PushedReferrer | undefined;
 }
@@ -38,7 +38,7 @@ export async function copyImage(
   { layout, others = [] }: ImageContent,
   to: ImageStore,
   { document, onProgress }: CopyOptions = {},
-): Promise<Copied> {
+): Promise<CopyResult> {
   const lookup = to.resolve(reference);
   lookup.catch(() => undefined); // thrown where it is awaited
   const hasImage = async () => (await lookup)?.digest === descriptor.digest;

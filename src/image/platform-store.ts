@@ -3,7 +3,7 @@ import type { Client } from "../client/client.ts";
 import { exitOf, unreachableError } from "../client/platform-http.ts";
 import { AppctlError, ExitCode } from "../core/errors.ts";
 import { isPassing } from "../http/retry.ts";
-import { answerError, faultsIn, type Purpose, type Refusal } from "../oci/registry/registry-error.ts";
+import { answerError, faultsIn, type Purpose, type RegistryRefusal } from "../oci/registry/registry-error.ts";
 import { Repository, type RepositoryOptions } from "../oci/registry/repository.ts";
 import { RegistryStore } from "./registry-store.ts";
 
@@ -54,7 +54,7 @@ function platformRepository(
 }
 
 /** The platform's own code, message and hint where it gave them, else what the status means. */
-function refusalError(refusal: Refusal, about: Purpose, endpoint: string): AppctlError {
+function refusalError(refusal: RegistryRefusal, about: Purpose, endpoint: string): AppctlError {
   const { status, body } = refusal;
   const exit = exitOf(status);
   const platformError = faultsIn(body).flatMap(({ detail }) => (isProblem(detail) ? [detail] : []))[0];

@@ -23,7 +23,7 @@ export interface GarbageOptions {
 }
 
 /** What went, or would go. */
-export interface Collected {
+export interface GarbageResult {
   /** Names of images. */
   images: string[];
   blobs: number;
@@ -45,7 +45,7 @@ const MAX_DOCUMENT = 4 * 1024 ** 2;
  * without a pause in between, under the layout's lock: whoever asks for one ({@link OciLayout.hasBlob} of a store that notes it)
  * either makes it young, or is told that it is not there. A crash at any point leaves names whole: a name goes before its blobs.
  */
-export async function collectGarbage(layout: OciLayout, options: GarbageOptions): Promise<Collected> {
+export async function collectGarbage(layout: OciLayout, options: GarbageOptions): Promise<GarbageResult> {
   const { before, dryRun, keepName } = options;
   const ageless = (digest: string) => (lastUse(layout.blobPath(digest))?.at ?? 0) >= before;
   const references = await layout.references();

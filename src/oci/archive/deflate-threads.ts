@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { builtFile } from "../../core/package-files.ts";
 
 /** What `deflate` is to be called with. `data` has an ArrayBuffer of its own. */
-export interface Part {
+export interface DeflatePart {
   data: Uint8Array<ArrayBuffer>;
   start: number;
   last: boolean;
@@ -19,13 +19,13 @@ interface Thread {
 }
 
 interface Task extends PromiseWithResolvers<Buffer> {
-  spare: Part["data"][];
+  spare: DeflatePart["data"][];
 }
 
 /** What a thread brings back: the result, and the part's data. */
-export interface Done {
+export interface DeflateResult {
   packed: Uint8Array<ArrayBuffer>;
-  data: Part["data"];
+  data: DeflatePart["data"];
 }
 
 /** The most threads at a time: the caller's own is busy as well. */
@@ -43,7 +43,7 @@ let idle: NodeJS.Timeout | undefined;
  * {@link deflate} in another thread; undefined when all of them have enough to do. `part.data` is given away: nobody may use
  * it until it is among `spare`.
  */
-export function deflateInThread(part: Part, spare: Part["data"][]): Promise<Buffer> | undefined {
+export function deflateInThread(part: DeflatePart, spare: DeflatePart["data"][]): Promise<Buffer> | undefined {
   const [least] = [...threads].sort((a, b) => a.tasks.length - b.tasks.length);
   const thread = (least?.tasks.length ?? 1) > 0 && threads.size < THREADS ? start() : least;
   if (thread === undefined || thread.tasks.length >= AT_A_TIME) return undefined;
@@ -61,7 +61,7 @@ function start(): Thread {
   const worker = new Worker(builtFile("deflate-worker.js"), { name: "appctl-deflate", env: {}, execArgv: [] });
   const thread: Thread = { worker, tasks: [] };
   threads.add(thread);
-  worker.on("message", ({ packed, data }: Done) => {
+  worker.on("message", ({ packed, data }: DeflateResult) => {
     const task = thread.tasks.shift();
     task?.spare.push(data);
     task?.resolve(Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength));

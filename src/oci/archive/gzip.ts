@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { deflate } from "./deflate.ts";
-import { deflateInThread, type Part, THREADS } from "./deflate-threads.ts";
+import { type DeflatePart, deflateInThread, THREADS } from "./deflate-threads.ts";
 
 const BLOCK = 1 << 20;
 const WINDOW = 1 << 15;
@@ -26,7 +26,7 @@ export async function* gzip(source: Source, level: number): AsyncGenerator<Buffe
   const sum = { crc: 0, size: 0 };
   const ahead: (Promise<Buffer> | Buffer)[] = [];
   // The memory of parts that are done is that of the next: a megabyte each is much for the collector.
-  const spare: Part["data"][] = [];
+  const spare: DeflatePart["data"][] = [];
   let count = 0;
   for await (const part of parts(source, DEPTHS[level] ?? 6, sum, spare)) {
     let packed: Promise<Buffer> | Buffer | undefined = ++count > FEW ? deflateInThread(part, spare) : undefined;
@@ -51,13 +51,13 @@ async function* parts(
   source: Source,
   depth: number,
   sum: { crc: number; size: number },
-  spare: Part["data"][],
-): AsyncGenerator<Part, void, undefined> {
+  spare: DeflatePart["data"][],
+): AsyncGenerator<DeflatePart, void, undefined> {
   const room = () => Buffer.from((spare.pop() ?? Buffer.allocUnsafeSlow(WINDOW + BLOCK)).buffer);
   let data = room();
   let start = 0;
   let end = 0;
-  const part = (last: boolean): Part => {
+  const part = (last: boolean): DeflatePart => {
     sum.crc = crc32(data.subarray(start, end), sum.crc);
     sum.size += end - start;
     return { data: data.subarray(0, end), start, last, depth };

@@ -11,7 +11,7 @@ export interface Purpose extends RequestPurpose {
 }
 
 /** An answer that means no, and what was done to get another one. */
-export interface Refusal {
+export interface RegistryRefusal {
   status: number;
   /** The registry's own text; errors of the specification are told from it. */
   body: string;
@@ -22,7 +22,7 @@ export interface Refusal {
 }
 
 /** The error for an answer that means no. */
-export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean): AppctlError {
+export function answerError(refusal: RegistryRefusal, about: Purpose, signedIn: boolean): AppctlError {
   const { status, body } = refusal;
   const said = errorsIn(body);
   const refused = status === 401 || status === 403;
@@ -67,7 +67,7 @@ export function answerError(refusal: Refusal, about: Purpose, signedIn: boolean)
   return new AppctlError({ code: "REGISTRY_ERROR", exit, message, ...(hint ? { hint } : {}) });
 }
 
-function whatWasDone({ tries, longPause }: Refusal): string {
+function whatWasDone({ tries, longPause }: RegistryRefusal): string {
   const done = tries > 1 ? `appctl tried ${tries} times; ` : "";
   const longest = `${LONGEST_WAIT_MS / 1000} seconds`;
   return longPause

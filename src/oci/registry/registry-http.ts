@@ -13,7 +13,7 @@ import {
   isBrokenConnection,
   type Purpose,
   protocolError,
-  type Refusal,
+  type RegistryRefusal,
   triesOf,
 } from "./registry-error.ts";
 
@@ -56,7 +56,7 @@ export interface RegistryHttpOptions {
   /** In place of the connections that are made here. Then no redirect is followed. */
   transport?: Transport | undefined;
   /** The error for an answer that means no. Default: {@link answerError}, in words about a registry. */
-  refuse?: ((refusal: Refusal, about: Purpose) => Error) | undefined;
+  refuse?: ((refusal: RegistryRefusal, about: Purpose) => Error) | undefined;
   /** The error for a registry that does not answer. Default: REGISTRY_UNREACHABLE. */
   unreachable?: ((cause: unknown) => Error) | undefined;
   /** How long it may say nothing, in milliseconds: when something is sent to it, and when it is only asked. */
@@ -123,7 +123,11 @@ export class RegistryHttp {
   }
 
   /** The error for an answer that was not wanted, after so many tries. */
-  async refusal(answer: RegistryAnswer, about: Purpose, done: Omit<Refusal, "status" | "body">): Promise<Error> {
+  async refusal(
+    answer: RegistryAnswer,
+    about: Purpose,
+    done: Omit<RegistryRefusal, "status" | "body">,
+  ): Promise<Error> {
     // What the registry says about it is worth having, but not worth another failure.
     const body = await bodyText(answer.body).catch(() => "");
     const retryAfter = answer.headers["retry-after"];

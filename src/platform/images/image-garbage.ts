@@ -3,7 +3,7 @@ import { renameSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTree } from "../../core/remove-tree.ts";
-import { type Collected, collectGarbage, lastUse } from "../../oci/garbage.ts";
+import { collectGarbage, type GarbageResult, lastUse } from "../../oci/garbage.ts";
 import type { OciLayout } from "../../oci/layout.ts";
 import { isDigestHex } from "../../oci/model.ts";
 import type { AppStore } from "../store/app-store.ts";
@@ -61,13 +61,13 @@ export class Garbage {
   }
 
   /** Removes what no revision needs and nobody has asked for in `keptMs`. */
-  collect(options: { keptMs: number; dryRun?: boolean }): Promise<Collected> {
+  collect(options: { keptMs: number; dryRun?: boolean }): Promise<GarbageResult> {
     const run = this.#running.catch(() => undefined).then(() => this.#collect(options));
     this.#running = run;
     return run;
   }
 
-  async #collect({ keptMs, dryRun }: { keptMs: number; dryRun?: boolean }): Promise<Collected> {
+  async #collect({ keptMs, dryRun }: { keptMs: number; dryRun?: boolean }): Promise<GarbageResult> {
     const { images, store, now } = this.#places;
     const before = now().getTime() - keptMs;
     const { digests, references } = neededOf(store);
