@@ -55,11 +55,11 @@ export async function* deploy(options: DeployOptions): AsyncGenerator<DeployEven
       const { spec } = image.app;
       app = spec.name;
       const ref = { ...options.scope, name: spec.name };
-      const made = yield* publishImage(image, { ...options, registry, needsBase, platform });
-      const apply = () => options.client.applyApp(ref, spec, made.image, randomUUID());
+      const published = yield* publishImage(image, { ...options, registry, needsBase, platform });
+      const apply = () => options.client.applyApp(ref, spec, published.image, randomUUID());
       const { id, consoleUrl } = await options.trace.time("hand it to the platform", apply);
       yield { type: "deploying", app: ref.name, ...options.scope, consoleUrl, deployment: id };
-      const kept = keep(made, ref, options);
+      const kept = keep(published, ref, options);
       if (options.wait) options.idle();
       const project = { root: loaded.bundle.root, cwd: options.cwd };
       if (options.wait) yield* follow({ ...options, ref, deployment: id, project });

@@ -24,13 +24,13 @@ export async function createSecrets(
   missing: readonly string[],
   { client, scope, provideSecrets }: SecretOptions,
 ): Promise<void> {
-  const wanted = missing.map((key): MissingSecret => {
+  const missingSecrets = missing.map((key): MissingSecret => {
     const isFile = spec.secrets.filter((secret) => secret.key === key).every(({ mount }) => mount === "file");
     return { key, mount: isFile ? "file" : "env" };
   });
   // Called even when nothing is missing: it also reports faults of the values that the user offered.
-  const values = await provideSecrets(wanted, spec.name);
-  for (const { key, mount } of wanted) {
+  const values = await provideSecrets(missingSecrets, spec.name);
+  for (const { key, mount } of missingSecrets) {
     const bytes = values.get(key);
     if (!bytes) throw new Error(`no value for secret ${key}`);
     const value = Buffer.from(bytes.reveal()).toString("base64");

@@ -26,28 +26,28 @@ export async function appFiles(
   { bundle, apps }: LoadedFile,
   copied: readonly CopiedFile[],
 ): Promise<AppFile[]> {
-  const below = new Set(copied.map(({ path }) => path));
-  const included = (await collectIncluded(bundle.root, app.include)).filter(({ path }) => !below.has(path));
-  const known = apps.flatMap(({ app: other }) => (other ? [other.spec] : []));
+  const copiedPaths = new Set(copied.map(({ path }) => path));
+  const included = (await collectIncluded(bundle.root, app.include)).filter(({ path }) => !copiedPaths.has(path));
+  const specs = apps.flatMap(({ app: other }) => (other ? [other.spec] : []));
   const facts = {
     apps: Object.fromEntries(
-      known.map(({ name, secrets }) => [name, { secrets: secrets.map(({ key, envVar }) => ({ key, envVar })) }]),
+      specs.map(({ name, secrets }) => [name, { secrets: secrets.map(({ key, envVar }) => ({ key, envVar })) }]),
     ),
   };
-  const own: AppFile[] = [
+  const ownFiles: AppFile[] = [
     { path: BUNDLE_FILE, bytes: bundle.code },
     { path: `${BUNDLE_FILE}.map`, bytes: bundle.map },
     { path: "serve.mjs", bytes: await readFile(builtFile("serve.js")) },
     { path: "app.json", bytes: Buffer.from(`${JSON.stringify(facts)}\n`) },
   ];
-  const theirs = included.map(
+  const includedFiles = included.map(
     async ({ path, absolute, mode }): Promise<AppFile> => ({
       path,
       bytes: await readFile(absolute),
       executable: mode === 0o755,
     }),
   );
-  return [...own, ...(await Promise.all(theirs))];
+  return [...ownFiles, ...(await Promise.all(includedFiles))];
 }
 
 /** How a container engine starts the image; the process runtime does the same by itself. */

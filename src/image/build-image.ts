@@ -41,8 +41,8 @@ export interface BuiltImage {
 
 /** True when `build` of that App needs a platform. */
 export function isBuiltByPlatform({ apps }: LoadedFile, name: string | undefined): boolean {
-  const meant = apps.filter(({ app }) => name === undefined || app?.spec.name === name);
-  return meant.some(({ app }) => app?.image.builder === "remote");
+  const selected = apps.filter(({ app }) => name === undefined || app?.spec.name === name);
+  return selected.some(({ app }) => app?.image.builder === "remote");
 }
 
 /**

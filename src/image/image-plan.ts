@@ -44,14 +44,14 @@ export function planImage(resolved: ResolvedEnvironment, options: PlanOptions): 
     if (!targets.includes(known)) targets.push(known);
     return known.reference;
   };
-  const meant = pushedTargets(options, own);
+  const imageTargets = pushedTargets(options, own);
   const withBase = resolved.spec.baseImage !== undefined;
   const destinations: Destination[] = [];
   const add = (store: Destination["store"], address: string | undefined, base: boolean, at: readonly NpmTarget[]) => {
     if (address !== undefined) destinations.push({ store, address, withBase: base, targets: at.map(referenceOf) });
   };
-  add("registry", registry, withBase, meant);
+  add("registry", registry, withBase, imageTargets);
   add("platform", platform?.address, platform?.needsBase === true, [own]);
-  add("layout", layout, false, meant);
+  add("layout", layout, false, imageTargets);
   return { targets, destinations };
 }

@@ -84,8 +84,8 @@ export function prepareImage(app: LoadedApp, loaded: LoadedFile, options: Prepar
     throw await withFaultsOf(error, app, requirements && (() => readRequirements(requirements, packages)));
   });
   const resolvePackages = async () => {
-    const wanted = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
-    return builder.resolve(wanted);
+    const environmentSpec = { name, packages, requirements, env, entrypoint, baseImage, programs, copy: await copied };
+    return builder.resolve(environmentSpec);
   };
   const resolved = trace.time("resolve the image's packages", resolvePackages);
   const pack = async () => packApp(await appFiles(app, loaded, await copied), layout, signal);

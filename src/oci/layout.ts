@@ -224,8 +224,8 @@ export class OciLayout {
     const { mediaType, digest, size } = descriptor;
     if ((await this.resolve(reference))?.digest === digest) return;
     await this.#changeIndex((entries) => {
-      const gone = [descriptor, ...parts].find((each) => !this.isStored(each.digest));
-      if (gone) throw blobNotFound(gone.digest, this.dir);
+      const absent = [descriptor, ...parts].find((each) => !this.isStored(each.digest));
+      if (absent) throw blobNotFound(absent.digest, this.dir);
       const others = entries.filter((entry) => entry.annotations?.[REF_NAME] !== reference);
       const manifests = [...others, { mediaType, digest, size, annotations: { [REF_NAME]: reference } }];
       return manifests.sort((a, b) => ((a.annotations?.[REF_NAME] ?? "") < (b.annotations?.[REF_NAME] ?? "") ? -1 : 1));

@@ -88,12 +88,12 @@ async function removeForeign(dir: string, lock: ResolvedLock["lock"], platform: 
 
 /** What install scripts make of a package is for the machine that they run on. */
 function scriptsElsewhere(names: readonly string[], platform: NpmTarget): AppctlError {
-  const here = targetName(hostTarget());
+  const host = targetName(hostTarget());
   return usageError(
-    `install scripts cannot be run for ${targetName(platform)} on this machine, which is ${here}: ${names.join(", ")}`,
+    `install scripts cannot be run for ${targetName(platform)} on this machine, which is ${host}: ${names.join(", ")}`,
     {
       code: "SCRIPTS_ELSEWHERE",
-      hint: `remove --allow-scripts, or build for each target on a machine of that kind: new ImageSpec({ …, platform: "${here}" })`,
+      hint: `remove --allow-scripts, or build for each target on a machine of that kind: new ImageSpec({ …, platform: "${host}" })`,
     },
   );
 }

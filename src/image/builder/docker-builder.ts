@@ -51,8 +51,8 @@ export interface DockerBuild {
  */
 export async function builtBase(build: DockerBuild): Promise<FetchedImage> {
   const { base, programs, layout } = build;
-  const here = await knownBase(build);
-  if (here) return here;
+  const existingBase = await knownBase(build);
+  if (existingBase) return existingBase;
   const reference = referenceOf(build);
   const api = await connect(build.env, build.signal);
   try {
@@ -103,8 +103,8 @@ async function takeOut(api: EngineApi, name: string, { layout, signal }: DockerB
 
 /** The base, when the layout has it from an earlier build and nobody wants another one. */
 export async function knownBase(build: DockerBuild): Promise<FetchedImage | undefined> {
-  const here = build.force ? undefined : await loadEnvironment(build.layout, referenceOf(build));
-  return here && (await isWhole(build.layout, here.manifest)) ? here : undefined;
+  const existingBase = build.force ? undefined : await loadEnvironment(build.layout, referenceOf(build));
+  return existingBase && (await isWhole(build.layout, existingBase.manifest)) ? existingBase : undefined;
 }
 
 function referenceOf({ base, programs, platform }: DockerBuild): string {

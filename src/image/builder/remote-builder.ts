@@ -109,8 +109,8 @@ async function upload(
 /** Where packages come from is the platform's to say: somebody who has said it here is told. */
 async function registryWarnings({ npmrc }: NpmProject, { env, cwd }: RemoteBuilderOptions): Promise<string[]> {
   if (npmrc === undefined) return [];
-  const [own, others] = await Promise.all([npmConfig(env, cwd, npmrc), npmConfig(env, cwd, undefined)]);
-  if (JSON.stringify(own.registries) === JSON.stringify(others.registries)) return [];
+  const [withProject, withoutProject] = await Promise.all([npmConfig(env, cwd, npmrc), npmConfig(env, cwd, undefined)]);
+  if (JSON.stringify(withProject.registries) === JSON.stringify(withoutProject.registries)) return [];
   const file = relative(cwd, npmrc);
   return [`builder "remote" does not look into ${file}: the platform's own npm configuration names the registries`];
 }

@@ -37,15 +37,15 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
   for (const entry of arrange(entries)) {
     yield* small.add(headerOf(entry));
     if (entry.type !== "file") continue;
-    const wanted = entry.content instanceof Uint8Array ? undefined : entry.content.digest;
-    const hash = wanted === undefined ? undefined : createHash("sha256");
+    const expectedDigest = entry.content instanceof Uint8Array ? undefined : entry.content.digest;
+    const hash = expectedDigest === undefined ? undefined : createHash("sha256");
     let size = 0;
     for await (const chunk of contentOf(entry.content)) {
       size += chunk.length;
       hash?.update(chunk);
       yield* small.add(chunk);
     }
-    if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== wanted))
+    if (size !== sizeOf(entry) || (hash && `sha256:${hash.digest("hex")}` !== expectedDigest))
       throw fileChangedError(entry.path);
     yield* small.add(ZEROS.subarray(0, padding(size)));
   }

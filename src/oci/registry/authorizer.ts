@@ -89,11 +89,11 @@ export class Authorizer {
   ): Promise<string> {
     const url = this.#realm(parameters["realm"], about);
     const { service } = parameters;
-    const { scopes: own } = this.#options;
+    const { scopes: ownScopes } = this.#options;
     // What the registry names for this one request is mostly part of what the whole work needs.
-    const covered = (scope: string) => own.some((each) => resourceOf(each) === resourceOf(scope));
-    const more = (parameters["scope"] ?? "").split(" ").filter((scope) => scope !== "" && !covered(scope));
-    const scopes = [...own, ...more];
+    const isCovered = (scope: string) => ownScopes.some((each) => resourceOf(each) === resourceOf(scope));
+    const more = (parameters["scope"] ?? "").split(" ").filter((scope) => scope !== "" && !isCovered(scope));
+    const scopes = [...ownScopes, ...more];
     const at = { ...about, host: url.host, registry: about.host };
     const { status, text, tries } = await (credentials?.kind === "identity"
       ? ask(refreshRequest(url, service, scopes, credentials.token.reveal()))

@@ -24,11 +24,11 @@ export interface RegistryRefusal {
 /** The error for an answer that means no. */
 export function answerError(refusal: RegistryRefusal, about: Purpose, signedIn: boolean): AppctlError {
   const { status, body } = refusal;
-  const said = errorsIn(body);
-  const refused = status === 401 || status === 403;
+  const reasons = errorsIn(body);
+  const isDenied = status === 401 || status === 403;
   const registry = about.registry ?? about.host;
-  const message = `${about.host} answered ${status} when ${about.subject} was ${about.action}${said ? `: ${said}` : ""}`;
-  if (refused) {
+  const message = `${about.host} answered ${status} when ${about.subject} was ${about.action}${reasons ? `: ${reasons}` : ""}`;
+  if (isDenied) {
     return new AppctlError({
       code: "REGISTRY_REFUSED",
       exit: ExitCode.auth,

@@ -83,13 +83,13 @@ export class RegistryHttp {
    * Sends a request that may be sent again, until the answer has one of the statuses `wanted`. Throws an AppctlError for
    * every other answer, and for a registry that does not answer.
    */
-  async send(request: RegistryRequest, wanted: readonly number[]): Promise<RegistryAnswer> {
+  async send(request: RegistryRequest, statuses: readonly number[]): Promise<RegistryAnswer> {
     for (let attempt = 0; ; attempt++) {
       const answer = await this.once(request).catch(async (error: unknown) => {
         attempt = (await this.pauseAfterFailure(error, attempt, request.about)) - 1;
       });
       if (!answer) continue;
-      if (wanted.includes(answer.status)) return answer;
+      if (statuses.includes(answer.status)) return answer;
       if (attempt >= RETRIES || !isPassing(answer.status)) {
         throw await this.refusal(answer, request.about, { tries: attempt + 1 });
       }
@@ -246,9 +246,9 @@ export class RegistryHttp {
       const signed = authorization === undefined ? {} : { token: authorization.reveal() };
       return proxyAgent({ ...options, uri: url.origin, ...signed });
     };
-    const made = make();
-    this.#agents.set(name, made);
-    return made;
+    const agent = make();
+    this.#agents.set(name, agent);
+    return agent;
   }
 
   #wait(ms: number): Promise<void> {

@@ -88,8 +88,8 @@ export class Repository {
     const about = this.purpose("asked for", reference);
     const { bytes, headers } = await this.#whole(`manifests/${reference}`, MANIFEST_TYPES.join(", "), about);
     const digest = digestOf(bytes);
-    const said = headers["docker-content-digest"];
-    const expected = isDigest(reference) ? reference : isDigest(said) ? said : digest;
+    const headerDigest = headers["docker-content-digest"];
+    const expected = isDigest(reference) ? reference : isDigest(headerDigest) ? headerDigest : digest;
     if (digest !== expected) throw damagedError(`its manifest has the digest ${digest}, not ${expected}`, about);
     const type = headers["content-type"];
     return { descriptor: { mediaType: plainType(String(type ?? "")), digest, size: bytes.length }, bytes };
@@ -167,9 +167,10 @@ export class Repository {
     };
     const answer = await this.http.send(request, [201]);
     await answer.body.dump();
-    const said = answer.headers["docker-content-digest"];
+    const headerDigest = answer.headers["docker-content-digest"];
     const digest = digestOf(bytes);
-    if (isDigest(said) && said !== digest) throw damagedError(`${digest} was sent, and ${said} was stored`, about);
+    if (isDigest(headerDigest) && headerDigest !== digest)
+      throw damagedError(`${digest} was sent, and ${headerDigest} was stored`, about);
     const subject = answer.headers["oci-subject"];
     return isDigest(subject) ? subject : undefined;
   }

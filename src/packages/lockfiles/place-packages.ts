@@ -39,8 +39,8 @@ function place({ root, packages }: LockGraph, movesUp: boolean): Placed {
   for (const at of queue) {
     const has = at === "" ? root : known(packages, placed[at]);
     for (const [name, id] of inOrder(has, packages)) {
-      const { peers, ...own } = known(packages, id);
-      const needs = all(own);
+      const { peers, ...dependencies } = known(packages, id);
+      const needs = all(dependencies);
       // Peers of each other: this one goes first, and lies beside the other one, which has no place yet.
       const coming = (peer: string, path: string | undefined) =>
         needs[peer] === undefined && all(has)[peer] !== undefined && placed[path ?? ""] !== all(has)[peer];
@@ -83,11 +83,11 @@ function strayedPeer(
   for (const at of ["", ...Object.keys(placed)]) {
     const has = all(at === "" ? root : known(packages, placed[at]));
     for (const [name, id] of Object.entries(has)) {
-      const { peers, ...own } = known(packages, id);
+      const { peers, ...dependencies } = known(packages, id);
       const path = locatePackage(placed, at, name) ?? "";
       for (const peer of peers) {
         const given = has[peer];
-        if (given === undefined || all(own)[peer] !== undefined) continue;
+        if (given === undefined || all(dependencies)[peer] !== undefined) continue;
         if (locatePackage(placed, path, peer) !== locatePackage(placed, at, peer)) return [id, given];
       }
     }

@@ -120,19 +120,19 @@ function peersForRunning(project: LockedProject, dependencies: Ranges, entries: 
  */
 function readResolutions(resolutions: Ranges = {}) {
   const rules = Object.entries(resolutions).map(([pattern, range]) => {
-    const [, parent, version, name, asked] =
+    const [, parent, version, name, requested] =
       /^(?:\*\*\/)?(?:((?:@[^/@]+\/)?[^/@]+)(?:@([^/]+))?\/)?((?:@[^/@]+\/)?[^/@]+)(?:@(.+))?$/.exec(pattern) ?? [];
-    return { parent, version, name, asked, range };
+    return { parent, version, name, requested, range };
   });
-  return (from: string | undefined, name: string, asked: string): string => {
+  return (from: string | undefined, name: string, requested: string): string => {
     const rule = rules.find(
       (rule) =>
         rule.name === name &&
-        (rule.asked === undefined || withProtocol(rule.asked) === asked) &&
+        (rule.requested === undefined || withProtocol(rule.requested) === requested) &&
         (rule.parent === undefined || from?.startsWith(`${rule.parent}@`) === true) &&
         (rule.version === undefined || from === `${rule.parent}@${withProtocol(rule.version)}`),
     );
-    return rule?.range ?? asked;
+    return rule?.range ?? requested;
   };
 }
 

@@ -16,9 +16,9 @@ export function writeLaunchDirectory(
 ): string {
   makePrivateDirectory(root, 0o700);
   const dir = join(root, replica);
-  for (const made of [dir, join(dir, "files")]) {
-    mkdirSync(made);
-    chmodSync(made, 0o755); // whatever the umask is
+  for (const path of [dir, join(dir, "files")]) {
+    mkdirSync(path);
+    chmodSync(path, 0o755); // whatever the umask is
   }
   if (file) writeShared(join(dir, file.name), file.text);
   for (const [name, bytes] of files) writeShared(join(dir, "files", name), bytes);
