@@ -150,7 +150,13 @@ export class Oracle {
       };
       outgoing.on("information", ({ statusCode }) => interim.push(statusCode));
       outgoing.on("error", (error: NodeJS.ErrnoException) => resolve({ refused: error.code ?? error.message }));
+      // A 101 that nobody asked for: Node ends the request with neither a response nor an error.
+      let answered = false;
+      outgoing.on("close", () => {
+        if (!answered) resolve({ refused: "closed without a response" });
+      });
       outgoing.on("response", (response) => {
+        answered = true;
         let body = "";
         response.on("data", (bytes: Buffer) => {
           body += bytes.toString("latin1");
@@ -163,6 +169,7 @@ export class Oracle {
       });
       if (asked === "upgrade") {
         outgoing.on("upgrade", (response, socket, early) => {
+          answered = true;
           let body = early.toString("latin1");
           socket.on("data", (bytes: Buffer) => {
             body += bytes.toString("latin1");

@@ -403,6 +403,13 @@ describe("our client and Node's, given the same bytes", () => {
     );
   });
 
+  it("refuse a change of protocols that nobody asked for", async () => {
+    const text = "HTTP/1.1 101 Early\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    const both = await oracle.both(play({ asked: "get", framed: false, text }, [], true));
+    expect(both.ours.refused).toBe("it changes protocols without being asked");
+    expect(both.node.refused).toBeDefined();
+  });
+
   it("read one response after another alike on connections that are kept", async () => {
     const keeping = await new Oracle({ keep: true }).start();
     let exchanges = 0;
