@@ -1,5 +1,6 @@
 /** The process edge: arguments, environment, signals; prints a failure once and sets the exit code. */
 import type { EarlyLoad } from "./app/early-load.ts";
+import { launcherOf } from "./core/launcher.ts";
 import { builtFile, version } from "./core/package-files.ts";
 
 /** How long a command may take to end after the first Ctrl-C, in milliseconds: to say what becomes of a deploy. */
@@ -34,6 +35,9 @@ async function main(): Promise<void> {
     signal: stop.signal,
     unread: unread.signal,
     now,
+    get launcher() {
+      return launcherOf(process.env, process.cwd(), process.argv[1] ?? "appctl");
+    },
     lines: new EventLines(process.stdout, now),
     get loading() {
       return loading;

@@ -26,6 +26,15 @@ export function hintWithTarget(hint: string, target: Target): string {
   return hint.replace(/(?<=^|: )appctl [^:;,()]+$/, (command) => withTarget(command, target));
 }
 
+/** Any command of appctl, in a text. */
+const COMMAND =
+  /\bappctl (?=(?:attach|build|create|delete|deploy|get|images|logs|open|platform|prune|rollback|start|stop|update)\b)/g;
+
+/** `text` with the commands in it as a person types them: `npx appctl get apps`. `launcher` is {@link launcherOf}'s. */
+export function withLauncher(text: string, launcher: string): string {
+  return text.replace(COMMAND, () => `${launcher} `);
+}
+
 /** Quotes a word for a POSIX shell where that is needed. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

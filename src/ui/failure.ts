@@ -1,4 +1,4 @@
-import { hintWithTarget, type Target, withTarget } from "../core/command-line.ts";
+import { hintWithTarget, type Target, withLauncher, withTarget } from "../core/command-line.ts";
 import {
   type AppctlError,
   type DeployFacts,
@@ -37,6 +37,8 @@ export interface FailureOptions {
   verbose: boolean;
   /** Flags that the commands to type next need. */
   target?: Target;
+  /** The words that start appctl in them; default `appctl`. */
+  launcher?: string;
 }
 
 /** The exit code that `error` stands for: its own, or 70 for what appctl did not expect. */
@@ -44,8 +46,9 @@ export function exitCodeOf(error: unknown): number {
   return isAppctlError(error) ? error.exit : ExitCode.bug;
 }
 
-/** `error` as plain data. `target`: flags that its next commands need. */
-export function failureObject(error: unknown, target: Target = []): FailureObject {
+/** `error` as plain data. `target`: flags that its next commands need; `launcher`: the words that start appctl in them. */
+export function failureObject(error: unknown, target: Target = [], launcher = "appctl"): FailureObject {
+  const hintOf = (hint: string) => withLauncher(hintWithTarget(hint, target), launcher);
   if (!isAppctlError(error)) {
     return {
       code: "BUG",
@@ -59,20 +62,22 @@ export function failureObject(error: unknown, target: Target = []): FailureObjec
   return {
     code: error.code,
     message: error.message,
-    hint: error.hint === undefined ? null : hintWithTarget(error.hint, target),
-    next: error.next.map((command) => withTarget(command, target)),
+    hint: error.hint === undefined ? null : hintOf(error.hint),
+    next: error.next.map((command) => withLauncher(withTarget(command, target), launcher)),
     exitCode: error.exit,
     ...error.deploy,
-    ...(error.faults.length > 0 ? { faults: error.faults.map((fault) => faultWithTarget(fault, target)) } : {}),
+    ...(error.faults.length > 0
+      ? {
+          faults: error.faults.map((fault) =>
+            fault.hint === undefined ? fault : { ...fault, hint: hintOf(fault.hint) },
+          ),
+        }
+      : {}),
     ...(error.location ? { location: error.location } : {}),
     ...(error.frames ? { stack: error.frames } : {}),
     ...(error.logs ? { logs: error.logs } : {}),
     ...(error.details.length > 0 ? { details: error.details } : {}),
   };
-}
-
-function faultWithTarget(fault: Fault, target: Target): Fault {
-  return fault.hint === undefined ? fault : { ...fault, hint: hintWithTarget(fault.hint, target) };
 }
 
 /** Longest line of a message or of an app's output that is shown, in columns. */
@@ -81,8 +86,8 @@ const LONGEST_LINE = 500;
 const BUG_HINT = "this is a bug in appctl, not in your app; please report it with the lines above";
 
 /** `error` for a person, as lines: what, where, why, and what to type next. */
-export function failureLines(error: unknown, { style, cwd, verbose, target }: FailureOptions): string[] {
-  const failure = failureObject(error, target);
+export function failureLines(error: unknown, { style, cwd, verbose, target, launcher }: FailureOptions): string[] {
+  const failure = failureObject(error, target, launcher);
   const lines = [...headline(failure, style)];
   // Faults with places of their own make the error's place one of them.
   const placed = failure.faults?.some(({ location }) => location) ?? false;

@@ -24,6 +24,8 @@ export interface Io {
   /** Aborts when nobody reads stdout any more: what only prints ends then, quietly. */
   unread: AbortSignal;
   now(): Date;
+  /** The words that start appctl, for commands to type next: `npx appctl`. */
+  launcher: string;
   /** The lines of `-o ndjson`, numbered over the whole run. */
   lines: EventLines;
   /** The load of the file that the command names, which began before the command was understood. */

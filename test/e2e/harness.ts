@@ -9,12 +9,13 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { pathsOf } from "../../src/core/paths.ts";
 import { register } from "../support/canary.ts";
 import { ANY, CommandLines, expectNoSecrets } from "../support/secret-search.ts";
@@ -64,7 +65,8 @@ export class World {
     this.uid = uid;
     this.env = {
       HOME: home,
-      PATH: process.env["PATH"] ?? "",
+      // As installed globally, so that commands to type next begin with `appctl`.
+      PATH: [join(home, "bin"), process.env["PATH"] ?? ""].join(delimiter),
       LANG: "C.UTF-8",
       XDG_STATE_HOME: join(home, "state"),
       XDG_CONFIG_HOME: join(home, "config"),
@@ -79,6 +81,8 @@ export class World {
 
   static async create({ uid }: { uid?: number } = {}): Promise<World> {
     const world = new World(mkdtempSync(join(tmpdir(), "appctl-e2e-")), await freePort(), uid);
+    mkdirSync(join(world.home, "bin"));
+    symlinkSync(cli, join(world.home, "bin", "appctl"));
     world.own();
     return world;
   }

@@ -49,6 +49,7 @@ export function fakeIo(options: FakeOptions = {}): FakeIo {
       signal: options.signal ?? new AbortController().signal,
       unread: new AbortController().signal,
       now: () => NOW,
+      launcher: "appctl",
       lines: new EventLines(stdout, () => NOW),
     },
     stdout: () => of("out"),

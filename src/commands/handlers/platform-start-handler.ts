@@ -39,7 +39,7 @@ async function suggestContainers(io: Io): Promise<void> {
   const socket = presentSocket(io.env);
   if (socket === undefined) return;
   io.stderr.write(
-    `Found a container engine (${socket}). To run apps in containers: appctl platform start --runtime docker\n`,
+    `Found a container engine (${socket}). To run apps in containers: ${io.launcher} platform start --runtime docker\n`,
   );
 }
 

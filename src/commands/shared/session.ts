@@ -1,6 +1,6 @@
 import { Client, type Scope } from "../../client/client.ts";
 import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../../client/local-platform.ts";
-import { commandLine, TARGET_FLAGS, type Target, withTarget } from "../../core/command-line.ts";
+import { commandLine, TARGET_FLAGS, type Target, withLauncher, withTarget } from "../../core/command-line.ts";
 import { type Config, noKeyError, resolveConfig } from "../../core/config.ts";
 import { isLoopbackHost } from "../../core/loopback.ts";
 import { version } from "../../core/package-files.ts";
@@ -33,7 +33,7 @@ export async function withSession<T>(io: Io, flags: CommonFlags, use: (session: 
       config,
       client,
       scope,
-      next: (words) => withTarget(commandLine(words, scope), targetOf(flags)),
+      next: (words) => withLauncher(withTarget(commandLine(words, scope), targetOf(flags)), io.launcher),
     });
   } catch (error) {
     throw await withMissingPlace(error, client, scope);
@@ -108,7 +108,10 @@ async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlat
   io.stderr.write(
     renewed
       ? `Restarted the local platform: it was appctl ${theirs}, this is ${ours}. Its apps start again.\n`
-      : `The local platform is appctl ${theirs}, this is ${ours}. To update it: appctl platform stop, then appctl platform start\n`,
+      : withLauncher(
+          `The local platform is appctl ${theirs}, this is ${ours}. To update it: appctl platform stop, then appctl platform start\n`,
+          io.launcher,
+        ),
   );
   return renewed ?? platform;
 }
