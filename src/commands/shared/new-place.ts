@@ -1,6 +1,7 @@
 /** Projects and domains come into being with what is put into them, so a mistyped one has to be seen. */
 import { nearest } from "../../app/nearest.ts";
 import type { Client, Scope } from "../../client/client.ts";
+import { commandLine } from "../../core/command-line.ts";
 import { AppctlError, isAppctlError } from "../../core/errors.ts";
 import type { Io } from "../../ui/io.ts";
 
@@ -27,12 +28,25 @@ export async function missingPlace(
   return textOf("domain", domain, verb, ["development", ...(domains ?? [])]);
 }
 
-/** `error` of the platform; when something does not exist because its project or domain does not, the hint says that. */
+/** Commands that list what a NOT_FOUND is about, by how its message begins. */
+const LISTS: readonly (readonly [kind: RegExp, words: string[]])[] = [
+  [/^(?:app|revision) /, ["get", "apps"]],
+  [/^secret /, ["get", "secrets"]],
+  [/^API key /, ["get", "api-keys"]],
+];
+
+/**
+ * `error` of the platform. A NOT_FOUND gets the command that lists what exists; when its project or domain does not exist, the
+ * hint says that instead.
+ */
 export async function withMissingPlace(error: unknown, client: Client, scope: Scope): Promise<unknown> {
   if (!isAppctlError(error) || error.code !== "NOT_FOUND") return error;
   // The first error is the one to report, whatever becomes of this question.
   const hint = await missingPlace(client, scope).catch(() => undefined);
-  return hint === undefined ? error : new AppctlError({ ...error, message: error.message, hint, cause: error.cause });
+  const [, words] = LISTS.find(([kind]) => kind.test(error.message)) ?? [];
+  if (hint === undefined && (words === undefined || error.next.length > 0)) return error;
+  const more = hint === undefined ? { next: [commandLine(words as string[], scope)] } : { hint };
+  return new AppctlError({ ...error, ...more, message: error.message, cause: error.cause });
 }
 
 function textOf(kind: string, name: string, verb: string, known: string[]): string {
