@@ -147,8 +147,24 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Starts a detached platform process and waits until it says how that went. */
-export async function startPlatform(env: NodeJS.ProcessEnv, args: string[]): Promise<StartMessage> {
+/**
+ * Starts a detached platform process and waits until it says how that went. `system` is the operating system, as in
+ * `process.platform`; throws PLATFORM_NEEDS_LINUX on any other than Linux.
+ */
+export async function startPlatform(
+  env: NodeJS.ProcessEnv,
+  args: string[],
+  system: string = process.platform,
+): Promise<StartMessage> {
+  if (system !== "linux") {
+    throw new AppctlError({
+      code: "PLATFORM_NEEDS_LINUX",
+      exit: ExitCode.usage,
+      message: `the local platform runs on Linux only, and this machine runs ${system}`,
+      hint: "appctl builds images here and deploys to a platform on another machine: set APPCTL_API_KEY to a key of it",
+      next: ["appctl build FILE --registry ghcr.io/my-org --push"],
+    });
+  }
   const state = makeFolder(pathsOf(env).state, "XDG_STATE_HOME");
   let log: number;
   try {

@@ -15,6 +15,7 @@ import { imagesCommand } from "./images.ts";
 import { logsAppsCommand } from "./logs-apps.ts";
 import { openCommand } from "./open.ts";
 import { platformLogsCommand } from "./platform-logs.ts";
+import { platformResetCommand } from "./platform-reset.ts";
 import { platformRunCommand } from "./platform-run.ts";
 import { platformStartCommand } from "./platform-start.ts";
 import { platformStatusCommand } from "./platform-status.ts";
@@ -70,5 +71,6 @@ export const COMMANDS: readonly CommandRow[] = [
   platformStopCommand,
   platformStatusCommand,
   platformLogsCommand,
+  platformResetCommand,
   platformRunCommand,
 ];

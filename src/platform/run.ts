@@ -13,6 +13,8 @@ import { createRuntime } from "./create-runtime.ts";
 import { contentDirs, removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./process-lock.ts";
 
+export { resetFolders, resetPlatform } from "./reset.ts";
+
 /** How `appctl platform run` was called. */
 export interface RunOptions {
   port: number;

@@ -48,6 +48,7 @@ describe("the command tree", () => {
       "logs apps",
       "open",
       "platform logs",
+      "platform reset",
       "platform run",
       "platform start",
       "platform status",
@@ -133,7 +134,7 @@ describe("wrong usage", () => {
     [["get", "aps"], 'unknown noun "aps" (expected apps, secret or api-key)', 'did you mean "apps"?'],
     [
       ["platform", "statsu", "--help"],
-      'unknown noun "statsu" (expected start, stop, status or logs)',
+      'unknown noun "statsu" (expected start, stop, status, logs or reset)',
       'did you mean "status"?',
     ],
     [["create", "secret", "--nmae", "X"], 'unknown option "--nmae"', 'did you mean "--name"?'],
