@@ -106,10 +106,11 @@ export class Gateway {
   }
 
   #admit(req: IncomingMessage, host: string, upgrading: boolean): Admitted | Refusal {
-    const route = this.#options.route(host);
-    if (route === undefined) return noSuchApp(host);
+    // First of all: whatever the request is for, nothing may follow one of uncertain length.
     const facts = readRequest(req, host);
     if ("status" in facts) return facts;
+    const route = this.#options.route(host);
+    if (route === undefined) return noSuchApp(host);
     if (upgrading && hasBody(facts)) return badRequest("a request to change protocols cannot have a body");
     if (route.requiresAuth && !(facts.probe !== undefined && this.#options.redeemProbe(facts.probe, host))) {
       const verdict = this.#options.authorize(facts.authorization);

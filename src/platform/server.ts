@@ -6,7 +6,8 @@ import { endpoints } from "../contract/endpoints.ts";
 import { Health } from "../contract/schemas.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import { type Gateway, opensTunnel } from "../gateway/gateway.ts";
-import { badRequest, isAnswering, refuseUnreadable, writeRefusal } from "../gateway/refusal.ts";
+import { badRequest, isAnswering, refuseUnreadable, sendRefusal, writeRefusal } from "../gateway/refusal.ts";
+import { readRequest } from "../gateway/request-head.ts";
 import type { Addresses } from "./addresses.ts";
 import { ProblemError } from "./problem.ts";
 
@@ -27,6 +28,8 @@ export class PlatformServer {
   readonly #parts: ServerParts;
   /** Connections on which a change of protocols was declined, with the request that asked for it. */
   readonly #declined = new WeakMap<Duplex, IncomingMessage>();
+  /** Connections that a refusal closes. node:http may have read more requests of them; none of those is answered. */
+  readonly #closing = new WeakSet<Duplex>();
   #listensOn: string | undefined;
 
   constructor(parts: ServerParts) {
@@ -34,22 +37,33 @@ export class PlatformServer {
     const api = getRequestListener((request, env) => parts.fetch(request, env as { incoming: IncomingMessage }), {
       overrideGlobalObjects: false,
     });
+    const refuse = (req: IncomingMessage, res: ServerResponse, error: ProblemError) => {
+      this.#closing.add(req.socket);
+      sendProblem(res, error);
+    };
     const handle = (req: IncomingMessage, res: ServerResponse, mayContinue = false) => {
+      if (this.#closing.has(req.socket)) return;
       // node:http drops what it has read together with such a request, and takes whatever comes next for a request's
       // beginning: it could be the middle of a body. So the connection carries nothing more.
       const declined = this.#declined.get(req.socket);
       if (declined === req) res.shouldKeepAlive = false;
       else if (declined !== undefined) {
         const detail = "no request can follow a declined change of protocols on the same connection";
-        return refuse(res, new ProblemError("BAD_REQUEST", detail));
+        return refuse(req, res, new ProblemError("BAD_REQUEST", detail));
       }
       const host = hostOf(req);
       if (host === undefined)
-        return refuse(res, new ProblemError("NO_HOST", "the Host header is missing or malformed"));
+        return refuse(req, res, new ProblemError("NO_HOST", "the Host header is missing or malformed"));
       if (parts.addresses().subdomainOf(host) !== undefined) return parts.gateway.handle(req, res, host);
       if (!this.#isOwn(host)) {
         const hint = `the platform answers at ${parts.addresses().url}, apps at *.${parts.addresses().appsDomain}`;
-        return refuse(res, new ProblemError("UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
+        return refuse(req, res, new ProblemError("UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
+      }
+      // A request that other readers end elsewhere would let what follows it pass them as its body.
+      const facts = readRequest(req, host);
+      if ("status" in facts) {
+        this.#closing.add(req.socket);
+        return sendRefusal(res, facts);
       }
       // An app says itself whether it takes the body; here it is wanted, or thrown away with the answer.
       if (mayContinue) res.writeContinue();
@@ -123,7 +137,7 @@ function hostOf(req: IncomingMessage): string | undefined {
   return match?.[1]?.toLowerCase();
 }
 
-function refuse(res: ServerResponse, error: ProblemError): void {
+function sendProblem(res: ServerResponse, error: ProblemError): void {
   const body = JSON.stringify(error.problem);
   res.writeHead(error.problem.status, {
     "content-type": "application/problem+json",

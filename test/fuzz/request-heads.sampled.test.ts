@@ -406,6 +406,25 @@ describe("malformed requests on the listener", () => {
     expect(before.engine.admitted).toBe(1);
     expect(arrived.map(({ method, target }) => `${method} ${target}`)).toEqual(["POST /"]);
   });
+
+  it.each([
+    ["an app", "HOST"],
+    ["an app that does not exist", "0HOST"],
+    ["the API", "localhost"],
+    ["nobody", "elsewhere.example"],
+    ["a host that is none", "!HOST"],
+  ])("let nothing pass behind a request of uncertain length to %s", async (_, host) => {
+    arrived = [];
+    before.engine.admitted = 0;
+    const text =
+      `PUT /TAG HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n` +
+      "0\r\n\r\nGET /TAG HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    const client = new RawClient(before.port).send(addressed(text));
+    await client.untilEnd();
+    expect(answersIn(client.received)).toHaveLength(1);
+    expect(before.engine.admitted).toBe(0);
+    expect(arrived).toEqual([]);
+  });
 });
 
 expectShare("request-heads", tally);
