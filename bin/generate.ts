@@ -8,11 +8,12 @@ const root = join(import.meta.dirname, "..");
 
 /** Path of each generated file and its text. */
 export function generatedFiles(): Record<string, string> {
+  const text = (path: string) => readFileSync(join(root, path), "utf8");
   return {
     "src/sdk/options.ts": sdkOptions(),
     "src/sdk/app-settings.ts": sdkAppSettings(),
     ...referencePages(),
-    "README.md": withReference(readFileSync(join(root, "README.md"), "utf8")),
+    "README.md": withReference(text("README.md"), text("docs/benchmarks.md")),
   };
 }
 

@@ -5,14 +5,14 @@ import { createMiddleware } from "hono/factory";
 
 // The environment that the app runs in. What is listed here is installed into a layer of its own, with these versions.
 const image = new ImageSpec({
-  name: "fastapi-with-auth-image",
+  name: "api-key-auth-image",
   packages: ["hono@4.13.19"],
 });
 
 const app = new Hono();
 
-export const fastapiWithAuth = new App({
-  name: "fastapi-with-auth",
+export const apiKeyAuth = new App({
+  name: "api-key-auth",
   secrets: [
     new Secret({ key: "AUTH_API_KEY", envVar: "AUTH_API_KEY" }),
     new Secret({ key: "MY_APPCTL_API_KEY", envVar: "APPCTL_API_KEY" }),

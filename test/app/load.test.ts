@@ -258,9 +258,9 @@ export const fine = new App({ name: "fine", frameworkApp: app });
 it("loads the template of the guide as it is", async () => {
   const text = await readFile(join(repository, "templates/api-key/app.ts"), "utf8");
   const loaded = await load(await make(text, ["hono"]));
-  const app = selectApp(loaded, "fastapi-with-auth");
+  const app = selectApp(loaded, "api-key-auth");
   expect(app.spec).toMatchObject({ port: 8082, requiresAuth: false, limits: { cpu: "1", mem: "1Gi" } });
-  expect(app.image).toMatchObject({ name: "fastapi-with-auth-image", packages: ["hono@4.13.19"] });
+  expect(app.image).toMatchObject({ name: "api-key-auth-image", packages: ["hono@4.13.19"] });
 });
 
 describe("describing", () => {

@@ -7,7 +7,7 @@ import { family, memory, missingPrograms, processorTime } from "./programs.ts";
 import { alternate, compare, median } from "./statistics.ts";
 import { benchPart, digits, partOf, reached, withBench } from "./table.ts";
 
-const readme = readFileSync(join(import.meta.dirname, "..", "..", "README.md"), "utf8");
+const page = readFileSync(join(import.meta.dirname, "..", "..", "docs", "benchmarks.md"), "utf8");
 
 /** The cells of a table's lines, without its head. */
 const cellsOf = (part: string) =>
@@ -16,8 +16,8 @@ const cellsOf = (part: string) =>
     .filter((line) => line.startsWith("| "))
     .map((line) => line.slice(2, -2).split(" | "));
 
-describe("the README's bench table", () => {
-  const cells = cellsOf(partOf(readme) ?? "");
+describe("the page of benchmarks", () => {
+  const cells = cellsOf(partOf(page) ?? "");
 
   it("has every row of the bench's figures, once, with its target (npm run bench writes it)", () => {
     const rows = figures.flatMap(({ rows: own }) => Object.values(own));
@@ -40,7 +40,7 @@ describe("the README's bench table", () => {
       // What is shown is rounded, so a value at its limit may stand on either side.
       if (value !== Number(limit))
         expect([what, value <= Number(limit) === (sign === "≤")]).toEqual([what, verdict === "yes"]);
-      if (verdict === "no") expect(partOf(readme)).toContain(`- Not reached: ${what}`);
+      if (verdict === "no") expect(partOf(page)).toContain(`- Not reached: ${what}`);
     }
   });
 
@@ -153,11 +153,11 @@ describe("the table", () => {
   it("says why something is not reached, and what could not be measured", () => {
     const missed = figure({ fast: { value: 30, against: 10, ratio: 3 }, info: { missing: "no such thing" } }).part();
     expect(cellsOf(missed).at(-2)?.at(-1)).toBe("no");
-    expect(missed).toContain("- Not reached: fast, beside floor. Why: it is slow.");
+    expect(missed).toContain("- Not reached: fast, next to floor. Why: it is slow.");
     expect(missed).toContain("| info | not measured: no such thing |");
   });
 
-  it("has all rows or is not written, and leaves the rest of the README alone", () => {
+  it("has all rows or is not written, and leaves the rest of the page alone", () => {
     expect(() => figure({ fast: { value: 1, against: 1, ratio: 1 } }).part()).toThrow("no result for f: info");
     const text = "a\n<!-- bench -->\nold\n<!-- end of bench -->\nb";
     expect(withBench(text, "new $& $1")).toBe("a\n<!-- bench -->\nnew $& $1\n<!-- end of bench -->\nb");

@@ -1,4 +1,5 @@
-/** `npm run bench`: runs the figures, keeps their results and writes the README's table. */
+/** `npm run bench`: runs the figures, keeps their results and writes the tables of docs/benchmarks.md. */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
@@ -64,11 +65,13 @@ for (const figure of figures) {
 const lacking = known.filter((name) => !results.figures[name]);
 if (values.quick) console.log("Quick: nothing is written.");
 else if (lacking.length > 0)
-  console.log(`README.md is left as it is until these have been measured, too: ${lacking.join(", ")}`);
+  console.log(`docs/benchmarks.md is left as it is until these have been measured, too: ${lacking.join(", ")}`);
 else {
-  const readme = join(repository, "README.md");
-  writeFileSync(readme, withBench(readFileSync(readme, "utf8"), benchPart(figures, results)));
-  console.log("Wrote the table of README.md.");
+  const page = join(repository, "docs", "benchmarks.md");
+  writeFileSync(page, withBench(readFileSync(page, "utf8"), benchPart(figures, results)));
+  console.log("Wrote docs/benchmarks.md.");
+  // The README shows some of its rows.
+  execFileSync(process.execPath, [join(repository, "bin", "generate.ts")], { stdio: "inherit" });
 }
 
 /** Cores, model, Node, day. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures what the README's table shows, with all the set-up it needs: npm packages, the build, and on Debian the peers that
+# Measures what docs/benchmarks.md shows, with all the set-up it needs: npm packages, the build, and on Debian the peers that
 # the platform is compared with. `--only NAME` measures one figure, `--quick` shows that all of them work.
 set -eu
 cd "$(dirname "$0")/../.."

@@ -1,4 +1,4 @@
-/** The bench's part of the README: a table with a row for each target, and why one is not reached where that is so. */
+/** The bench's part of docs/benchmarks.md: a table with a row for each target, and why one is not reached where that is so. */
 import type { Figure, Measured, Missing, Outcome, Row, Target } from "./figure.ts";
 
 /** Results of a run, by the figures' names. */
@@ -60,7 +60,7 @@ export function benchPart(figures: readonly Figure[], results: Results): string 
       if (!result) throw new Error(`no result for ${figure.name}: ${name}`);
       lines.push(line(row, result));
       if ("missing" in result || !row.target || reached(row.target, result)) continue;
-      const beside = row.against === undefined ? "" : `, beside ${row.against}`;
+      const beside = row.against === undefined ? "" : `, next to ${row.against}`;
       // What is known of a quiet machine need not be what it was this time.
       const busy = (results.inUse[figure.name] ?? 0) > QUIET ? "; or the other programs that ran meanwhile" : "";
       reasons.push(`- Not reached: ${row.what}${beside}. Why: ${row.missed ?? "not known yet"}${busy}.`);
@@ -86,14 +86,14 @@ export function benchPart(figures: readonly Figure[], results: Results): string 
 
 const PART = /(<!-- bench -->\n)[\s\S]*?(\n<!-- end of bench -->)/;
 
-/** The bench's part of a README; undefined when it has none. */
-export function partOf(readme: string): string | undefined {
-  const found = PART.exec(readme);
+/** The bench's part of a page; undefined when it has none. */
+export function partOf(page: string): string | undefined {
+  const found = PART.exec(page);
   return found ? found[0].slice(found[1]?.length, -(found[2]?.length ?? 0)) : undefined;
 }
 
-/** A README with its bench part replaced. */
-export function withBench(readme: string, part: string): string {
-  if (!PART.test(readme)) throw new Error("README.md has no part bench");
-  return readme.replace(PART, (_, start: string, end: string) => `${start}${part}${end}`);
+/** A page with its bench part replaced. */
+export function withBench(page: string, part: string): string {
+  if (!PART.test(page)) throw new Error("the page has no part bench");
+  return page.replace(PART, (_, start: string, end: string) => `${start}${part}${end}`);
 }

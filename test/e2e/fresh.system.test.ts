@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { get, repository, World } from "./harness.ts";
@@ -45,6 +45,13 @@ describe("a stranger", () => {
     expect(first.stdout).toMatch(/Not authenticated.*→ 401/);
     expect(first.stdout).toMatch(/Could not validate credentials.*→ 403/);
     expect(first.stdout).toContain("[Status] Started: Service is ready");
+    // The last lines work when they are pasted into a shell, with the key of the demo in them.
+    const [, turn = ""] = /^Your turn, in this folder:\n([\s\S]*)/m.exec(first.stdout) ?? [];
+    const lines = turn.split("\n").filter((line) => !/ platform stop| open /.test(line));
+    expect(lines.filter(Boolean).map((line) => line.trim().split(" ")[0])).toEqual(["export", "curl", "npx"]);
+    const pasted = await command("bash", ["-euc", lines.join("\n")], clone, env);
+    expect(pasted.code, pasted.stderr).toBe(0);
+    expect(pasted.stdout).toContain('{"message":"Hello, World!"}');
     expect(first.stderr).not.toMatch(
       /npm (?:warn|error)(?!.*(?:nodedir|Unknown|EBADENGINE|required:|current:|package:|\}$))/m,
     );
@@ -56,55 +63,57 @@ describe("a stranger", () => {
     // The clone's own entry point works under the machine's Node as well, however old.
     expect((await command("npx", ["appctl", "--version"], clone, env)).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await command("node", ["bin/appctl.js", "get", "apps"], clone, env)).stdout).toContain(
-      "fastapi-with-auth  Running",
+      "api-key-auth  Running",
     );
     expect((await command("node", ["bin/appctl.js", "get", "apps", "none"], clone, env)).code).toBe(4);
+    // A key of the caller's own is not shown.
+    const own = await command("npm", ["start"], clone, { ...env, AUTH_API_KEY: "a key of the caller" });
+    expect(own.code, own.stdout + own.stderr).toBe(0);
+    expect(own.stdout + own.stderr).not.toContain("a key of the caller");
+    // What fails says what to type in words that work here.
+    const failed = await command("npm", ["exec", "--", "appctl", "logs", "typo"], clone, env);
+    expect(failed.stderr).toContain("npx appctl get apps");
+
+    // On another system the first command says what works, and builds the image.
+    const other = world.folder("other", { uname: "#!/bin/sh\necho Darwin\n" });
+    chmodSync(join(other, "uname"), 0o755);
+    const darwin = await command("npm", ["start"], clone, { ...env, PATH: `${other}${delimiter}${env.PATH}` });
+    expect(darwin.code, darwin.stdout + darwin.stderr).toBe(0);
+    expect(darwin.stdout).toContain("The local platform runs on Linux only.");
+    expect(darwin.stdout).toMatch(/api-key-auth-image:[\w-]{22}/);
+    expect(darwin.stdout).not.toContain("Deployed Endpoint");
     await command("node", ["bin/appctl.js", "platform", "stop"], clone, env);
   });
 
-  it("deploys the README's first app with the package that would be published", async () => {
+  it("deploys the README's own project from an empty folder with the package of a clone, and calls it", async () => {
+    const section =
+      /## Your own project[\s\S]*?\n## /.exec(readFileSync(join(repository, "README.md"), "utf8"))?.[0] ?? "";
+    const blocks = [...section.matchAll(/```(sh|ts)\n([\s\S]*?)```/g)].map(([, , text = ""]) => text);
+    const [pack = "", install = "", app = "", deploy = ""] = blocks;
+    expect(blocks).toHaveLength(4);
+    expect(pack).toBe("npm pack\n");
+
+    // A package of this clone, where the README expects it.
+    const clone = world.folder("appctl");
     const packed = await command(
       "npm",
-      ["pack", "--ignore-scripts", "--json", "--pack-destination", world.home],
+      ["pack", "--ignore-scripts", "--pack-destination", clone],
       repository,
       machine(),
     );
-    const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
-    const names = files.map(({ path }) => path);
-    expect(names).toEqual(
-      expect.arrayContaining([
-        "bin/appctl.js",
-        "dist/main.js",
-        "dist/sdk/index.js",
-        "dist/types/sdk/index.d.ts",
-        "templates/api-key/app.ts",
-        "README.md",
-        "LICENSE",
-        "CHANGELOG.md",
-      ]),
-    );
-    expect(names.filter((name) => /^(?:src|test|\.ci)\//.test(name))).toEqual([]);
-
-    const [, app] =
-      /```ts\n\/\/ app\.ts\n([\s\S]*?)```/.exec(readFileSync(join(repository, "README.md"), "utf8")) ?? [];
-    const dir = world.folder("stranger", {
-      "package.json": JSON.stringify({ name: "stranger", type: "module", private: true }),
-      "app.ts": app as string,
-    });
-    const installed = await command(
-      "npm",
-      ["install", "--no-audit", "--no-fund", join(world.home, filename)],
-      dir,
-      machine(),
-    );
+    expect(packed.code, packed.stderr).toBe(0);
+    const dir = world.folder("my-app");
+    // The npm cache has hono from this repository's own installation, or the registry has.
+    const installed = await command("bash", ["-euc", install], dir, machine());
     expect(installed.code, installed.stderr).toBe(0);
-    symlinkSync(join(repository, "node_modules", "hono"), join(dir, "node_modules", "hono"));
+    writeFileSync(join(dir, "app.ts"), app);
+    const run = await command("bash", ["-euo", "pipefail", "-c", deploy], dir, world.env);
+    expect(run.code, run.stdout + run.stderr).toBe(0);
+    expect(run.stdout).toContain("[Status] Started: Service is ready");
+    expect(run.stdout).toMatch(/\nHello!$/);
+    const keyless = await command("npx", ["appctl", "get", "apps", "hello", "-o", "url"], dir, world.env);
+    expect((await get(`${keyless.stdout.trim()}/`)).status).toBe(401);
     symlinkSync(join(repository, "node_modules", "@types"), join(dir, "node_modules", "@types"));
-    const own = join(dir, "node_modules", ".bin", "appctl");
-    const deployed = await command(own, ["deploy", "apps", "app.ts", "hello", "-o", "url"], dir, world.env);
-    expect(deployed.code, deployed.stderr).toBe(0);
-    const { status, body } = await get(`${deployed.stdout.trim()}/`);
-    expect([status, body]).toEqual([200, "Hello!"]);
 
     // The declarations that are published are whole: they refer to nothing that is not there.
     const tsc = join(repository, "node_modules", "typescript", "bin", "tsc");

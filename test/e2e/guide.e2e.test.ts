@@ -6,7 +6,7 @@ import { get, repository, World } from "./harness.ts";
 const key = "correct horse battery staple";
 let world: World;
 let endpoint: string;
-const deploy = ["deploy", "apps", "templates/api-key/app.ts", "fastapi-with-auth"];
+const deploy = ["deploy", "apps", "templates/guide/app.ts", "fastapi-with-auth"];
 const fromRepository = { cwd: repository };
 
 beforeAll(async () => {
