@@ -1,9 +1,10 @@
 // Builds dist/ from src/: the CLI as a few files, the SDK, the server shim and the workers as one file each.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundledPackages, noticesOf } from "./notices.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const esbuild = createRequire(import.meta.url)("esbuild");
@@ -87,41 +88,52 @@ const common = {
   banner: requireBanner,
   plugins: [builtins],
 };
-const single = (entry, name, more = {}) =>
-  esbuild.build({ ...common, ...more, entryPoints: [entry], outfile: out(name) });
-const ofCli = (entry, name) =>
-  esbuild.build({
-    ...common,
-    entryPoints: [entry],
-    outfile: out(`${name}.js`),
-    external: Object.keys(dependencies),
-    plugins: [builtins, apart],
-  });
+const single = (entry, name, more = {}) => ({ ...common, ...more, entryPoints: [entry], outfile: out(name) });
+const ofCli = (entry, name) => ({
+  ...common,
+  entryPoints: [entry],
+  outfile: out(`${name}.js`),
+  external: Object.keys(dependencies),
+  plugins: [builtins, apart],
+});
 
-rmSync(join(root, "dist"), { recursive: true, force: true });
-// The SDK as a package that esbuild finds by NODE_PATH, and nothing else with it.
-mkdirSync(out("sdk-modules/appctl"), { recursive: true });
-writeFileSync(out("sdk-modules/appctl/package.json"), '{ "name": "appctl", "main": "../../sdk/index.js" }\n');
-await Promise.all([
+const shim = single("src/serve/serve.ts", "serve.js");
+/** What esbuild is asked for: each file of dist/. */
+export const builds = [
   ofCli("src/main.ts", "main"),
   ...Object.entries(parts).map(([name, entry]) => ofCli(entry, name)),
   // It goes into every user's bundle: no require, and no import.meta, which would be taken for the user's own.
   single("src/sdk/index.ts", "sdk/index.js", { banner: {} }),
-  single("src/serve/serve.ts", "serve.js"),
+  shim,
   single("src/app/describe-worker.ts", "describe-worker.js"),
   single("src/platform/builds/build-worker.ts", "build-worker.js"),
   single("src/oci/archive/deflate-worker.ts", "deflate-worker.js"),
-]);
+];
 
-// The type declarations of what a user's file imports.
-execFileSync(
-  process.execPath,
-  [
-    join(root, "node_modules/typescript/bin/tsc"),
-    join(root, "src/sdk/index.ts"),
-    ...["--ignoreConfig", "--declaration", "--emitDeclarationOnly", "--outDir", out("types")],
-    ...["--rootDir", join(root, "src"), "--module", "nodenext", "--target", "es2024", "--types", "node"],
-    ...["--rewriteRelativeImportExtensions", "--skipLibCheck"],
-  ],
-  { stdio: "inherit" },
-);
+if (import.meta.main ?? process.argv[1] === fileURLToPath(import.meta.url)) await build();
+
+async function build() {
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  // The SDK as a package that esbuild finds by NODE_PATH, and nothing else with it.
+  mkdirSync(out("sdk-modules/appctl"), { recursive: true });
+  writeFileSync(out("sdk-modules/appctl/package.json"), '{ "name": "appctl", "main": "../../sdk/index.js" }\n');
+  const results = await Promise.all(builds.map((options) => esbuild.build({ ...options, metafile: true })));
+  const metafiles = new Map(results.map(({ metafile }, index) => [builds[index], metafile]));
+  writeFileSync(join(root, "THIRD-PARTY-NOTICES"), noticesOf(root, bundledPackages([...metafiles.values()])));
+  // The shim is copied into the images of users, where no other file of this package is.
+  const notices = noticesOf(root, bundledPackages([metafiles.get(shim)])).replaceAll("*/", "* /");
+  appendFileSync(shim.outfile, `/*!\n${notices}*/\n`);
+
+  // The type declarations of what a user's file imports.
+  execFileSync(
+    process.execPath,
+    [
+      join(root, "node_modules/typescript/bin/tsc"),
+      join(root, "src/sdk/index.ts"),
+      ...["--ignoreConfig", "--declaration", "--emitDeclarationOnly", "--outDir", out("types")],
+      ...["--rootDir", join(root, "src"), "--module", "nodenext", "--target", "es2024", "--types", "node"],
+      ...["--rewriteRelativeImportExtensions", "--skipLibCheck"],
+    ],
+    { stdio: "inherit" },
+  );
+}
