@@ -17,7 +17,7 @@ const { scripts } = JSON.parse(source("package.json")) as { scripts: Record<stri
 
 /** Every page, by its path from the root. */
 const pages = [
-  "README.md",
+  ...["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"],
   ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => join("docs", name)),
