@@ -77,7 +77,7 @@ async function main(): Promise<void> {
     });
   }
 
-  // Node would open its debugger for whoever sends it, an app of the same user as well.
+  // Node would open its debugger for any sender, an app of the same user as well.
   if (argv[0] === "platform") process.on("SIGUSR1", () => undefined);
   try {
     loading = await startLoading();
@@ -98,7 +98,7 @@ async function startLoading(): Promise<EarlyLoad | undefined> {
   try {
     return start(argv, { cwd: process.cwd(), env: process.env, ...files });
   } catch {
-    return undefined; // what cannot be started now is told where it is needed
+    return undefined; // a failure to start is reported where the result is needed
   }
 }
 

@@ -11,7 +11,7 @@ import { describeModule } from "./to-raw.ts";
 
 if (!parentPort) throw new Error("describe-worker runs as a worker thread");
 const port = parentPort;
-/** How many errors are told that an error is made of, or that caused it. */
+/** Most errors that are shown of an AggregateError or a chain of causes. */
 const MOST_PARTS = 8;
 const post = (message: WorkerMessage) => port.postMessage(message);
 

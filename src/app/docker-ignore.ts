@@ -40,7 +40,7 @@ export function dockerIgnore(text: string, file = ".dockerignore"): (path: strin
     const plain = posix.normalize(written).replace(/^\/+|\/+$/g, "");
     try {
       if (written === "") throw new SyntaxError("there is no pattern after the !");
-      // "." stands for the whole folder in Docker's eyes, too, and matches nothing in it.
+      // To Docker "." is the whole folder, too, and matches nothing in it.
       if (plain !== "" && plain !== ".") rules.push({ pattern: new RegExp(expression(plain), "u"), takes });
     } catch {
       faults.push({ path: `${file}:${index + 1}`, message: `${JSON.stringify(line)} is not a pattern` });

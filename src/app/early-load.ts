@@ -27,7 +27,7 @@ export function startLoading(args: readonly string[], options: EarlyLoadOptions)
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
 
 /**
- * The file that a command line will load, as far as that can be told: the first that exists after `deploy` or `build`.
+ * The file that a command line will load, as far as that is known: the first that exists after `deploy` or `build`.
  * Undefined for a command that loads nothing.
  */
 export function fileToLoad(args: readonly string[], cwd: string): string | undefined {
@@ -41,6 +41,6 @@ function isSourceFile(path: string): boolean {
   try {
     return SOURCE_FILE.test(path) && statSync(path).isFile();
   } catch {
-    return false; // there is none, or none that can be looked at: whoever loads it says why
+    return false; // there is none, or it is unreadable: the load itself says why
   }
 }

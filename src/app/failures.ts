@@ -7,7 +7,7 @@ import type { Outcome } from "./describe.ts";
 import type { RawError, RawFile } from "./description.ts";
 import { declarations, locationAt, readSources, type SourceText } from "./locate.ts";
 
-/** The file that was described. `bundleFile` is where its bundle lay; `cwd` is what places are told relative to. */
+/** The file that was described. `bundleFile` is where its bundle lay; places are shown relative to `cwd`. */
 export interface Described {
   bundle: Bundle;
   bundleFile: string;

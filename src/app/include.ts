@@ -30,7 +30,7 @@ export interface CollectOptions {
 const INCLUDE: CollectOptions = { field: "include", code: "INVALID_INCLUDE", ignored: () => false };
 
 /**
- * The files that `globs` (relative to `root`, an absolute directory) match, sorted by path. A directory stands for all
+ * The files that `globs` (relative to `root`, an absolute directory) match, sorted by path. A directory means all
  * that is in it; a wildcard matches no hidden file (`.env`); a glob that begins with `!` takes files out again. Never in
  * it unless a glob names them: `node_modules` and `.git`. Throws `INVALID_INCLUDE` (or `options.code`) with a fault for each
  * glob that matches nothing or leads out of `root`.
@@ -143,7 +143,7 @@ async function add(base: string, name: string, files: Map<string, IncludedFile>)
     const real = await realpath(absolute);
     if (isOutside(name)) return `"${path}" is outside of the app's directory`;
     if (isOutside(relative(base, real))) return `"${path}" links to a file outside of the app's directory`;
-    // Not to be read is told here, with whatever else is wrong.
+    // Unreadable files are reported here, with all other faults.
     const file = await open(real);
     const { mode } = await file.stat().finally(() => file.close());
     files.set(path, { path, absolute, mode: mode & 0o100 ? 0o755 : 0o644 });

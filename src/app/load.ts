@@ -30,7 +30,7 @@ export interface LoadOptions {
   sdkFile: string;
   /** The built worker: `builtFile("describe-worker.js")`. */
   workerFile: string;
-  /** Directories of packages that are not installed beside the file, by package name. */
+  /** Directories of packages that are not installed next to the file, by package name. */
   packageDirs?: ReadonlyMap<string, string>;
   /** Time limit for running the file once, in milliseconds. Default 10 000. */
   timeoutMs?: number;
@@ -195,7 +195,7 @@ function linkPackages(dir: string, packages: ReadonlyMap<string, string>): void 
   }
 }
 
-/** Where the code looks for files beside itself, it finds the user's own; `node_modules` and the bundle stay ours. */
+/** Code that looks for files next to itself finds the user's own; `node_modules` and the bundle stay ours. */
 function linkFiles(dir: string, { code, root }: Bundle): void {
   const text = new TextDecoder().decode(code);
   // The bundle's first line is our own and asks for import.meta.url.

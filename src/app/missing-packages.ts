@@ -4,7 +4,7 @@ import type { Bundle } from "../bundle/bundle.ts";
 import { displayPath } from "../bundle/display-path.ts";
 import { AppctlError, ExitCode, isAppctlError } from "../core/errors.ts";
 
-/** A package that the file imports, that stays outside of the bundle, and that is not installed beside the file. */
+/** A package that the file imports, that stays outside of the bundle, and that is not installed next to the file. */
 export interface MissingPackage {
   name: string;
   /** What to install: `"hono@4.13.19"`, or a name without a version. */

@@ -28,7 +28,7 @@ export interface Checked {
   /** The name as given, `""` when there is none. */
   name: string;
   faults: Fault[];
-  /** Names of the Apps that it depends on, as far as they could be told. */
+  /** Names of the Apps that it depends on, as far as they are known. */
   dependencies: string[];
   app?: LoadedApp;
 }

@@ -20,7 +20,7 @@ export interface ExternalPackage {
   name: string;
   /** As the user wrote it: `"hono@4.13.19"`, or a name without a version. */
   spec?: string;
-  /** `listed`: stands in `ImageSpec.packages`; `native`: has machine code, so it cannot be bundled. */
+  /** `listed`: is in `ImageSpec.packages`; `native`: has machine code, so it cannot be bundled. */
   reason: "listed" | "native";
   /** Version that is installed where the import looks for it. */
   installedVersion?: string;
@@ -228,7 +228,7 @@ function contentsOf(
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content);
 }
 
-/** esbuild's one-shot build cannot be cancelled; whoever aborts does not have to wait for it. */
+/** esbuild's one-shot build cannot be cancelled; a caller that aborts does not wait for it. */
 async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);

@@ -42,14 +42,14 @@ export interface EarlyBundleOptions {
 export function startBundle(file: string, options: EarlyBundleOptions): EarlyBundle | undefined {
   try {
     const entry = realpathSync(resolve(options.cwd, file));
-    // The program takes what stands before a "=" for the name of the output.
+    // The program takes the text before a "=" for the name of the output.
     const program = entry.includes("=") || mayListPackages(entry) ? undefined : esbuildProgram();
     if (program !== undefined) return run(program, entry, options);
     void requireEsbuild()
       .initialize({})
       .catch(() => undefined);
   } catch {
-    // it is told of when the file is bundled in the usual way
+    // the usual bundling of the file reports it
   }
   return undefined;
 }

@@ -4,7 +4,7 @@ import { arch, platform } from "node:os";
 import { dirname, join } from "node:path";
 import type * as esbuild from "esbuild";
 
-/** Name of the bundle wherever it lies; the map is beside it with `.map` at its end. */
+/** Name of the bundle wherever it lies; the map is next to it, with `.map` at its end. */
 export const BUNDLE_FILE = "app.mjs";
 
 /** Bundled CommonJS packages call `require` for Node's own modules; an ES module has none unless it makes one. */
@@ -43,7 +43,7 @@ export function esbuildProgram(): string | undefined {
     const packageDir = dirname(require.resolve("esbuild/package.json"));
     return createRequire(join(packageDir, "package.json")).resolve(`@esbuild/${platform()}-${arch()}/bin/esbuild`);
   } catch {
-    return undefined; // what is missing is told by who needs it
+    return undefined; // the caller that needs it reports what is missing
   }
 }
 

@@ -8,7 +8,7 @@ const MODULES: Record<string, Permission> = {
 };
 
 /**
- * What an app has to be permitted, told from what its code imports (`imported`: the specifiers that are left in the bundle)
+ * The permissions that an app needs, read from the imports of its code (`imported`: the specifiers that are left in the bundle)
  * and from whether it uses packages with machine code. In alphabetical order.
  */
 export function neededPermissions(imported: Iterable<string>, hasNative: boolean): Permission[] {

@@ -75,7 +75,7 @@ export class PackageIndex {
   }
 }
 
-/** True when the package cannot run from inside a bundle because it loads machine code from beside its own files. */
+/** True when the package cannot run from inside a bundle because it loads machine code from its own folder. */
 function isNative(manifest: Manifest, dir: string): boolean {
   if (manifest.gypfile === true || isObject(manifest.binary) || isObject(manifest.napi)) return true;
   if (Array.isArray(manifest.cpu) && manifest.cpu.length > 0) return true;

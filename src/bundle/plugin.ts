@@ -3,7 +3,7 @@ import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuil
 import { packageNameOf } from "../packages/package-spec.ts";
 import { type InstalledPackage, owningPackage, type PackageIndex } from "./package-index.ts";
 
-/** What the plugin is told, and where it notes what it did. */
+/** Input of the plugin, and the places where it notes what it did. */
 export interface ResolveNotes {
   index: PackageIndex;
   /** Directory of the entry. */

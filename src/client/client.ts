@@ -46,12 +46,12 @@ export interface Scope {
   domain: string;
 }
 
-/** What a call needs beside its endpoint. */
+/** What a call needs in addition to its endpoint. */
 type Call = Partial<HttpRequest> & { params?: Record<string, string | number> };
 
 /** Longest wait of one long poll, in seconds. */
 const POLL_SECONDS = 25;
-/** How often the answer to a build may break off before that is told. */
+/** How often the answer to a build may break off before that is an error. */
 const MOST_BREAKS = 2;
 
 /** The deployment API, typed. Every method throws {@link AppctlError} with the platform's own words. */
@@ -89,7 +89,7 @@ export class Client {
   listApps = async (scope: Scope): Promise<AppStatus[]> =>
     (await this.#json<{ apps: AppStatus[] }>("listApps", { params: { ...scope } })).apps;
   getApp = (ref: AppRef): Promise<AppStatus> => this.#json("getApp", { params: { ...ref } });
-  /** What stands in the way of a deploy of `spec`: faults, missing secrets, warnings. Changes nothing. */
+  /** Problems of a deploy of `spec`: faults, missing secrets, warnings. Changes nothing. */
   checkApp = (ref: AppRef, spec: AppSpec, signal?: AbortSignal): Promise<CheckResult> =>
     this.#json("checkApp", { params: { ...ref }, json: { spec }, repeatable: true, signal });
   /** Puts an app into the wanted state. The same spec and image again give the same revision. */

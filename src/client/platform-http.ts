@@ -198,7 +198,7 @@ function queryOf(query: HttpRequest["query"]): string {
     : "";
 }
 
-/** The error for an answer that is not 2xx: the problem's own words, and the exit code that its status stands for. */
+/** The error for an answer that is not 2xx: the problem's own words, and the exit code of its status. */
 function problemError(status: number, text: string, endpoint: string, request: HttpRequest): AppctlError {
   let problem: Partial<Problem> = {};
   try {
@@ -219,7 +219,7 @@ function problemError(status: number, text: string, endpoint: string, request: H
   });
 }
 
-/** The exit code that a status of a platform's answer stands for. */
+/** The exit code for the status of a platform's answer. */
 export function exitOf(status: number): ExitCode {
   if (status === 401 || status === 403) return ExitCode.auth;
   if (status === 404) return ExitCode.notFound;

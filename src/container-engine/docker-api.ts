@@ -198,7 +198,7 @@ export class EngineApi {
       body: sent?.content ?? null,
       signal: signal ?? null,
     });
-    // Who reads it is told all the same. undici has an error for who destroys one that has come and was not read, too.
+    // The reader gets an error all the same. undici also throws when an unread answer is destroyed.
     body.on("error", () => {});
     if (statusCode < 300 || statusCode === 304) return body;
     throw failureOf(statusCode, await body.text());

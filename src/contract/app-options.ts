@@ -126,7 +126,7 @@ export const APP_OPTIONS = {
     of: text,
     expected: "a list of texts",
     local: true,
-    doc: "Files to ship with the app, as globs relative to the file that declares it. A folder stands for all its content. A wildcard takes no hidden file, and does not enter `node_modules` or `.git`. A glob that begins with `!` excludes files. Links to folders, broken links and special files are left out; a glob can name a link to a folder.",
+    doc: "Files to ship with the app, as globs relative to the file that declares it. A folder means all of its content. A wildcard takes no hidden file, and does not enter `node_modules` or `.git`. A glob that begins with `!` excludes files. Links to folders, broken links and special files are left out; a glob can name a link to a folder.",
   },
   minReplicas: {
     type: "integer",

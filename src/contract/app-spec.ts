@@ -83,7 +83,7 @@ export function checkAppSpec(value: unknown): { spec?: AppSpec; faults: OptionFa
   return faults.length > 0 ? { faults } : { spec, faults };
 }
 
-/** A value of JSON in a few words. Texts are not shown: whoever sent them knows them, and logs do not have to. */
+/** A value of JSON in a few words. Texts are not shown: their sender knows them, and logs need not have them. */
 function describeJson(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null || typeof value === "boolean" || typeof value === "number") return String(value);

@@ -40,7 +40,7 @@ export const Problem = z.object({
 
 export const CheckRequest = z.strictObject({ spec: AppSpec });
 
-/** What stands in the way of a deploy before anything is built. Empty lists: nothing does. */
+/** Problems of a deploy, found before anything is built. Empty lists: there are none. */
 export const CheckResult = z.object({
   faults: z.array(Fault),
   missingSecrets: z.array(z.string()),
@@ -184,7 +184,7 @@ export const SecretWrite = z.strictObject({
   binary: z.boolean().optional(),
 });
 
-/** What can be told of a secret: never its value. `fingerprint` is keyed by the platform, so it cannot be guessed. */
+/** What the API shows of a secret: never its value. `fingerprint` is keyed by the platform, so it cannot be guessed. */
 export const SecretInfo = z.object({
   name: z.string(),
   scope: SecretScope,

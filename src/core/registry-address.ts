@@ -1,6 +1,6 @@
 import { isLoopbackHost } from "./loopback.ts";
 
-/** A registry, and what stands before the names of images in it. */
+/** A registry, and the prefix of the names of images in it. */
 export interface RegistryAddress {
   /** Host, with a port where it is not the usual one: `ghcr.io`, `localhost:5000`. */
   host: string;
@@ -36,11 +36,11 @@ export function isReachableHost(host: string): boolean {
   return WHOLE_HOST.test(host) && URL.canParse(`https://${host}`) && !/:0+$/.test(host);
 }
 
-/** True when a registry is spoken to by plain HTTP; `scheme` is what stands before its host, if anything does. */
+/** True when a registry is reached by plain HTTP; `scheme` is the scheme of its address, if it has one. */
 export function isPlain(scheme: string | undefined, host: string): boolean {
   return scheme === "http" || (scheme === undefined && isLoopbackHost(host.replace(/:\d+$/, "")));
 }
 
-/** What a faulty address is told. */
+/** The error of a faulty address. */
 export const REGISTRY_ADDRESS_RULE =
   "must be a registry such as ghcr.io/my-org or localhost:5000: a host with a port of 1 to 65535, and a path in lower case";

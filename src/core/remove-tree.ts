@@ -9,7 +9,7 @@ import { rm } from "node:fs/promises";
 const SCRIPT = 'chmod -R u+rwX -- "$0"; rm -rf -- "$0"';
 const PLAIN = { recursive: true, force: true, maxRetries: 3 };
 
-/** Removes what stands at `path`, if anything does. Rejects when something of it stays. */
+/** Removes the file or folder `path`, if it exists. Rejects when something of it stays. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, PLAIN).catch(() => removeTreeAs(undefined, path));
   await rm(path, PLAIN);

@@ -1,5 +1,5 @@
 /**
- * What stands before the host of an address with a scheme; of one without, what has a colon in it. In `node:24@sha256:…` and
+ * The text before the host of an address with a scheme; of one without, what has a colon in it. In `node:24@sha256:…` and
  * `localhost:5000/x@v1` there is none.
  */
 const CREDENTIALS = /^(?:([a-z][a-z0-9+.-]*:\/\/).*@|[^/]*:[^/]*@|[^/]*:.*@(?=[^@]*\/))(?!sha\d+:)/is;

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /**
- * Writes a file of a cache (0600) and its folder (0700): whoever reads it meanwhile finds the old one or the new one, whole. It
+ * Writes a file of a cache (0600) and its folder (0700): a reader meanwhile finds the old one or the new one, whole. It
  * does not wait for the disk, which would take longer than to make the file again.
  */
 export function writeAtomically(file: string, text: string): void {

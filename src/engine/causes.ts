@@ -5,7 +5,7 @@
 import type { FailureCause } from "../contract/types.ts";
 import { ExitCode, messageOf } from "../core/errors.ts";
 
-/** One row of {@link CAUSES}. `{name}` in a text stands for a value that is known when it happens. */
+/** One row of {@link CAUSES}. `{name}` in a text is replaced by a value when it happens. */
 export interface CauseRow {
   /** Stable name in UPPER_SNAKE_CASE. Rows that share one differ in words. */
   code: string;

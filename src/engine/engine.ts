@@ -87,7 +87,7 @@ export interface EngineFacts {
   runtime: string;
   limits: { cpu: string; mem: string; tasks: string; storage: string };
   isolation: string;
-  /** An app's image has to bring the system that it runs on, with Node, and not only what stands above it. */
+  /** An app's image has to bring the system that it runs on, with Node, and not only the layers above. */
   needsBase: boolean;
   /** What images have to be for, in OCI's words: `linux/amd64`. */
   platform: string;

@@ -197,7 +197,7 @@ function without(raw: readonly string[], nominated: readonly string[]): string {
 
 /**
  * The path of an absolute-form target (RFC 9112, section 3.2.2), or `*` of OPTIONS. Undefined when it names another host
- * than the one by which the request was routed: the app must not be told of a different one.
+ * than the one by which the request was routed: the app must not get a different one.
  */
 function originForm(facts: RequestFacts, host: string): string | undefined {
   if (facts.target === "*") return facts.method === "OPTIONS" ? "*" : undefined;

@@ -73,7 +73,7 @@ class UpgradeExchange implements ResponseHandler, Tunnel {
       () => this.#refuse(gatewayTimeout(route.app, route.requestTimeoutMs)),
       route.requestTimeoutMs,
     );
-    // Never a pooled connection: it will not come back, and a dead one could not be told from a refusal.
+    // Never a pooled connection: it will not come back, and a dead one looks like a refusal.
     this.#connection = pool.take(lease.address, true);
     this.#connection.send(parts.head, { toHead, toUpgrade: protocol !== undefined, hasBody: false }, this);
   }

@@ -1,6 +1,6 @@
 /** What errors of Node's sockets and of undici say of a connection, for everyone who speaks HTTP. */
 
-/** Stands for what {@link isNotHttp} tells, where errors are told apart by codes. */
+/** The code of an error of {@link isNotHttp}, where errors are identified by codes. */
 export const NOT_HTTP = "NOT_HTTP";
 
 /**

@@ -2,7 +2,7 @@
 
 /** How often a request is tried again at most, when nothing moves. */
 export const RETRIES = 5;
-/** The longest time that a registry may ask to wait, in milliseconds; who asks for more is told of at once. */
+/** The longest time that a registry may ask to wait, in milliseconds; a longer one is an error at once. */
 export const LONGEST_WAIT_MS = 120_000;
 
 /** True for an answer that a later try may change. */

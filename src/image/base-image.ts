@@ -108,7 +108,7 @@ export async function onBase(
   return writeImage(layout, config, layers);
 }
 
-/** The configuration of an image that stands on a base. Variables of both have the upper one's value. */
+/** The configuration of an image on a base. Variables of both have the upper one's value. */
 export function mergedConfig(base: ImageConfig, upper: ImageConfig): ImageConfig {
   // How the base is started is none of the app's: each says that itself. Its volumes are for what the base's own program keeps;
   // an engine would make a folder of them that the app can write, on a disk that nobody limits.

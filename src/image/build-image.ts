@@ -33,9 +33,9 @@ export interface BuiltImage {
   /** Lowest first. `role` is `packages` or `app`. */
   layers: { digest: string; size: number; mediaType: string; role?: string }[];
   pushed: boolean;
-  /** What stands beside it: its bill of materials (CycloneDX). Absent when there are several images, which have one each. */
+  /** Its bill of materials (CycloneDX). Absent when there are several images, which have one each. */
   referrers?: { digest: string; size: number; mediaType: string; artifactType?: string }[];
-  /** The image for each platform, when there are several; what stands above is then about the index, and all of them. */
+  /** The image for each platform, when there are several; the fields above are then about the index, and all of them. */
   platforms?: ({ platform: string } & Omit<BuiltImage, "pushed" | "platforms">)[];
 }
 

@@ -1,4 +1,4 @@
-/** Which image an app's image stands on where it is pushed or runs in containers. */
+/** Picks the base of an app's image that is pushed or runs in containers. */
 import type { LoadedApp } from "../app/validate.ts";
 import { usageError } from "../core/errors.ts";
 import type { BuildProgress } from "../core/events.ts";

@@ -42,7 +42,7 @@ export interface EnvironmentSpec {
   baseImage?: string | undefined;
   /** What runs on the base when it is built; part of the tag. */
   programs?: Programs | undefined;
-  /** Files for a layer of their own, beside the app. */
+  /** Files for a layer of their own, apart from the app. */
   copy?: readonly CopiedFile[] | undefined;
   /** What a container engine hands an app's arguments to. */
   entrypoint?: readonly string[] | undefined;

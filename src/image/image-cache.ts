@@ -5,7 +5,7 @@ import { FINE_MS, lastUseOf, noteUse } from "../core/last-use.ts";
 import { OciLayout } from "../oci/layout.ts";
 
 /**
- * The images of this machine, which commands of several processes make and use. Whoever is told that something is there may
+ * The images of this machine, which commands of several processes make and use. A caller that finds something in it may
  * count on it: that it is used is noted in its access time, by which what nobody uses is found and taken away. Both happen
  * under the lock that the processes share, so that nothing goes between the look and the note.
  */

@@ -9,7 +9,7 @@ const VERSION = 1;
 
 /**
  * What archives came to when they were compressed, by the digest of the archive: packing the same files again, as most
- * deploys do, then compresses nothing. Notes lie beside the blobs of a layout; losing them costs only time.
+ * deploys do, then compresses nothing. Notes are next to the blobs of a layout; losing them costs only time.
  */
 export class LayerMemo {
   readonly #layout: OciLayout;

@@ -58,7 +58,7 @@ export interface PreparedImage {
   /** What the ImageSpec says it is for, if it says so. */
   platforms: NpmTarget[] | undefined;
   context: EnvironmentContext;
-  /** The image that it stands on in containers. */
+  /** Its base in containers. */
   base: BaseImage | undefined;
   /** The images of this machine. */
   layout: OciLayout;
@@ -98,7 +98,7 @@ export function prepareImage(app: LoadedApp, loaded: LoadedFile, options: Prepar
   return { app, contents, layer, resolved, builder, platforms, context, base, layout, progress, trace };
 }
 
-/** A faulty input with what another one has of faults: who mends the one need not be told of the other later. */
+/** An error with the faults of two inputs: both can be fixed at once. */
 async function withFaultsOf(error: unknown, { spec }: LoadedApp, read: (() => Promise<unknown>) | undefined) {
   const other = await read?.().catch((fault: unknown) => fault);
   if (!isAppctlError(error) || !isAppctlError(other) || error.exit !== other.exit) return error;
@@ -113,7 +113,7 @@ function builderOf(
 ): EnvironmentBuilder {
   if (builder !== "remote") return localBuilder(context, force);
   if (allowScripts) throw scriptsRefused(name);
-  if (!client) throw new Error(`${name} is built by the platform, and there is none`); // whoever calls finds one before
+  if (!client) throw new Error(`${name} is built by the platform, and there is none`); // callers look for one before
   const { onProgress = () => undefined, ...place } = context;
   return remoteBuilder({ ...place, client, force, onProgress });
 }
@@ -133,7 +133,7 @@ export async function* resolvedOf({ resolved, progress }: PreparedImage): AsyncG
 }
 
 /**
- * Directories of packages that the user's file imports and that are not installed beside it, by name. They are installed
+ * Directories of packages that the user's file imports and that are not installed next to it, by name. They are installed
  * into a packages layer, the very one that the image will have, and unpacked from there.
  */
 export async function installedPackages(

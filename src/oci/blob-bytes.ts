@@ -5,8 +5,8 @@ import type { OciLayout } from "./layout.ts";
 import type { Descriptor } from "./model.ts";
 
 /**
- * The bytes of a layout's blob from `start` up to, and without, `end`, as they come; whoever takes them checks the digest.
- * Throws BLOB_NOT_FOUND, BLOB_DAMAGED when the file ends before, or BLOB_UNREADABLE: whoever sends them elsewhere can tell
+ * The bytes of a layout's blob from `start` up to, and without, `end`, as they come; the caller checks the digest.
+ * Throws BLOB_NOT_FOUND, BLOB_DAMAGED when the file ends before, or BLOB_UNREADABLE: a caller that sends them elsewhere can tell
  * such a failure from one of the connection.
  */
 export async function* blobBytes(

@@ -42,8 +42,8 @@ const MAX_DOCUMENT = 4 * 1024 ** 2;
 
 /**
  * Takes away names and blobs that nothing needs and that nobody has asked for since `before`. Each is looked at and removed
- * without a pause in between, under the layout's lock: whoever asks for one ({@link OciLayout.hasBlob} of a store that notes it)
- * either makes it young, or is told that it is not there. A crash at any point leaves names whole: a name goes before its blobs.
+ * without a pause in between, under the layout's lock: a caller that asks for one ({@link OciLayout.hasBlob} of a store that notes it)
+ * either makes it young, or learns that it is missing. A crash at any point leaves names whole: a name goes before its blobs.
  */
 export async function collectGarbage(layout: OciLayout, options: GarbageOptions): Promise<GarbageResult> {
   const { before, dryRun, keepName } = options;

@@ -93,7 +93,7 @@ export class OciLayout {
   }
 
   /**
-   * Takes a damaged blob out of the layout, so that it is missing and not there, and whoever can brings it again. What is
+   * Takes a damaged blob out of the layout, so that it counts as missing, and a client can bring it again. What is
    * left of it is kept in `damaged`. Gives the error to throw.
    */
   async setAside(digest: string): Promise<AppctlError> {
@@ -102,7 +102,7 @@ export class OciLayout {
       .then(() => rename(this.blobPath(digest), aside))
       .then(
         () => true,
-        () => false, // a disk that cannot be written: it is told all the same
+        () => false, // a disk that cannot be written: the damage is reported all the same
       );
     return blobDamaged(digest, moved ? aside : this.blobPath(digest));
   }

@@ -65,7 +65,7 @@ export interface ImageConfig {
   history: { created: string; created_by: string }[];
 }
 
-/** The one time that stands in an image, so that the same input gives the same bytes. */
+/** The time of everything in an image, so that the same input gives the same bytes. */
 export const EPOCH = "1970-01-01T00:00:00Z";
 
 /** `sha256:` and the hex digest of `bytes`. */

@@ -1,4 +1,4 @@
-/** Documents about an image that stand beside it: artifacts whose manifest names the image as its subject (OCI 1.1). */
+/** Documents about an image: artifacts whose manifest names the image as its subject (OCI 1.1). */
 import { Buffer } from "node:buffer";
 import type { OciLayout } from "./layout.ts";
 import {

@@ -44,7 +44,7 @@ function isRegistrySpec(spec: unknown): boolean {
   return IS_RANGE.test(IS_ALIAS.test(text) ? (IS_ALIAS.exec(text)?.[1] ?? "") : text) || isAddress(text);
 }
 
-/** `$name` in overrides stands for what the project asks for, which is looked at as well. */
+/** `$name` in overrides is the project's own version of that package, which is checked as well. */
 function areRegistrySpecs(overrides: unknown): boolean {
   if (overrides === undefined) return true;
   if (typeof overrides !== "object" || overrides === null) {

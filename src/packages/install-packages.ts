@@ -98,7 +98,7 @@ function scriptsElsewhere(names: readonly string[], platform: NpmTarget): Appctl
   );
 }
 
-/** npm installs for the machine that it runs on unless it is told otherwise. */
+/** Without these options npm installs for the machine that it runs on. */
 function platformFlags(platform: NpmTarget): string[] {
   const host = hostTarget();
   if (host.os === platform.os && host.cpu === platform.cpu && host.libc === platform.libc) return [];

@@ -3,7 +3,7 @@ import type { NpmResult } from "./run-npm.ts";
 
 const NETWORK =
   /^(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENETDOWN|EPIPE|ERR_SOCKET_TIMEOUT|ECONNECTIONTIMEOUT|EIDLETIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT|ENOTCACHED|E429|E5\d\d)$/;
-/** What npm is told not to take, with `allow-git` and the like. */
+/** Sources that npm must not use: options such as `allow-git`. */
 const ELSEWHERE = /^EALLOW/;
 const CERTIFICATE = /CERT|^UNABLE_TO_|^ERR_TLS|^EPROTO$/;
 

@@ -7,7 +7,7 @@ import type { PackageContext } from "./package-context.ts";
 /** Makes a folder below the cache for one run of npm, with the `.npmrc` of `project`. The caller removes it. */
 export async function makeNpmFolder(context: PackageContext, project: NpmProject, manifest: object): Promise<string> {
   const dir = await makeWorkDir(join(context.cacheDir, "tmp"));
-  // A link, not a copy: it can hold credentials, and only the folder node_modules beside it goes into the image.
+  // A link, not a copy: it can hold credentials, and only the folder node_modules next to it goes into the image.
   if (project.npmrc !== undefined) await symlink(project.npmrc, join(dir, ".npmrc"));
   await writeFile(join(dir, "package.json"), JSON.stringify({ ...manifest, private: true }));
   return dir;

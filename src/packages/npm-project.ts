@@ -23,7 +23,7 @@ const LOCK_FILES = ["npm-shrinkwrap.json", "package-lock.json"];
 
 /**
  * Looks from `appDir` upwards. The project ends at the first folder with a package.json; when that is a workspace of a lock
- * file further up, that file and the `.npmrc` beside it count.
+ * file further up, that file and the `.npmrc` next to it count.
  */
 export async function findNpmProject(appDir: string): Promise<NpmProject> {
   const warnings: string[] = [];

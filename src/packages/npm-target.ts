@@ -14,7 +14,7 @@ export interface NpmTarget {
 export function hostTarget(): NpmTarget {
   const os = platform();
   if (os !== "linux") return { os, cpu: arch() };
-  // The dynamic loader of musl stands at a fixed path; asking Node's report for the libc takes 20 times as long.
+  // The dynamic loader of musl has a fixed path; asking Node's report for the libc takes 20 times as long.
   const musl = ["x86_64", "aarch64", "armhf", "armv7", "i386", "riscv64", "s390x", "powerpc64le"].some((machine) =>
     existsSync(`/lib/ld-musl-${machine}.so.1`),
   );

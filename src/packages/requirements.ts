@@ -19,7 +19,7 @@ export interface Requirements {
   texts?: RequirementTexts | undefined;
 }
 
-/** What stands in a lock file and in the package.json beside it. */
+/** Content of a lockfile and of the package.json next to it. */
 export interface RequirementTexts {
   lock: string;
   project: string;
@@ -52,7 +52,7 @@ export async function requirementParts(
 }
 
 /**
- * Reads `requirements`: every package that the project beside the lock file needs when it runs, at the locked version, and
+ * Reads `requirements`: every package that the project of the lockfile needs when it runs, at the locked version, and
  * nothing else. `imported` are packages (`name`, `name@range`) that the bundle imports from the layer: each has to be one of
  * the project's own dependencies. Throws INVALID_REQUIREMENTS with every fault.
  */
@@ -92,7 +92,7 @@ async function readProject(requirements: Requirements): Promise<unknown> {
   }
 }
 
-/** The text of the lock file, or of the package.json beside it. */
+/** The text of the lockfile, or of the package.json next to it. */
 async function readText(requirements: Requirements, part: keyof RequirementTexts): Promise<string> {
   if (requirements.texts) return requirements.texts[part];
   const name = lockfileOf(requirements);

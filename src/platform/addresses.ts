@@ -46,7 +46,7 @@ export class Addresses {
     return new URL(this.url).host;
   }
 
-  /** Pattern that apps get as `APPCTL_ENDPOINT_PATTERN`: `{subdomain}` stands for an app's sub-domain. */
+  /** Pattern that apps get as `APPCTL_ENDPOINT_PATTERN`: `{subdomain}` is the place of an app's sub-domain. */
   get endpointPattern(): string {
     return `${this.#scheme}//{subdomain}.${this.appsDomain}${this.#port}`;
   }

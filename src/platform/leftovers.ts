@@ -68,7 +68,7 @@ export function mountedDir(state: string): string {
   return join(state, "content", "mounted");
 }
 
-/** Files of the state directory itself that are written beside their name first. */
+/** Temporary names of files of the state directory, which are renamed when they are complete. */
 const UNFINISHED = /^(?:admin\.key|master\.key|platform\.json|app-users\.json)\.new$/;
 
 function namesIn(dir: string): string[] {

@@ -25,7 +25,7 @@ export interface RunOptions {
   env: NodeJS.ProcessEnv;
   /** Aborts to stop the platform gracefully. */
   signal: AbortSignal;
-  /** Tells whoever started this process how the start went; once. */
+  /** Reports the result of the start to the parent process, once. */
   notify?: ((message: StartMessage) => void) | undefined;
   report(message: string): void;
 }

@@ -11,7 +11,7 @@ import { readRequest } from "../gateway/request-head.ts";
 import type { Addresses } from "./addresses.ts";
 import { ProblemError } from "./problem.ts";
 
-/** What stands behind the one listener. */
+/** What the one listener serves. */
 export interface ServerParts {
   gateway: Gateway;
   /** API and console. */

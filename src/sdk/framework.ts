@@ -19,7 +19,7 @@ export function frameworkKind(value: unknown): FrameworkKind {
   }
 }
 
-/** Why a value of kind `unknown` cannot be served and what to pass instead, where that can be told. */
+/** Why a value of kind `unknown` cannot be served, and what to pass instead, as far as that is known. */
 export function frameworkHint(value: unknown): string | undefined {
   try {
     if (isClass(value)) return "it is a class: pass an instance of it";

@@ -3,7 +3,7 @@ import type { ResourcesOptions } from "./options.ts";
 
 /** CPU, memory and storage of one replica, in Kubernetes' notation: `new Resources({ cpu: "1", mem: "1Gi" })`. */
 export class Resources {
-  /** As given: what is misspelt in it is told at deploy. */
+  /** As given: a deploy reports misspelt options. */
   readonly options: Readonly<ResourcesOptions>;
   readonly cpu: string | number | undefined;
   readonly mem: string | number | undefined;

@@ -6,7 +6,7 @@ import type { SecretOptions } from "./options.ts";
  * running app as an environment variable or a file, pinned to one version for each revision.
  */
 export class Secret {
-  /** As given: what is misspelt in it is told at deploy. */
+  /** As given: a deploy reports misspelt options. */
   readonly options: Readonly<SecretOptions>;
   readonly key: string;
   readonly envVar: string | undefined;

@@ -1,9 +1,9 @@
 /**
- * The server shim: `serve.mjs` in the app layer of every image. It imports the bundle beside it, serves the App that
+ * The server shim: `serve.mjs` in the app layer of every image. It imports the bundle next to it, serves the App that
  * `APPCTL_APP` names, else the only one, and ends gracefully at SIGTERM. It answers nothing of its own but 403 to who has no token.
  *
  * It reads `APPCTL_SOCKET` (else `HOST` and `PORT`) for where to listen and `APPCTL_REPLICA_TOKEN` for what a request must
- * carry in `appctl-replica-token`; `app.json` beside it says which secrets each App declares.
+ * carry in `appctl-replica-token`; `app.json` next to it lists the secrets of each App.
  */
 import { readFileSync } from "node:fs";
 import { inspect } from "node:util";

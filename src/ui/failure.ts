@@ -41,7 +41,7 @@ export interface FailureOptions {
   launcher?: string;
 }
 
-/** The exit code that `error` stands for: its own, or 70 for what appctl did not expect. */
+/** The exit code of `error`: its own, or 70 for an error that appctl did not expect. */
 export function exitCodeOf(error: unknown): number {
   return isAppctlError(error) ? error.exit : ExitCode.bug;
 }
@@ -152,7 +152,7 @@ function headline({ code, message, exitCode }: FailureObject, style: Style): str
   return [`${style.red("Error:")} ${style.bold(first)}`, ...rest];
 }
 
-/** The hint stands below the only fault that it is about. */
+/** True when the hint is printed below the only fault that it is about. */
 function isHinted({ hint, faults }: FailureObject): boolean {
   return faults?.some((fault) => fault.hint === hint) ?? false;
 }

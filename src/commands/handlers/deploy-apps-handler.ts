@@ -37,7 +37,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
   const what = { file, cwd, env, cacheDir, allowScripts: flags.allowScripts, early: outer.loading, trace };
   // First of all: while esbuild and the thread that describes the file are at work, there is time for everything else.
   const loaded = loadFile({ ...what, signal: AbortSignal.any([outer.signal, early.signal]) });
-  loaded.catch(() => undefined); // told where it is awaited
+  loaded.catch(() => undefined); // reported where it is awaited
   // A bundle that is ready goes to that thread before this one is busy with everything else.
   for (let turn = 0; turn < 3; turn++) await setImmediate();
   const renderer = await deployRenderer(outer, flags.output, flags.color);
@@ -46,7 +46,7 @@ export async function deployApps(outer: Io, file: string, name: string | undefin
     early.abort(new Error("the command has ended"));
     await loaded.then(
       ({ tidied }) => tidied,
-      () => undefined, // told already, or not asked for any more
+      () => undefined, // reported already, or not needed any more
     );
   };
   try {

@@ -23,7 +23,7 @@ export class AppSupervisor {
   readonly board = new ConditionBoard();
   readonly #context: SupervisorContext;
   readonly #runs = new Map<string, RevisionRun>();
-  /** Runs that are ending; a revision that is wanted again gets a new one beside it. */
+  /** Runs that are ending; a revision that is wanted again gets a new one next to it. */
   readonly #leaving = new Set<RevisionRun>();
   #wanted: WantedApp | undefined;
   /** The revision that was to get the traffic in the state before: who wanted that may still ask for its verdict. */
@@ -153,7 +153,7 @@ export class AppSupervisor {
         cause: causeOf("superseded", { revision: name }),
       });
     }
-    // One that only ran beside, like the old one after an update, has not failed: whoever observes it has been told.
+    // One that ran without traffic, like the old one after an update, has not failed: its observers know.
     if (last?.ready !== "False" && (last?.ready === "True" || name !== this.#targetBefore)) this.board.forget(name);
     run
       .stop()

@@ -150,7 +150,7 @@ export class RevisionRun {
   async #keepRunning(): Promise<void> {
     const { clock } = this.#context;
     const { signal } = this.#abort;
-    // The constructor's caller has its run before the first change is told.
+    // The constructor's caller has its run before the first change is reported.
     await Promise.resolve();
     let content: Content | undefined;
     while (!signal.aborted) {

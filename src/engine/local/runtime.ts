@@ -67,9 +67,9 @@ export interface RunningReplica {
   readonly hasExited: boolean;
   /** Settles once, after the last line of output was handed over and the limits were taken away. Never rejects. */
   readonly exited: Promise<ReplicaExit>;
-  /** TCP ports on which the replica listens now; undefined when they cannot be told. */
+  /** TCP ports on which the replica listens now; undefined when they are not known. */
   listeningPorts(): number[] | undefined;
-  /** Memory that the replica uses, in bytes; undefined when it cannot be told. */
+  /** Memory that the replica uses, in bytes; undefined when it is not known. */
   memory(): number | undefined;
   /** Asks it to end; after `graceMs` it is killed with everything that it started. */
   stop(graceMs: number): Promise<ReplicaExit>;

@@ -13,7 +13,7 @@ export interface ResponseHandler extends ResponseSink {
   onPause(): void;
   /**
    * The response is over; `trailers` is flat. The connection no longer belongs to this exchange, unless it is a tunnel:
-   * then the replica sends no more, and whoever holds the tunnel ends it with `destroy`.
+   * then the replica sends no more, and the tunnel's owner ends it with `destroy`.
    */
   onEnd(trailers: string[]): void;
   /** `write` returned false before, and the bytes have left since. */
@@ -135,7 +135,7 @@ export class UpstreamConnection {
     this.#socket.resume();
   }
 
-  /** Drops the connection at once. The handler is told nothing. */
+  /** Drops the connection at once, without a call of the handler. */
   destroy(): void {
     this.#handler = undefined;
     this.#parser.stop();

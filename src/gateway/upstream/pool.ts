@@ -6,7 +6,7 @@ export interface PoolOptions {
   /** Idle connections kept for one address. */
   maxIdle?: number;
   /**
-   * Longest time that a connection stays idle, in milliseconds. Node's servers close theirs after 5 s; whoever sends at
+   * Longest time that a connection stays idle, in milliseconds. Node's servers close theirs after 5 s; a request at
    * that moment loses the request, so ours must be the shorter.
    */
   idleMs?: number;

@@ -85,7 +85,7 @@ export function parseResponseHead(text: string, toHead: boolean): ResponseHead {
         break;
       case Field.transferEncoding:
         if (chunked) throw new MalformedResponse("it has more than one Transfer-Encoding");
-        // A tab beside it is white space to RFC 9110; to llhttp it is part of another coding, so the body ends elsewhere.
+        // A tab next to it is white space to RFC 9110; to llhttp it is part of another coding, so the body ends elsewhere.
         if (value.toLowerCase() !== "chunked" || text.slice(colon, end).includes("\t"))
           throw new MalformedResponse("its Transfer-Encoding is not chunked alone");
         if (minor === 0) throw new MalformedResponse("it has a Transfer-Encoding in HTTP/1.0");

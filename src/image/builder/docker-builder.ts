@@ -32,7 +32,7 @@ const LEFT_MS = 24 * 3600_000;
 /** How long the engine may take over what nobody needs, in milliseconds: one that hangs must not keep a command from its end. */
 const CLEAR_MS = 10_000;
 
-/** What to build, and who is told. */
+/** What to build, and where its progress goes. */
 export interface DockerBuild {
   base: string;
   programs: Programs;
@@ -203,7 +203,7 @@ async function run(api: EngineApi, name: string, dockerfile: string, build: Dock
     throw failed(messageOf(error));
   }
   const lines = createInterface({ input: answer });
-  // Podman's answer goes on after it has told of a failure: it breaks off when nobody reads any more.
+  // Podman's answer goes on after it has reported a failure: it breaks off when nobody reads any more.
   lines.on("error", () => {});
   for await (const line of unlessBroken(lines)) {
     if (line.trim() === "") continue;

@@ -1,4 +1,4 @@
-/** What a container engine is told of the world outside, so that a build in it reaches what this machine reaches. */
+/** Proxies and credentials for a container engine, so that a build in it reaches what this machine reaches. */
 import { Buffer } from "node:buffer";
 import type { EngineApi } from "../../container-engine/docker-api.ts";
 import { isLoopbackHost } from "../../core/loopback.ts";

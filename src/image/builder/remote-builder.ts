@@ -106,7 +106,7 @@ async function upload(
   });
 }
 
-/** Where packages come from is the platform's to say: somebody who has said it here is told. */
+/** The platform's configuration names the registries, so a warning says when the project's does. */
 async function registryWarnings({ npmrc }: NpmProject, { env, cwd }: RemoteBuilderOptions): Promise<string[]> {
   if (npmrc === undefined) return [];
   const [withProject, withoutProject] = await Promise.all([npmConfig(env, cwd, npmrc), npmConfig(env, cwd, undefined)]);

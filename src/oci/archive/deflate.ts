@@ -210,7 +210,7 @@ class SymbolBlock {
     this.#distances[distanceCode(match & 0xffff)]!++;
   }
 
-  /** Writes the block, which stands for `data` from `from` to `to`, in the shorter of two forms, and begins a new one. */
+  /** Writes the block of `data` from `from` to `to` in the shorter of two forms, and begins a new one. */
   write(data: Uint8Array, from: number, to: number, last: boolean): void {
     const out = this.#out;
     this.#literals[END] = 1;

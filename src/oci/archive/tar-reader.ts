@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { BLOCK, checksumOf, padding, textField } from "./tar-header.ts";
 
-/** The head of an entry as it stands in the archive; the path is not checked. `typeflag` is ustar's. */
+/** The head of an entry as the archive has it; the path is not checked. `typeflag` is ustar's. */
 export interface TarHeader {
   path: string;
   typeflag: string;

@@ -53,7 +53,7 @@ export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Buffer, 
   yield* small.rest();
 }
 
-/** Makes few large pieces of many small ones, since whoever takes them does something for each. */
+/** Makes few large pieces of many small ones, since the reader has some work for each. */
 class Gathered {
   #bytes = Buffer.allocUnsafeSlow(GATHERED);
   #size = 0;
@@ -162,7 +162,7 @@ function headerOf(entry: TarEntry): Buffer {
   if (target !== "" && !fits(target, 100)) pax.push(["linkpath", target]);
   if (size > MAX_USTAR_SIZE) pax.push(["size", String(size)]);
   const header = block({
-    // With a pax header, what stands here is only for readers that do not know pax.
+    // With a pax header, this field is only for readers that do not know pax.
     ...(place ?? { name: Buffer.from(path, "utf8").subarray(0, 100), prefix: Buffer.alloc(0) }),
     mode: entry.type === "file" && !entry.executable ? 0o644 : entry.type === "symlink" ? 0o777 : 0o755,
     size: size > MAX_USTAR_SIZE ? 0 : size,

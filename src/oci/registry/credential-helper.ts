@@ -60,7 +60,7 @@ function run(
       stdout += text;
     });
     child.once("error", reject);
-    // Nobody but the time-out kills it: whoever stops the command rejects with an error.
+    // Only the time-out kills it: a stop of the command rejects with an error.
     child.once("close", (code, ended) => resolve({ code, ended, timedOut: child.killed, stdout }));
     child.stdin.on("error", () => undefined); // one that does not read has its answer all the same
     child.stdin.end(`${input}\n`);

@@ -20,7 +20,7 @@ export interface ImageName {
 const REPOSITORY = new RegExp(`^${REPOSITORY_PART}(?:/${REPOSITORY_PART})*$`);
 const MAX_REPOSITORY = 255;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-/** What stands for Docker Hub when a name has no host. */
+/** The host of a name without one: Docker Hub. */
 const DOCKER_HUB = "docker.io";
 
 /** True for the name of a repository, without a registry (OCI distribution specification): `org/name`. */

@@ -13,7 +13,7 @@ export interface Purpose extends RequestPurpose {
 /** An answer that means no, and what was done to get another one. */
 export interface RegistryRefusal {
   status: number;
-  /** The registry's own text; errors of the specification are told from it. */
+  /** The registry's own text; it identifies errors of the specification. */
   body: string;
   /** How often it was asked for. */
   tries: number;

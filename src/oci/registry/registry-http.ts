@@ -61,7 +61,7 @@ export interface RegistryHttpOptions {
   unreachable?: ((cause: unknown) => Error) | undefined;
   /** How long it may say nothing, in milliseconds: when something is sent to it, and when it is only asked. */
   silenceMs?: { sending: number; asking: number } | undefined;
-  /** Waits before the next try. Default: as long as it is told. */
+  /** Waits before the next try. Default: the time that it is given. */
   wait?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
@@ -151,7 +151,7 @@ export class RegistryHttp {
     const { authorizer, origin } = this.#options;
     let used = authorizer.current;
     const answer = await this.#following(request, used);
-    // Only the registry itself is told who we are; where it redirects to has its own ways.
+    // Only the registry itself gets the credentials, and no host that it redirects to.
     if (answer.status !== 401 || answer.url.origin !== new URL(origin).origin) return answer;
     const challenges = parseChallenges(answer.headers["www-authenticate"]);
     const ask: AskTokenService = (message) =>

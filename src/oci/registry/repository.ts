@@ -23,7 +23,7 @@ export interface RepositoryOptions
   mountFrom?: readonly string[];
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
-  /** Waits before another try. Default: as long as it is told. */
+  /** Waits before another try. Default: the time that it is given. */
   wait?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
   /** Default: {@link findCredentials}. */
   credentials?: (() => Promise<Credentials | undefined>) | undefined;
@@ -119,7 +119,7 @@ export class Repository {
   }
 
   /**
-   * The bytes of a blob from `start` on, as they come: whoever takes them checks the digest. A connection that breaks is
+   * The bytes of a blob from `start` on, as they come: the caller checks the digest. A connection that breaks is
    * taken up where it broke.
    */
   async *blob({ digest, size }: Pick<Descriptor, "digest" | "size">, start = 0): AsyncGenerator<Buffer> {
@@ -142,7 +142,7 @@ export class Repository {
           at += wanted.length;
           if (wanted.length > 0) yield wanted;
         }
-        // One that sends more than it should is told by its digest; one that ends early would be asked for ever.
+        // A blob with too many bytes fails its digest. A request for one that ends early would repeat for ever.
         if (at < size) throw damagedError(`it ended after ${at} of ${size} bytes`, about);
         return;
       } catch (error) {

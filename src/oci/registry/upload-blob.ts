@@ -23,7 +23,7 @@ export const CHUNK_SIZE = 8 * 1024 ** 2;
 /**
  * Sends a blob that the repository does not have (distribution-spec 1.1, "Push"): in one request when it is small or the
  * registry takes no chunks, else in chunks. An upload that breaks is taken
- * up where the registry says that it stands, or begun again when the registry no longer knows it.
+ * up at the byte that the registry names, or begun again when the registry no longer knows it.
  */
 export async function uploadBlob(repository: Repository, source: BlobSource, options: UploadOptions): Promise<void> {
   try {
@@ -148,7 +148,7 @@ class Upload {
       this.#location = undefined;
       return false;
     }
-    // 416: it stands elsewhere. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
+    // 416: it continues at another byte. 404: it no longer knows the upload. 400: what it has got is not what the digest says.
     if (status === 416 || (status === 404 && request.method !== "POST") || status === 400) {
       if (status === 400) await this.#source.verify?.();
       await this.#failed(() => http.refusal(answer, this.#about, { tries: this.#failures }));

@@ -44,7 +44,7 @@ interface BunLock {
 export function readBunLock(text: string, project: LockedProject, written: string): ReadLock {
   const lock: BunLock = JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, (_, string) => string ?? ""));
   const version = lock.lockfileVersion;
-  // Version 3 has overrides below a package; what they come to is in the packages, as ever.
+  // Version 3 has overrides below a package; their result is in the packages, as before.
   if (version === undefined || ![0, 1, 2, 3].includes(version))
     throw new Error(`its version is ${version} (expected 0 to 3)`);
   const root = lock.workspaces?.[""] ?? {};

@@ -1,4 +1,4 @@
-/** What a lock file says, whoever's it is: packages at one version each, and which of them each one gets. */
+/** A lockfile of any package manager: packages at one version each, and the dependencies of each. */
 import type { Fault } from "../../core/errors.ts";
 import type { ResolvedLock, Unsaid } from "./package-lock.ts";
 
@@ -65,7 +65,7 @@ export interface ResolvedLockfile {
   next?: string;
 }
 
-/** Where a lock file stands in the user's file, for messages. */
+/** The place of a lockfile in the user's file, for messages. */
 const FIELD = "containerImage.requirements";
 
 /** The project's peers that are not optional: it does not run without them. */

@@ -75,7 +75,7 @@ function neededPackages(manifest: Manifest, { packages }: PackageLock, written: 
         const path = locatePackage(packages, from, name);
         const found = path === undefined ? undefined : packages[path];
         if (path === undefined || found === undefined) {
-          // What is optional may be left out of a lock; peers are left out where the user's npm is told not to add them.
+          // What is optional may be left out of a lock; peers are left out where the user's npm does not add them.
           const isRequired = kind === "dependencies" && entry.optionalDependencies?.[name] === undefined;
           if (isRequired) faults.push(absence(from, name, written));
           continue;

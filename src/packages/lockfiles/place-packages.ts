@@ -41,7 +41,7 @@ function place({ root, packages }: LockGraph, movesUp: boolean): Placed {
     for (const [name, id] of inOrder(has, packages)) {
       const { peers, ...dependencies } = known(packages, id);
       const needs = all(dependencies);
-      // Peers of each other: this one goes first, and lies beside the other one, which has no place yet.
+      // Peers of each other: this one goes first, next to the other one, which has no place yet.
       const coming = (peer: string, path: string | undefined) =>
         needs[peer] === undefined && all(has)[peer] !== undefined && placed[path ?? ""] !== all(has)[peer];
       // A peer that the lock gives in another version than lies here is like any other dependency.

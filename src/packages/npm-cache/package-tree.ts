@@ -33,7 +33,7 @@ export function treeOf(
   // Of two packages that have the same command, the first in npm's order gets it.
   for (const { path, entry } of [...planned].sort((a, b) => inEnglish.compare(a.path, b.path))) {
     const { archive, files } = unpacked.get(entry.integrity as string) as Unpacked;
-    // What the lock file does not say stands in the package.
+    // The package says what the lockfile does not.
     const inside = looksInside ? manifestOf(archive, files) : undefined;
     const isForeign = unsaid.includes("platforms") && entry.optional === true && !fits(inside ?? {}, platform);
     if (isForeign) foreign.push(`app/${path}/`);

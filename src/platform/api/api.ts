@@ -50,7 +50,7 @@ const handlers: Record<EndpointName, Handler> = {
   resolveImage: images.resolveImage,
 };
 
-/** What `@hono/node-server` gives beside the request. */
+/** What `@hono/node-server` passes in addition to the request. */
 export interface NodeBindings {
   incoming?: IncomingMessage;
 }

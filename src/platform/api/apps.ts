@@ -23,7 +23,7 @@ export function getApp(request: ApiRequest): AppStatus {
   return appStatus(request.services, existing(request.services, refOf(request)));
 }
 
-/** What stands in the way of a deploy, before anything is built. */
+/** Problems of a deploy, found before anything is built. */
 export async function checkApp(request: ApiRequest) {
   const { engine, secrets, addresses } = request.services;
   const { spec } = await readBody(request, schemas.CheckRequest);
@@ -136,7 +136,7 @@ export async function deploymentEvents(request: ApiRequest) {
   const waitMs = deployer.unwritten(app.id) ? 0 : wait * 1000;
   const events = await log.read(deployment, after, waitMs, request.request.signal);
   const unwritten = deployer.unwritten(app.id);
-  // Who waits is told why nothing comes; it comes as soon as it can be written.
+  // A waiting client gets the reason for the delay. The events follow once they can be written.
   if (events.length === 0 && unwritten)
     throw new ProblemError({ code: unwritten.code, status: 503 }, unwritten.message);
   const now = store.deployment(app.id, deployment.id);

@@ -7,7 +7,7 @@ import { type BuildTask, brokenOff, type TaskEvent } from "../builds/task.ts";
 import { wholeImage } from "../images/whole-image.ts";
 import { type ApiRequest, faultsOf, invalidInput, readJson } from "./context.ts";
 
-/** How long an answer may be silent, in milliseconds: whatever stands between would take it for dead. */
+/** How long an answer may be silent, in milliseconds: a proxy in between would take it for dead. */
 const HEARTBEAT_MS = 10_000;
 
 /** Gives every package of an image one version. Nothing is installed. */

@@ -24,7 +24,7 @@ export async function resolveImage({ query, services }: ApiRequest) {
   const reference = query.get("reference");
   if (!reference) throw new ProblemError("INVALID_INPUT", "reference: is missing");
   const descriptor = await services.images.resolve(reference);
-  // An image of which a part was lost is none: whoever asks then builds it or sends it again.
+  // An image with a lost part counts as missing, so the client builds it or sends it again.
   const isWhole = descriptor && (await wholeImage(services.images)(descriptor.digest).then(yes, no));
   if (!isWhole) throw notFound(`image ${reference}`);
   const { mediaType, digest, size } = descriptor;

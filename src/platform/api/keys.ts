@@ -42,7 +42,7 @@ function made<T>({ services }: ApiRequest, create: () => T): T {
   }
 }
 
-/** What can be told of a key. */
+/** What the API shows of a key. */
 export function getApiKey(request: ApiRequest) {
   return request.services.keys.get(nameOf(request));
 }

@@ -42,7 +42,7 @@ const page = {
 };
 const pattern = ({ pattern: { source } }: NamePattern) => ({ type: "string", pattern: source });
 
-/** Schemas of what stands in paths. */
+/** Schemas of the parameters in paths. */
 const PATH_PARAMETERS: Record<string, Json> = {
   project: pattern(NAMES.scope),
   domain: pattern(NAMES.scope),

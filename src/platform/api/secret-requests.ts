@@ -18,7 +18,7 @@ export async function createSecret(request: ApiRequest): Promise<Response> {
   return Response.json(info, { status: 201 });
 }
 
-/** What can be told of a secret. */
+/** What the API shows of a secret. */
 export function getSecret(request: ApiRequest) {
   return request.services.secrets.get(placeOf(request), nameOf(request), scopeIn(request));
 }

@@ -15,7 +15,7 @@ export interface DeployerOptions extends RolloutOptions {
 
 /**
  * Turns accepted deploys into running revisions. Each app has a queue of its own, so that concurrent deploys of one app
- * are put in order; what is in a queue stands in the database too, so that a restarted platform goes on where it was.
+ * are put in order; the database has the content of the queues, too, so that a restarted platform continues.
  */
 export class Deployer {
   readonly #o: DeployerOptions;
@@ -248,7 +248,7 @@ export class Deployer {
     const done = mine.then(work);
     const settled = done.then(
       () => undefined,
-      () => undefined, // told to whoever asked for this work; the next in the queue goes on
+      () => undefined, // the caller gets this error; the next in the queue continues
     );
     this.#queues.set(appId, settled);
     void settled.then(() => {

@@ -19,7 +19,7 @@ export class EventLog {
     this.wake(deployment);
   }
 
-  /** Wakes whoever waits for this deployment: call it after events were written in a transaction of one's own. */
+  /** Wakes the readers that wait for this deployment. Call it after you wrote events in a transaction of your own. */
   wake(deployment: DeploymentRecord): void {
     const key = keyOf(deployment.appId, deployment.id);
     const waiting = this.#waiting.get(key);

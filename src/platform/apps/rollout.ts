@@ -129,7 +129,7 @@ export class Rollout {
     return live;
   }
 
-  /** Starts the revision beside the one that serves, moves traffic to it and proves that it is live. */
+  /** Starts the revision next to the one that serves, moves traffic to it and proves that it is live. */
   async #rollOut(
     app: AppRecord,
     revision: RevisionRecord,
@@ -163,8 +163,8 @@ export class Rollout {
   }
 
   /**
-   * Writes to a deployment's log. A disk that is full does not end the deploy: it stands still until there is space, and
-   * who waits for its events is told why. Rejects when the platform stops first: the deployment is open then.
+   * Writes to a deployment's log. A full disk does not end the deploy: it waits until there is space, and
+   * clients that wait for its events get the reason. Rejects when the platform stops first: the deployment is open then.
    */
   async #write(deployment: DeploymentRecord, events: NewEvent[], change?: () => void): Promise<void> {
     const { appId, id } = deployment;

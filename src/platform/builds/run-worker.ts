@@ -9,7 +9,7 @@ const GRACE_MS = 10_000;
 /** No build takes so long, in milliseconds: one that hangs would keep the others waiting. */
 const LONGEST_MS = 60 * 60_000;
 
-/** What {@link runWorker} needs beside its order. */
+/** What {@link runWorker} needs in addition to its order. */
 export interface WorkerOptions {
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
@@ -49,7 +49,7 @@ export async function runWorker(order: WorkerOrder, options: WorkerOptions): Pro
       if (event.type === "progress") onEvent(event);
       else last = event;
     });
-    // One that has died has ended, which is told below; one that no file handle was left for has no channel.
+    // The code below reports a worker that has died. A worker without a free file handle has no channel.
     child.send?.(order, () => undefined);
     const how = await ended;
     signal.throwIfAborted();

@@ -5,7 +5,7 @@ import { OciLayout } from "../../oci/layout.ts";
 const FINE = 60_000;
 
 /**
- * The platform's images. Whoever is told that a blob is there may count on it for a while: that it was asked for is noted in
+ * The platform's images. A caller that gets `true` for a blob may count on it for a while: the question is noted in
  * its access time, which the removal of unused content goes by.
  */
 export class BlobStore extends OciLayout {

@@ -123,7 +123,7 @@ export class SecretStore {
     });
   }
 
-  /** Pins what an app asks for to the versions of now. Missing names and values that do not fit are told together. */
+  /** Pins what an app asks for to the versions of now. One error names all missing secrets and all values that do not fit. */
   pin(place: Place, requests: SecretRequest[]): { pinned: PinnedSecret[]; missing: string[]; unfit: string[] } {
     const pinned: PinnedSecret[] = [];
     const missing: string[] = [];

@@ -29,7 +29,7 @@ export class Database {
   }
 
   /**
-   * Tables that are damaged, each with what is wrong: it is told when the platform starts, and not only when somebody asks
+   * Damaged tables, each with its damage: the platform reports it when it starts, and not only at a request
    * for what is gone. Reads the whole file.
    */
   damage(): { table: string; finding: string }[] {

@@ -95,7 +95,7 @@ export class AppImages {
   }
 
   /**
-   * Makes sure that a container that has been created, and not started, has a file of this machine. Podman, told to mount what
+   * Makes sure that a container that has been created, and not started, has a file of this machine. Podman, asked to mount what
    * it does not have, makes a folder of that name. It is asked until it has said so once. Throws what
    * {@link AppImages.cannotMount} knows.
    */
@@ -125,7 +125,7 @@ export class AppImages {
     // What is needed from an earlier platform on has not been made ready here.
     for (const digest of needed() ?? []) {
       if (this.#outlines.has(digest)) continue;
-      // One that cannot be read has no outline; who starts it is told.
+      // An unreadable one has no outline; its start fails with the reason.
       const image = await this.#outline?.(digest).catch(() => undefined);
       if (!this.#outlines.has(digest)) this.#outlines.set(digest, image?.id);
     }
@@ -160,7 +160,7 @@ async function read<T extends ImageToLoad & { files?: MountedFile[] }>(
   return (image?.files?.length ?? 0) > MOST_FILES ? undefined : image;
 }
 
-/** Where the kind of an entry stands in a tar header. */
+/** Offset of an entry's kind in a tar header. */
 const KIND_AT = 156;
 
 /** What a path of a container is that has not been started; undefined when the engine does not say. */

@@ -314,7 +314,7 @@ class DockerRuntime implements Runtime {
     }
   }
 
-  /** The failure to throw. That the engine is away is told once in the platform's log, where it explains every app's state. */
+  /** The failure to throw. The platform's log reports once that the engine is away; it explains every app's state. */
   #failed(failure: FailureCause, cause: unknown): StartFailure {
     if (failure.code === "RUNTIME_UNAVAILABLE" && !this.#away) {
       this.#away = true;
@@ -339,7 +339,7 @@ class DockerRuntime implements Runtime {
     }
   }
 
-  /** Whether the engine has no init program for a container that was to have one. Of several that start at once each is told so. */
+  /** Whether the engine has no init program for a container that was to have one. Of several that start at once, each gets this answer. */
   #lacksInit(body: ContainerBody, error: unknown): boolean {
     if (body.HostConfig["Init"] !== true || !isWithoutInit(error)) return false;
     if (this.#init)

@@ -72,7 +72,7 @@ export class ImageLoader {
    */
   async load(reference: string, read: () => Promise<StackToLoad>, signal: AbortSignal): Promise<LoadedImage> {
     for (let removing = this.#removing.get(reference); removing; removing = this.#removing.get(reference))
-      await removing.catch(() => {}); // told to whoever removes it
+      await removing.catch(() => {}); // its own caller gets the error
     const loading = this.#loading.get(reference) ?? this.#begin(reference, read);
     loading.waiting++;
     try {

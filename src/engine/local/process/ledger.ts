@@ -63,7 +63,7 @@ export class ReplicaLedger {
 
   /**
    * Ends the replicas of a killed platform and removes what they had. Gives the number of those that still ran. What cannot
-   * be removed is told and kept in mind for the next time: it must not keep the platform from starting.
+   * be removed is reported and tried again next time: it must not prevent the start of the platform.
    */
   async recover(log: (message: string) => void): Promise<number> {
     let ended = 0;

@@ -17,7 +17,7 @@ export type SecretReader = (id: string, version: number) => Promise<Redacted<Buf
 const MEMORY_FILES = "/dev/shm";
 
 /**
- * Makes the directory of secret files: in memory where the machine has a place for it, else beside the sockets. The place in
+ * Makes the directory of secret files: in memory where the machine has a place for it, else next to the sockets. The place in
  * memory is everybody's, so a folder of that name that another user made is left alone.
  */
 export function secretFilesRoot(name: string, fallback: string, mode: 0o700 | 0o711 = 0o700): string {

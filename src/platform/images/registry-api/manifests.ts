@@ -38,7 +38,7 @@ export async function getManifest(
 ): Promise<Response> {
   const digest = isDigest(reference) ? reference : (await layout.resolve(referenceOf(name, reference)))?.digest;
   const stored = digest === undefined ? undefined : await readDocument(layout, digest);
-  // One of which a part was lost is none: whoever asks then sends it again.
+  // A manifest with a lost part counts as missing, so the client sends it again.
   if (digest === undefined || stored === undefined) throw unknown(name, reference);
   if ((await layout.missing(stored.document.parts.map((part) => part.digest))).length > 0)
     throw unknown(name, reference);
@@ -126,7 +126,7 @@ export async function deleteManifest(
     return new Response(null, { status: 202 });
   }
   if ((await readDocument(layout, reference)) === undefined) throw unknown(name, reference);
-  // What stands in the way is looked for at the moment at which it goes: a deploy or a push may have come since.
+  // The check runs at the moment of the removal: a deploy or a push may have come since.
   await layout.remove(reference, (named) => {
     refuseNeeded(layout, store, named, reference);
     const names = named.filter(({ descriptor }) => descriptor.digest === reference).map((each) => each.reference);
@@ -170,7 +170,7 @@ async function readDocument(
   // A layer is not read to find out that it is none.
   if (size === undefined || size > MAX_MANIFEST_BYTES) return undefined;
   const bytes = await layout.readBlob(digest).catch((error: unknown) => {
-    // Gone meanwhile, or damaged and therefore set aside: it is missing now, and whoever can sends it again.
+    // Gone meanwhile, or damaged and therefore set aside: it is missing now, and a client sends it again.
     if (isAppctlError(error)) return undefined;
     throw error;
   });

@@ -7,7 +7,7 @@ const changes = new WeakMap<OciLayout, Promise<void>>();
 
 /**
  * Lists `referrer` as an artifact about `subject`. The list is the index that the specification has for registries without
- * this API, under the tag `sha256-<hex>`: whoever reads the layout itself finds it too.
+ * this API, under the tag `sha256-<hex>`: a reader of the layout finds it, too.
  */
 export function addReferrer(layout: OciLayout, name: string, subject: string, referrer: Descriptor): Promise<void> {
   const add = async () => {

@@ -25,7 +25,7 @@ interface Upload {
 
 /**
  * Uploads that have begun and not ended. They are known to this process only: what an earlier one left is swept away by
- * {@link Uploads.prepare}, and whoever sent it begins again.
+ * {@link Uploads.prepare}, and the client begins again.
  */
 export class Uploads {
   readonly #layout: OciLayout;
@@ -67,7 +67,7 @@ export class Uploads {
 
   /**
    * Appends what `source` has; gives the number of bytes that are there. `start` is where the client takes it to begin, and
-   * must be where the upload stands. What came before a connection broke stays. The newest request is the one that counts:
+   * must be where the upload ends now. Bytes that came before a broken connection stay. The newest request is the one that counts:
    * one that still runs is of a connection that its client has given up.
    */
   async append(name: string, id: string, source: Source, start?: number): Promise<number> {

@@ -51,7 +51,7 @@ export function adoptNode(dir: string, node: string): string {
   return target;
 }
 
-/** Removes the trees beside `dir` whose platform's state directory is gone. Resolves with their paths. */
+/** Removes the trees next to `dir` whose platform's state directory is gone. Resolves with their paths. */
 export async function sweepTrees(dir: string): Promise<string[]> {
   const removed: string[] = [];
   for (const name of await readdir(dirname(dir))) {
