@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { get, repository, World } from "./harness.ts";
@@ -141,6 +142,8 @@ describe.skipIf(!executablePath)("the console", () => {
     page.on("console", (message) => complaints.push(message.text()));
     await page.goto(await link());
     expect(await page.textContent("#status")).toBe("Deploying");
+    await page.evaluate(axe.source);
+    expect(await page.evaluate("axe.run().then(({ violations }) => violations.map(({ id }) => id))")).toEqual([]);
     expect(await page.locator("meta[http-equiv]").count()).toBe(0);
     await page.focus("#endpoint");
     await page.evaluate("window.scrollTo(0, 150)");
@@ -164,6 +167,31 @@ describe.skipIf(!executablePath)("the console", () => {
       expect(await page.evaluate(BROKEN_WORDS), target.join()).toEqual([]);
     }
   });
+
+  it.each(["light", "dark"] as const)(
+    "breaks no rule of axe in %s colors, on a page of each kind",
+    async (colorScheme) => {
+      const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, colorScheme });
+      const page = await context.newPage();
+      const faultsOf = async (): Promise<string[]> => {
+        await page.evaluate(axe.source);
+        return page.evaluate(`axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) =>
+        impact + " " + id + ": " + nodes.map(({ html }) => html).join(" ")))`);
+      };
+      await page.goto(consoleUrl);
+      expect(await faultsOf(), "sign-in").toEqual([]);
+      await page.fill("#key", "appctl_wrong");
+      await page.click("button");
+      expect(await faultsOf(), "a refused key").toEqual([]);
+      for (const target of [[], ["web"], ["broken"]]) {
+        await page.goto((await world.ok(["open", ...target, "-o", "url"])).trim());
+        expect(await faultsOf(), target.join()).toEqual([]);
+      }
+      await page.goto(`${consoleUrl}x`);
+      expect(await faultsOf(), "a page that does not exist").toEqual([]);
+      await context.close();
+    },
+  );
 
   it("shows text as text, and runs no script of an app", async () => {
     const page = await fresh();
