@@ -6,7 +6,7 @@ import { outputError, wholeNumber } from "./commands/shared/flags.ts";
 import type { CommonFlags } from "./commands/shared/global-flags.ts";
 import { globalFlags } from "./commands/shared/global-flags.ts";
 import { DEPLOY } from "./commands/shared/shared-flags.ts";
-import { pathOf, throwUsage, withoutHelpOfUnknown } from "./commands/shared/wrong-usage.ts";
+import { pathOf, refuseMistypedNoun, throwUsage, withoutHelpOfUnknown } from "./commands/shared/wrong-usage.ts";
 import { EXIT_MEANINGS, ExitCode } from "./core/errors.ts";
 import { version } from "./core/package-files.ts";
 import { SETTINGS, type Setting, settingText } from "./core/settings.ts";
@@ -19,6 +19,7 @@ export async function runProgram(io: Io, argv: readonly string[]): Promise<void>
   const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : argv;
   const program = createProgram(io, args[0]);
   if (argv.length === 0) return program.outputHelp();
+  refuseMistypedNoun(args);
   try {
     await program.parseAsync(withoutHelpOfUnknown(program, args), { from: "user" });
   } catch (error) {

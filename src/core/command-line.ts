@@ -28,7 +28,7 @@ export function hintWithTarget(hint: string, target: Target): string {
 
 /** Any command of appctl, in a text. */
 const COMMAND =
-  /\bappctl (?=(?:attach|build|create|delete|deploy|get|images|logs|open|platform|prune|rollback|start|stop|update)\b)/g;
+  /\bappctl (?=(?:attach|build|create|delete|deploy|get|images|logs|open|platform|prune|rollback|start|stop|update)\b|--help)/g;
 
 /** `text` with the commands in it as a person types them: `npx appctl get apps`. `launcher` is {@link launcherOf}'s. */
 export function withLauncher(text: string, launcher: string): string {

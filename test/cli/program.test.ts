@@ -131,6 +131,8 @@ describe("the command tree", () => {
 describe("wrong usage", () => {
   it.each([
     [["depoly", "apps"], 'unknown command "depoly"', 'did you mean "deploy"?'],
+    [["deploy", "aps", "app.ts"], 'unknown noun "aps" (expected apps)', 'did you mean "apps"?'],
+    [["logs", "aps", "web", "-f"], 'unknown noun "aps" (expected apps)', 'did you mean "apps"?'],
     [["get", "aps"], 'unknown noun "aps" (expected apps, secret or api-key)', 'did you mean "apps"?'],
     [
       ["platform", "statsu", "--help"],
@@ -143,7 +145,7 @@ describe("wrong usage", () => {
   ])("%j: says what and the nearest", async (args, message, hint) => {
     const error = await wrong(...args);
     expect([error.message, error.hint]).toEqual([message, hint]);
-    expect(error.next[0]).toMatch(/^appctl .*--help$/);
+    expect(error.next.at(-1)).toMatch(/^appctl .*--help$/);
   });
 
   it("names the whole command for a name without its noun", async () => {

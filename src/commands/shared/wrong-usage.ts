@@ -1,9 +1,10 @@
 /** A command line that is none: what commander says of it, in the words of appctl's own errors. */
 import type { Command } from "commander";
+import { nearest } from "../../app/nearest.ts";
 import { orList } from "../../contract/check-option.ts";
 import { quoted } from "../../core/command-line.ts";
 import { usageError } from "../../core/errors.ts";
-import { SHORT_VERBS } from "../command-table.ts";
+import { COMMANDS, SHORT_VERBS } from "../command-table.ts";
 
 /** Turns commander's own errors into usage errors; they carry the nearest name where there is one. */
 export function throwUsage(command: Command): void {
@@ -33,6 +34,23 @@ export function throwUsage(command: Command): void {
 function unknownWord(command: Command, word: string, nouns: string[]): string {
   const expected = command.parent ? ` (expected ${orList(nouns)})` : "";
   return `unknown ${command.parent ? "noun" : "command"} "${word}"${expected}`;
+}
+
+/**
+ * Refuses `appctl deploy aps app.ts`: a mistyped noun where the noun may be left out would be taken for the argument. Only a
+ * plain word with another argument behind it can be one.
+ */
+export function refuseMistypedNoun(args: readonly string[]): void {
+  const [verb = "", word = "", next = "-"] = args;
+  const row = SHORT_VERBS.includes(verb) && COMMANDS.find(({ words }) => words.startsWith(`${verb} `));
+  if (!row || !/^[a-z-]+$/.test(word) || word.startsWith("-") || next.startsWith("-")) return;
+  const noun = row.words.slice(verb.length + 1);
+  const nouns = [noun, ...(row.aliases ?? [])];
+  if (nouns.includes(word) || nearest(word, nouns) === undefined) return;
+  throw usageError(`unknown noun "${word}" (expected ${noun})`, {
+    hint: `did you mean "${noun}"?`,
+    next: [["appctl", row.words, ...args.slice(2).map(quoted)].join(" "), `appctl ${row.words} --help`],
+  });
 }
 
 /** What commander says, in appctl's words. */
