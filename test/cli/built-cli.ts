@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { build } from "esbuild";
 
 const repository = join(import.meta.dirname, "..", "..");
@@ -29,6 +29,7 @@ export class BuiltCli {
     copyFileSync(join(repository, "package.json"), join(root, "package.json"));
     copyFileSync(join(repository, "bin", "appctl.js"), cli.bin);
     symlinkSync(join(repository, "node_modules"), join(root, "node_modules"));
+    symlinkSync(cli.bin, join(root, "bin", "appctl"));
     await build({
       entryPoints: { main: join(repository, "src", "main.ts") },
       outdir: join(root, "dist"),
@@ -45,9 +46,10 @@ export class BuiltCli {
     return cli;
   }
 
-  /** The environment of its user: nothing of the caller's but PATH. */
+  /** The environment of its user: nothing of the caller's but PATH, with appctl on it. */
   env(more: Record<string, string> = {}): Record<string, string> {
-    return { PATH: process.env["PATH"] ?? "", HOME: this.home, LANG: "C.UTF-8", ...more };
+    const path = [join(this.root, "bin"), process.env["PATH"] ?? ""].join(delimiter);
+    return { PATH: path, HOME: this.home, LANG: "C.UTF-8", ...more };
   }
 
   /** Starts a command. */

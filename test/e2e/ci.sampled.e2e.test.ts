@@ -61,7 +61,7 @@ describe("from CI", () => {
     const output = join(runner.home, "github-output");
     writeFileSync(output, "");
     const script = stepOfReadme();
-    expect(script).toContain("appctl deploy apps app.ts fastapi-with-auth");
+    expect(script).toContain("appctl deploy apps app.ts api-key-auth");
     const { APPCTL_PORT: _, ...env } = runner.env;
     const result = await shell(script, dir, {
       ...env,
@@ -84,7 +84,7 @@ describe("from CI", () => {
     });
     mkdirSync(join(dir, "node_modules"));
     symlinkSync(join(repository, "node_modules", "hono"), join(dir, "node_modules", "hono"));
-    const { code, stdout, stderr } = await other.run(["deploy", "apps", "app.ts", "fastapi-with-auth"], {
+    const { code, stdout, stderr } = await other.run(["deploy", "apps", "app.ts", "api-key-auth"], {
       cwd: dir,
       env: { APPCTL_API_KEY: key, CI: "true" },
     });
