@@ -1,37 +1,39 @@
-/** The channel to the platform that started this process (`process.send`), out of the app's way. */
+/** The pipe to the process that started this one, out of the app's way. One byte says that the app listens. */
+import { Socket } from "node:net";
 
-/** The parent's end of the channel. */
+/** This process's end of the pipe. */
 export interface Channel {
-  tell(message: { type: "listening" }): void;
+  /** Says that the app listens. */
+  listening(): void;
 }
 
-/** How often a process whose channel is closed looks whether the platform still lives, in milliseconds. */
+/** Any byte: the other end reads none of its value. */
+const LISTENING = "\n";
+
+/** How often a process whose pipe is closed looks whether its parent still lives, in milliseconds. */
 const LOOK_MS = 250;
 
 /**
- * Takes the channel; undefined when there is none, as in a container. The process ends when the platform is gone, which the
- * closed channel tells. `process.send` is removed, so that an app does not take the platform for a process manager of its
- * own; an app that closes the channel itself goes on; and an app that has nothing left to do is not kept alive by it.
+ * Opens the pipe with the descriptor `fd`; undefined when there is none, as in a container. The process ends when its parent is
+ * gone, which closes the pipe. An app that closes the descriptor itself goes on, and the pipe keeps no app alive that has
+ * nothing left to do.
  */
-export function takeChannel(): Channel | undefined {
-  const send = process.send?.bind(process);
-  if (!send) return undefined;
-  const platform = process.ppid;
-  process.on("disconnect", () => {
-    const endWithPlatform = () => {
-      // A process whose parent has died gets another one. That comes a moment after the parent's channels close.
-      if (process.ppid !== platform) process.exit(0);
+export function openChannel(fd: string | undefined): Channel | undefined {
+  if (fd === undefined) return undefined;
+  const parent = process.ppid;
+  const pipe = new Socket({ fd: Number(fd), readable: true, writable: true, allowHalfOpen: true });
+  pipe.on("error", () => undefined); // the parent is gone: "close" follows
+  pipe.once("close", endWithParent);
+  pipe.once("end", endWithParent);
+  pipe.resume();
+  pipe.unref();
+  function endWithParent(): void {
+    const look = () => {
+      // A process whose parent has died gets another one. That comes a moment after the parent's pipes close.
+      if (process.ppid !== parent) process.exit(0);
     };
-    endWithPlatform();
-    setInterval(endWithPlatform, LOOK_MS).unref();
-  });
-  process.channel?.unref();
-  Reflect.deleteProperty(process, "send");
-  return {
-    tell(message) {
-      send(message, undefined, {}, () => {
-        // the platform is gone: "disconnect" follows
-      });
-    },
-  };
+    look();
+    setInterval(look, LOOK_MS).unref();
+  }
+  return { listening: () => void pipe.write(LISTENING) };
 }

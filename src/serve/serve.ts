@@ -2,14 +2,14 @@
  * The server shim: `serve.mjs` in the app layer of every image. It imports the bundle next to it, serves the App that
  * `APPCTL_APP` names, else the only one, and ends gracefully at SIGTERM. It answers nothing of its own but 403 to who has no token.
  *
- * It reads `APPCTL_SOCKET` (else `HOST` and `PORT`) for where to listen and `APPCTL_REPLICA_TOKEN` for what a request must
+ * It reads `APPCTL_CHANNEL` for the descriptor of the pipe to its parent, `APPCTL_SOCKET` (else `HOST` and `PORT`) for where to listen and `APPCTL_REPLICA_TOKEN` for what a request must
  * carry in `appctl-replica-token`; `app.json` next to it lists the secrets of each App.
  */
 import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import type { App } from "../sdk/app.ts";
 import { exportedApps } from "../sdk/framework.ts";
-import { takeChannel } from "./channel.ts";
+import { openChannel } from "./channel.ts";
 import { SHIM_PREFIX, ShimExit } from "./exits.ts";
 import { type Handler, handlerOf } from "./handler.ts";
 import { createReplicaServer } from "./replica-server.ts";
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
   const token = take("APPCTL_REPLICA_TOKEN");
   const declarations = readDeclarations();
   const name = wantedApp(declarations);
-  const channel = takeChannel();
+  const channel = openChannel(take("APPCTL_CHANNEL"));
   process.on("uncaughtException", leaveUncaught);
   let stop: () => void = () => process.exit(TERMINATED);
   process.on("SIGTERM", () => stop());
@@ -111,7 +111,7 @@ async function main(): Promise<void> {
       ? { host: process.env["HOST"] || "0.0.0.0", port: Number(process.env["PORT"] || DEFAULT_PORT) }
       : { path: socketPath },
   );
-  channel?.tell({ type: "listening" });
+  channel?.listening();
 }
 
 await main();

@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { startTimeOf } from "../../src/engine/local/process/proc.ts";
@@ -24,8 +25,8 @@ async function startShim(app: string, env: Record<string, string> = {}, listens 
   const socketPath = join(dir, "s");
   const child = spawn(process.execPath, ["--enable-source-maps", join(dir, "serve.mjs")], {
     cwd: dir,
-    env: { PATH: "/usr/bin:/bin", APPCTL_APP: "web", APPCTL_SOCKET: socketPath, ...env },
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { PATH: "/usr/bin:/bin", APPCTL_APP: "web", APPCTL_SOCKET: socketPath, APPCTL_CHANNEL: "3", ...env },
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   let text = "";
   for (const pipe of [child.stdout, child.stderr]) {
@@ -36,11 +37,11 @@ async function startShim(app: string, env: Record<string, string> = {}, listens 
   const exit = once(child, "exit") as Promise<[number | null, string | null]>;
   onTestFinished(() => void child.kill("SIGKILL"));
   if (listens) {
-    const [message] = await Promise.race([
-      once(child, "message"),
+    const [byte] = await Promise.race([
+      once(child.stdio[3] as Duplex, "data"),
       exit.then(() => Promise.reject(new Error(`the shim ended: ${text}`))),
     ]);
-    expect(message).toEqual({ type: "listening" });
+    expect(byte).toHaveLength(1);
   }
   return { child, socketPath, output: () => text, exit };
 }
@@ -228,8 +229,8 @@ describe("the end of the shim", () => {
     const dir = temporaryDirectory();
     await writeContent(dir, { app: fetchApp('return new Response("up");', "setInterval(() => {}, 1000);") });
     const script = `
-const child = require("node:child_process").spawn(process.execPath, ["serve.mjs"], { detached: true, stdio: ["ignore", "ignore", "inherit", "ipc"], env: { APPCTL_APP: "web", APPCTL_SOCKET: "s" } });
-child.on("message", () => console.log(child.pid));`;
+const child = require("node:child_process").spawn(process.execPath, ["serve.mjs"], { detached: true, stdio: ["ignore", "ignore", "inherit", "pipe"], env: { APPCTL_APP: "web", APPCTL_SOCKET: "s", APPCTL_CHANNEL: "3" } });
+child.stdio[3].once("data", () => console.log(child.pid));`;
     const platform = spawn(process.execPath, ["-e", script], { cwd: dir, stdio: ["ignore", "pipe", "inherit"] });
     const pid = Number(String((await once(platform.stdout, "data"))[0]));
     expect(startTimeOf(pid)).toBeTypeOf("number");
@@ -240,10 +241,7 @@ child.on("message", () => console.log(child.pid));`;
   it("is not brought about by an app that speaks to a process manager", async () => {
     const shim = await startShim(
       fetchApp('return new Response("up");', 'process.send?.("ready"); process.disconnect?.();'),
-      {},
-      false,
     );
-    await once(shim.child, "disconnect");
     await until(() => existsSync(shim.socketPath));
     await new Promise((resolve) => setTimeout(resolve, 600)); // longer than it takes to notice a dead platform
     expect(await get(shim)).toMatchObject({ body: "up" });

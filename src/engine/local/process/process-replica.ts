@@ -1,6 +1,6 @@
 /** A replica that is a child process, the leader of a process group of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { LAST_OUTPUT_MS } from "../last-output.ts";
 import type { OutputSink, ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
@@ -11,6 +11,11 @@ import { groupIsAlive, listeningPortsOf, processTree, residentBytes } from "./pr
 
 /** Watches a process and what it starts; calls `over` when it uses too much. Returns what ends the watch. */
 export type Watch = (pid: number, over: () => void) => () => void;
+
+/** Descriptor of the pipe on which a replica says that it listens. */
+export const CHANNEL = 3;
+/** Pause after each read of that pipe, in milliseconds: it is an app's to write, and nothing of it is kept. */
+const CHANNEL_PAUSE_MS = 100;
 
 /** What to start and how. */
 export interface ProcessPlan {
@@ -24,7 +29,7 @@ export interface ProcessPlan {
   token: string | undefined;
   /** See {@link RunningReplica.names}. */
   names: Readonly<Record<string, string>>;
-  /** The process has a channel on which it says that it listens, and which closes when the platform dies. */
+  /** The process has a pipe, its descriptor {@link CHANNEL}: a byte says that it listens, and it closes when the platform dies. */
   channel: boolean;
   /** Called when it says so, before anybody connects to it. When it throws, the process is ended. */
   listens(): void;
@@ -51,7 +56,7 @@ export async function startProcess(plan: ProcessPlan): Promise<RunningReplica> {
     env: plan.env,
     ...plan.user,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe", ...(plan.channel ? ["ipc" as const] : [])],
+    stdio: ["ignore", "pipe", "pipe", ...(plan.channel ? ["pipe" as const] : [])],
   });
   const { pid } = child;
   if (pid === undefined) {
@@ -95,9 +100,10 @@ class ProcessReplica implements RunningReplica {
     this.address = plan.address;
     this.token = plan.token;
     this.names = plan.names;
-    this.listening = plan.channel ? listeningMessage(child, () => this.#listens()) : undefined;
+    const channel = plan.channel ? (child.stdio[CHANNEL] as Duplex) : undefined;
+    this.listening = channel && listeningByte(channel, () => this.#listens());
     child.on("error", () => {
-      // a failed kill or a message that could not be sent: the exit tells what matters
+      // a failed kill: the exit tells what matters
     });
     const output = Promise.all([this.#read("stdout", child.stdout), this.#read("stderr", child.stderr)]);
     const endMemoryWatch = plan.watchMemory?.(pid, () => {
@@ -120,6 +126,7 @@ class ProcessReplica implements RunningReplica {
       await Promise.race([output, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
       child.stdout?.destroy();
       child.stderr?.destroy();
+      channel?.destroy();
       await output;
       const failed = exit.signal !== null || exit.code !== 0;
       const outOfMemory = failed && (this.#overMemory || plan.group?.ranOutOfMemory() === true);
@@ -203,17 +210,16 @@ class ProcessReplica implements RunningReplica {
   }
 }
 
-function listeningMessage(child: ChildProcess, mayServe: () => boolean): Promise<void> {
+/** Resolves at the first byte. No byte's value is read, and what follows is dropped, little at a time. */
+function listeningByte(channel: Duplex, mayServe: () => boolean): Promise<void> {
+  channel.on("error", () => undefined); // the replica is gone: its exit tells
   return new Promise((resolve) => {
-    child.on("message", (message) => {
-      if (
-        typeof message === "object" &&
-        message !== null &&
-        "type" in message &&
-        message.type === "listening" &&
-        mayServe()
-      )
-        resolve();
+    channel.once("data", () => {
+      if (mayServe()) resolve();
+    });
+    channel.on("data", () => {
+      channel.pause();
+      setTimeout(() => channel.resume(), CHANNEL_PAUSE_MS).unref();
     });
   });
 }

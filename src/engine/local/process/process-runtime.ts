@@ -27,7 +27,7 @@ import { MARKER, ReplicaLedger } from "./ledger.ts";
 import { MEMORY_LOOK_MS, MemoryWatch } from "./memory-watch.ts";
 import { permissionFlags } from "./permission-flags.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
-import { startProcess } from "./process-replica.ts";
+import { CHANNEL, startProcess } from "./process-replica.ts";
 import { replicaEnv } from "./replica-env.ts";
 import { makeHome, SOCKET, sealHome } from "./replica-home.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
@@ -204,7 +204,7 @@ class ProcessRuntime implements Runtime {
         secrets: await giveSecrets(revision.secrets, this.#options.readSecret, this.#secretFiles, id, user),
         internal: {
           [MARKER]: id,
-          ...("socketPath" in address ? { APPCTL_SOCKET: address.socketPath } : {}),
+          ...("socketPath" in address ? { APPCTL_SOCKET: address.socketPath, APPCTL_CHANNEL: String(CHANNEL) } : {}),
           ...(token === undefined ? {} : { APPCTL_REPLICA_TOKEN: token }),
         },
       });
