@@ -46,7 +46,7 @@ const LADDER = [
   ["oci", "container-engine"],
   ["packages"],
   ["sdk", "app", "bundle", "serve", "client"],
-  ["image", "engine", "gateway"],
+  ["image", "engine", "gateway", "supervisor"],
   ["deploy", "platform"],
   ["commands", "ui", "program.ts", "main.ts"],
 ];
@@ -72,6 +72,7 @@ const ONLY: Record<string, readonly string[]> = {
   oci: ["core", "http"],
   "container-engine": ["core", "http"],
   gateway: ["core", "contract", "http"],
+  supervisor: ["core"],
 };
 
 /** Files that reach each other, each group sorted (Tarjan's strongly connected components). */

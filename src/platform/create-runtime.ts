@@ -9,6 +9,7 @@ import { loadableImage, outlinedImage } from "../image/docker-archive.ts";
 import { unpackApp } from "../image/unpack.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { hostTarget, targetName } from "../packages/npm-target.ts";
+import { ReplicaKeeper } from "../supervisor/replica-keeper.ts";
 import { mountedDir } from "./leftovers.ts";
 
 /** What a runtime is made from. */
@@ -37,6 +38,7 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
     });
   }
   return createProcessRuntime({
+    host: new ReplicaKeeper(),
     stateDir,
     runtimeDir: paths.runtime,
     isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log }),

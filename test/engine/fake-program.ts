@@ -3,11 +3,11 @@
 import type { FailureCause, LogLine } from "../../src/contract/types.ts";
 import { messageOf } from "../../src/core/errors.ts";
 import type { Lease } from "../../src/core/lease.ts";
+import { LineSplitter } from "../../src/core/lines.ts";
 import type { Redacted } from "../../src/core/redacted.ts";
 import { causeOf } from "../../src/engine/causes.ts";
 import type { PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
 import { explainFailure } from "../../src/engine/explain-failure.ts";
-import { LineSplitter } from "../../src/engine/local/process/lines.ts";
 
 /** Where a replica answers. */
 export interface FakeAddress {

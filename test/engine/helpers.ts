@@ -12,6 +12,7 @@ import type { Lease } from "../../src/core/lease.ts";
 import { Redacted } from "../../src/core/redacted.ts";
 import type { Condition, Engine, LogQuery, PinnedSecret, RunnableRevision } from "../../src/engine/engine.ts";
 import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
+import { ReplicaKeeper } from "../../src/supervisor/replica-keeper.ts";
 import { register } from "../support/canary.ts";
 import { atFileEnd } from "../support/file-end.ts";
 import { expectNoSecrets } from "../support/secret-search.ts";
@@ -163,6 +164,7 @@ export function engineOptions(
       if (!value) throw new Error(`no secret ${id} of version ${version}`);
       return new Redacted(value);
     },
+    host: new ReplicaKeeper(),
     platformUrl: "http://127.0.0.1:7654",
     env: {},
     log: (message) => messages.push(message),

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LogLine } from "../../src/contract/types.ts";
+import { LineSplitter, LONGEST_LINE } from "../../src/core/lines.ts";
 import { AppLog } from "../../src/engine/local/logs/app-log.ts";
 import { readLog } from "../../src/engine/local/logs/read-log.ts";
-import { LineSplitter, LONGEST_LINE } from "../../src/engine/local/process/lines.ts";
+import { ReplicaKeeper } from "../../src/supervisor/replica-keeper.ts";
 import { call, collect, fetchApp, ref, startEngine, temporaryDirectory, until } from "./helpers.ts";
 
 const never = new AbortController().signal;
@@ -197,5 +198,37 @@ describe("a replica's output", () => {
     aborter.abort();
     await following;
     expect(seen.filter((text) => text !== "asked /")).toEqual(["asked /a", "asked /b"]);
+  });
+});
+
+describe("a flood of lines", () => {
+  it("is cut, with a count of the lines that were not kept, and what follows is kept", async () => {
+    const { engine, revision, deploy } = await startEngine({ host: new ReplicaKeeper({ linesASecond: 1000 }) });
+    const flood = `const fs = process.getBuiltinModule("node:fs");
+      fs.writeSync(1, "first\\n");
+      fs.writeSync(1, "\\n".repeat(3_000_000));`;
+    await deploy(
+      await revision("web-00001", { app: fetchApp('console.log("last"); return new Response("up");', flood) }),
+    );
+    let lines: LogLine[] = [];
+    while (!lines.some(({ line: text }) => text === "last")) {
+      await call(engine.lease(ref));
+      lines = await collect(engine.logs(ref, { follow: false, signal: never }));
+    }
+    expect(lines[0]?.line).toBe("first");
+    const dropped = lines.flatMap(({ line }) =>
+      Number(/^(\d+) lines were not kept: more than 1000 lines a second$/.exec(line)?.[1] ?? 0),
+    );
+    const empty = lines.filter(({ line }) => line === "").length;
+    expect(empty + dropped.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3_000_000);
+    expect(empty).toBeLessThan(100_000);
+  });
+
+  it("gives lines up to a number, and counts those beyond it", () => {
+    const splitter = new LineSplitter();
+    expect(splitter.pushAtMost(Buffer.from("a\nb\nc\nd\ne"), 2)).toEqual({ lines: ["a", "b"], dropped: 2 });
+    expect(splitter.pushAtMost(Buffer.from("f\ng\n"), 2)).toEqual({ lines: ["ef", "g"], dropped: 0 });
+    expect(splitter.pushAtMost(Buffer.from("h\ni"), 0)).toEqual({ lines: [], dropped: 1 });
+    expect(splitter.flush()).toEqual(["i"]);
   });
 });

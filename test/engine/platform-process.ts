@@ -6,6 +6,7 @@ import { Redacted } from "../../src/core/redacted.ts";
 import { createIsolation } from "../../src/engine/local/process/isolation/create-isolation.ts";
 import type { Isolation } from "../../src/engine/local/process/isolation/isolation.ts";
 import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
+import { ReplicaKeeper } from "../../src/supervisor/replica-keeper.ts";
 import type { ProcessEngineOptions } from "./process-engine.ts";
 
 /** Options on `base`, laid out as the tests lay it out. */
@@ -17,6 +18,7 @@ export function engineOptions(base: string): ProcessEngineOptions {
     platform: targetName(hostTarget()),
     prepare: async (digest) => ({ dir: join(base, "content", digest) }),
     readSecret: async () => new Redacted(Buffer.from("secret")),
+    host: new ReplicaKeeper(),
     log: (message) => process.stderr.write(`${message}\n`),
   };
 }

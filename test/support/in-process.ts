@@ -1,4 +1,5 @@
 /** A platform in this process, with the real engine: for tests that hold it at a step or look inside. */
+
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,7 @@ import { unpackApp } from "../../src/image/unpack.ts";
 import { hostTarget, targetName } from "../../src/packages/npm-target.ts";
 import { createPlatform, type EngineContext, type Platform } from "../../src/platform/create-platform.ts";
 import { contentDirs } from "../../src/platform/leftovers.ts";
+import { ReplicaKeeper } from "../../src/supervisor/replica-keeper.ts";
 import { createProcessEngine, type ProcessEngineOptions } from "../engine/process-engine.ts";
 import { buildAppImage } from "../image/build-app-image.ts";
 import { register } from "./canary.ts";
@@ -65,6 +67,7 @@ export async function startPlatform(setup: PlatformSetup = {}): Promise<TestPlat
           prepare: (digest) => unpackApp(images, digest, join(stateDir, "content")),
           readSecret,
           log: report,
+          host: new ReplicaKeeper(),
           ...setup.engine,
           platform: targetName(hostTarget()),
         })),

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { AppRef, FailureCause, LogLine, ReplicaStatus } from "../../contract/types.ts";
 import type { Lease } from "../../core/lease.ts";
+import type { OutputLine } from "../../core/replica-host.ts";
 import { engineError } from "../causes.ts";
 import type { RunnableRevision } from "../engine.ts";
 import { explainFailure } from "../explain-failure.ts";
@@ -12,7 +13,7 @@ import { Leases } from "./leases.ts";
 import type { AppLog } from "./logs/app-log.ts";
 import { type StartOutcome, waitUntilReady } from "./readiness.ts";
 import { RecentOutput } from "./recent-output.ts";
-import { type Content, type OutputLine, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
+import { type Content, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
 
 /** A step before which a test can hold a revision. */
 export type RunStep = "prepare" | "ready" | "route";
@@ -215,7 +216,7 @@ export class RevisionRun {
         ...(outcome.type === "otherPort" ? { otherPorts: outcome.ports } : {}),
         ...("port" in address ? { port: running.port ?? address.port } : {}),
         wasReady: wasAnswering,
-        output: this.#output.lines(),
+        output: exit.output ? this.#asLogLines(exit.output) : this.#output.lines(),
         roots: content.roots,
         names: running.names,
       });
@@ -232,6 +233,7 @@ export class RevisionRun {
       replica: this.replica,
       content,
       output: (lines) => this.#keepOutput(lines),
+      log: this.#log,
     });
     this.#startedAt = clock.now();
     this.#running = running;
@@ -269,15 +271,20 @@ export class RevisionRun {
   }
 
   async #keepOutput(lines: OutputLine[]): Promise<void> {
-    const kept: LogLine[] = lines.map(({ time, stream, line }) => ({
+    const kept = this.#asLogLines(lines);
+    this.#output.add(kept);
+    await this.#log.append(kept);
+  }
+
+  #asLogLines(lines: OutputLine[]): LogLine[] {
+    const [replica, revision] = [this.replica, this.revision.name];
+    return lines.map(({ time, stream, line }) => ({
       time: new Date(time).toISOString(),
-      replica: this.replica,
-      revision: this.revision.name,
+      replica,
+      revision,
       stream,
       line,
     }));
-    this.#output.add(kept);
-    await this.#log.append(kept);
   }
 
   #setState(state: State): void {

@@ -5,17 +5,12 @@
 import type { AppRef, AppSpec, FailureCause } from "../../contract/types.ts";
 import type { Fault } from "../../core/errors.ts";
 import type { Lease } from "../../core/lease.ts";
+import type { LogLimits, LogPosition } from "../../core/log-writer.ts";
+import type { OutputLine } from "../../core/replica-host.ts";
 import type { EngineFacts, RunnableRevision } from "../engine.ts";
 
 /** Where a replica answers: what a {@link Lease} carries. */
 export type ReplicaAddress = Lease["address"];
-
-/** One line of a replica's output. `time` is in milliseconds since the epoch. */
-export interface OutputLine {
-  time: number;
-  stream: "stdout" | "stderr";
-  line: string;
-}
 
 /** Takes a replica's output. While the promise is pending the runtime reads no more of that stream. */
 export type OutputSink = (lines: OutputLine[]) => Promise<void>;
@@ -30,6 +25,8 @@ export interface ReplicaExit {
   outOfStorage: boolean;
   /** Another program had taken the replica's address: a new start gets another one. */
   addressTaken: boolean;
+  /** Its last lines, from a runtime that writes the log itself. */
+  output?: OutputLine[];
 }
 
 /** Content of an image, ready to run. `roots` are the directories to cut from the paths of a stack trace. */
@@ -42,13 +39,23 @@ export interface Content {
   roots: string[];
 }
 
+/** The log that a replica's output goes to. */
+export interface OutputLog {
+  dir: string;
+  limits: LogLimits;
+  /** Call it when the runtime has written to it. */
+  moved(end: LogPosition): void;
+}
+
 /** What to start. `replica` is the replica's name; it is the same at each restart. */
 export interface StartRequest {
   ref: AppRef;
   revision: RunnableRevision;
   replica: string;
   content: Content;
+  /** Takes the output, unless the runtime writes it to `log` itself. */
   output: OutputSink;
+  log: OutputLog;
 }
 
 /** A replica that was started and may have ended. */

@@ -1,10 +1,12 @@
 /** The runtime `docker` on an engine that has a fault. */
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import type { OutputLine } from "../../../src/core/replica-host.ts";
 import { systemClock } from "../../../src/engine/local/clock.ts";
 import { createDockerRuntime } from "../../../src/engine/local/docker/docker-runtime.ts";
 import { EstablishedRevisions } from "../../../src/engine/local/established.ts";
-import type { OutputLine, RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
+import { DEFAULT_LOG_LIMITS } from "../../../src/engine/local/logs/app-log.ts";
+import type { RunningReplica, Runtime } from "../../../src/engine/local/runtime.ts";
 import { ref, revisionOf, temporaryDirectory, until } from "../helpers.ts";
 import { createDockerEngine, dockerOptions } from "./docker-engine.ts";
 import { type FaultyEngine, refuse, startFaultyEngine, stdout } from "./faulty-engine.ts";
@@ -38,7 +40,8 @@ async function runtimeOn(engine: FaultyEngine, beforeLines: () => Promise<unknow
 async function start(runtime: Runtime, output: (lines: OutputLine[]) => Promise<void>): Promise<RunningReplica> {
   const revision = revisionOf("web-00001", `sha256:${"1".repeat(64)}`, { spec: { kind: "args", args: ["server"] } });
   const content = await runtime.prepare(ref, revision, never);
-  return runtime.start({ ref, revision, replica: "web-00001-1", content, output });
+  const log = { dir: "/nowhere", limits: DEFAULT_LOG_LIMITS, moved: () => undefined };
+  return runtime.start({ ref, revision, replica: "web-00001-1", content, output, log });
 }
 
 it("makes a project's network again that somebody has removed", async () => {

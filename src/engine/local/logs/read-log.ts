@@ -1,8 +1,9 @@
 /** Reads an app's log: its last lines, those since a time, and those to come, across segments. */
 import type { FileHandle } from "node:fs/promises";
 import type { LogLine } from "../../../contract/types.ts";
+import type { LogPosition } from "../../../core/log-writer.ts";
 import type { LogQuery } from "../../engine.ts";
-import type { AppLog, LogPosition } from "./app-log.ts";
+import type { AppLog } from "./app-log.ts";
 
 const CHUNK = 64 * 1024;
 const NEWLINE = 0x0a;

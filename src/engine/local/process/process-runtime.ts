@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec, FailureCause, Permission } from "../../../contract/types.ts";
 import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
+import { CHANNEL, type ReplicaHost } from "../../../core/replica-host.ts";
 import { causeOf, engineError } from "../../causes.ts";
 import type { RunnableRevision } from "../../engine.ts";
 import { DEFAULT_STORAGE, explainFailure } from "../../explain-failure.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
-import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import {
   type Content,
@@ -20,14 +20,15 @@ import {
   StartFailure,
   type StartRequest,
 } from "../runtime.ts";
-import { Cgroups, type Limits } from "./cgroup.ts";
+import { Cgroups, type Limits, type ReplicaGroup } from "./cgroup.ts";
 import { FreePorts } from "./free-port.ts";
 import { type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
 import { MARKER, ReplicaLedger } from "./ledger.ts";
 import { MEMORY_LOOK_MS, MemoryWatch } from "./memory-watch.ts";
 import { permissionFlags } from "./permission-flags.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
-import { CHANNEL, startProcess } from "./process-replica.ts";
+import { processTree } from "./proc.ts";
+import { ProcessReplica } from "./process-replica.ts";
 import { replicaEnv } from "./replica-env.ts";
 import { makeHome, SOCKET, sealHome } from "./replica-home.ts";
 import { giveSecrets, type SecretReader, secretFilesRoot } from "./secret-values.ts";
@@ -56,13 +57,14 @@ export interface ProcessRuntimeOptions {
   isolation?: Isolation;
   prepare: ImageUnpacker;
   readSecret: SecretReader;
+  /** Starts the processes. */
+  host: ReplicaHost;
   /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
   platformUrl?: string;
   /** The platform's environment. Only the language and the time zone get from it into apps. */
   env?: NodeJS.ProcessEnv;
   /** Control groups. Default: what this machine has. */
   cgroups?: Cgroups;
-  clock?: Clock;
   log(message: string): void;
 }
 
@@ -84,6 +86,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
 class ProcessRuntime implements Runtime {
   readonly name = "process";
   readonly #options: ProcessRuntimeOptions;
+  readonly #host: ReplicaHost;
   readonly #ledger: ReplicaLedger;
   readonly #cgroups: Cgroups;
   readonly #ports = new FreePorts();
@@ -103,6 +106,7 @@ class ProcessRuntime implements Runtime {
       });
     }
     this.#options = options;
+    this.#host = options.host;
     this.#isolation = options.isolation ?? sameUser(options.stateDir, options.node, "nothing else was asked for");
     makePrivateDirectory(options.runtimeDir, this.#isolation.ownUsers ? 0o711 : 0o700);
     this.#storage = new StorageWatch(options.runtimeDir);
@@ -213,31 +217,49 @@ class ProcessRuntime implements Runtime {
         throw new StartFailure(unreadable(revision.digest, "its directory is gone"));
       }
       const watched = limits.memoryBytes !== undefined && !this.#cgroups.holds("memory");
-      return await startProcess({
+      const group = this.#cgroups.create(id, limits);
+      const hosted = await this.#host.start({
+        id,
         ...this.#programOf(spec, content, { home, secretDir }),
         cwd: content.dir,
         env,
         user,
-        address,
-        token,
-        names: { [join(home, "home")]: "$HOME", [join(home, "tmp")]: "$TMPDIR", [secretDir]: "secrets" },
         channel: isFramework,
-        listens: () => user && sealHome(home, user),
-        signalsGroup: spec.kind === "command",
-        watchMemory: watched ? (pid, over) => this.#memory.watch(pid, limits.memoryBytes ?? 0, over) : undefined,
-        group: this.#cgroups.create(id, limits),
-        watchStorage: (pid, over) =>
-          this.#storage.add({
-            pid,
-            dirs: [home, secretDir],
-            limitBytes: bytesOf(spec.limits.ephemeralStorage ?? DEFAULT_STORAGE),
-            over,
-          }),
-        output: request.output,
-        now: () => (this.#options.clock ?? systemClock).now(),
-        started: (pid) => this.#ledger.write({ ...record, pid }),
-        ended,
+        groups: record.cgroups,
+        log: { dir: request.log.dir, limits: request.log.limits, replica: request.replica, revision: revision.name },
+        note: "",
       });
+      hosted.logMoved = (end) => request.log.moved(end);
+      // A shell is fast: what it has started by now goes along.
+      if (spec.kind === "command") addTree(group, hosted.pid);
+      const replica = new ProcessReplica(
+        {
+          address,
+          token,
+          names: { [join(home, "home")]: "$HOME", [join(home, "tmp")]: "$TMPDIR", [secretDir]: "secrets" },
+          channel: isFramework,
+          listens: () => user && sealHome(home, user),
+          signalsGroup: spec.kind === "command",
+          watchMemory: watched ? (pid, over) => this.#memory.watch(pid, limits.memoryBytes ?? 0, over) : undefined,
+          group,
+          watchStorage: (pid, over) =>
+            this.#storage.add({
+              pid,
+              dirs: [home, secretDir],
+              limitBytes: bytesOf(spec.limits.ephemeralStorage ?? DEFAULT_STORAGE),
+              over,
+            }),
+          ended,
+        },
+        hosted,
+      );
+      try {
+        this.#ledger.write({ ...record, pid: hosted.pid });
+      } catch (error) {
+        await replica.kill();
+        throw error;
+      }
+      return replica;
     } catch (error) {
       await ended();
       if (error instanceof StartFailure) throw error;
@@ -283,6 +305,14 @@ class ProcessRuntime implements Runtime {
     if (spec.kind === "command") return { program: "/bin/sh", args: ["-c", spec.command ?? ""] };
     const [program = "", ...args] = withEntrypoint(spec, content).args ?? [];
     return program === "node" ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args };
+  }
+}
+
+function addTree(group: ReplicaGroup, leader: number): void {
+  try {
+    for (const pid of processTree(leader)) group.add(pid);
+  } catch {
+    // it ended before it could be put there
   }
 }
 

@@ -13,9 +13,22 @@ export class LineSplitter {
 
   /** The lines that `chunk` completes. */
   push(chunk: Buffer): string[] {
+    return this.pushAtMost(chunk, Number.POSITIVE_INFINITY).lines;
+  }
+
+  /** The first `most` lines that `chunk` completes, and the number of those beyond, which are dropped. */
+  pushAtMost(chunk: Buffer, most: number): { lines: string[]; dropped: number } {
     const lines: string[] = [];
     let data = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
     for (;;) {
+      if (lines.length >= most) {
+        const last = data.lastIndexOf(NEWLINE);
+        const dropped = countNewlines(data.subarray(0, last + 1));
+        // An endless line is cut, too.
+        const rest = data.subarray(last + 1);
+        this.#rest = Buffer.from(rest.length > LONGEST_LINE ? rest.subarray(0, 0) : rest);
+        return { lines, dropped: dropped + (rest.length > LONGEST_LINE ? 1 : 0) };
+      }
       const end = data.indexOf(NEWLINE);
       if (end >= 0 && end <= LONGEST_LINE) {
         lines.push(textOf(data.subarray(0, end)));
@@ -28,7 +41,7 @@ export class LineSplitter {
     }
     // A copy: the rest must not keep the whole chunk alive.
     this.#rest = Buffer.from(data);
-    return lines;
+    return { lines, dropped: 0 };
   }
 
   /** The last line, when the stream ended without a line end. */
@@ -37,6 +50,12 @@ export class LineSplitter {
     this.#rest = Buffer.alloc(0);
     return rest.length > 0 ? [textOf(rest)] : [];
   }
+}
+
+function countNewlines(data: Buffer): number {
+  let count = 0;
+  for (let at = 0; at < data.length; at++) if (data[at] === NEWLINE) count++;
+  return count;
 }
 
 function textOf(line: Buffer): string {
