@@ -108,6 +108,8 @@ export const builds = [
   single("src/app/describe-worker.ts", "describe-worker.js"),
   single("src/platform/builds/build-worker.ts", "build-worker.js"),
   single("src/oci/archive/deflate-worker.ts", "deflate-worker.js"),
+  single("src/supervisor/supervisor-main.ts", "supervisor.js"),
+  single("src/gateway/gateway-main.ts", "gateway.js"),
 ];
 
 if (import.meta.main ?? process.argv[1] === fileURLToPath(import.meta.url)) await build();

@@ -12,6 +12,7 @@ import { builtFile } from "../core/package-files.ts";
 import { pathsOf } from "../core/paths.ts";
 import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
+import { startTimeOf } from "../core/start-time.ts";
 import { pause } from "../http/retry.ts";
 import { Http } from "./platform-http.ts";
 
@@ -68,6 +69,11 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
   for (;;) {
     const found = await findLocalPlatform(env);
     if (found) return found;
+    if (supervisorRuns(env)) {
+      // It starts the platform again.
+      await waitForPlatform(deadline);
+      continue;
+    }
     const outcome = await startPlatform(env, ["--port", String(port)]);
     if (outcome.type === "failed") throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
     if (outcome.type === "ready") {
@@ -75,16 +81,31 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
       if (platform) return { ...platform, started: true };
     }
     // Locked: another command is starting it, or it is just going down. Either ends soon.
-    if (performance.now() > deadline) {
-      throw new AppctlError({
-        code: "PLATFORM_STUCK",
-        exit: ExitCode.unavailable,
-        message: "another process uses the state of the local platform but does not answer",
-        next: ["appctl platform logs", "appctl platform status"],
-      });
-    }
-    await pause(50);
+    await waitForPlatform(deadline);
   }
+}
+
+/** Waits a moment; throws PLATFORM_STUCK when `deadline` is over. */
+async function waitForPlatform(deadline: number): Promise<void> {
+  if (performance.now() > deadline) {
+    throw new AppctlError({
+      code: "PLATFORM_STUCK",
+      exit: ExitCode.unavailable,
+      message: "another process uses the state of the local platform but does not answer",
+      next: ["appctl platform logs", "appctl platform status"],
+    });
+  }
+  await pause(50);
+}
+
+/** True while the supervisor of this user's local platform runs. */
+function supervisorRuns(env: NodeJS.ProcessEnv): boolean {
+  const supervisor = readPlatformFile(pathsOf(env).state)?.supervisor;
+  return supervisor !== undefined && isSame(supervisor);
+}
+
+function isSame({ pid, startTime }: { pid: number; startTime: number }): boolean {
+  return startTimeOf(pid) === startTime;
 }
 
 /** Ends a local platform gracefully, and waits until it is gone. Its apps start again with it. */
@@ -103,7 +124,7 @@ export async function stopLocalPlatform(
     await http.close();
   }
   const deadline = performance.now() + STOP_MS;
-  while (isAlive(file.pid)) {
+  while (isAlive(file.pid) || (file.supervisor && isSame(file.supervisor))) {
     if (performance.now() > deadline) {
       throw new AppctlError({
         code: "PLATFORM_STUCK",
@@ -180,12 +201,16 @@ export async function startPlatform(
     });
   }
   const childEnv = Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.test(name)));
-  const child = spawn(process.execPath, ["--disable-sigusr1", builtFile("main.js"), "platform", "run", ...args], {
-    cwd: "/",
-    env: childEnv,
-    detached: true,
-    stdio: ["ignore", log, log, "ipc"],
-  });
+  const child = spawn(
+    process.execPath,
+    [builtFile("supervisor.js"), builtFile("main.js"), "platform", "run", ...args],
+    {
+      cwd: "/",
+      env: childEnv,
+      detached: true,
+      stdio: ["ignore", log, log, "ipc"],
+    },
+  );
   closeSync(log);
   try {
     return await new Promise<StartMessage>((resolve, reject) => {

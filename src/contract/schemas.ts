@@ -250,6 +250,11 @@ export const PlatformStatus = z.object({
   service: z.literal("appctl"),
   version: z.string(),
   pid: z.number().int(),
+  /** The process that starts the platform again when it ends unasked; absent where there is none. */
+  supervisorPid: z.number().int().optional(),
+  gatewayPids: z.array(z.number().int()).optional(),
+  /** The last times that it did so. */
+  restarts: z.array(z.object({ process: z.string(), at: time, reason: z.string() })).optional(),
   url: z.string(),
   engine: z.string(),
   runtime: z.string(),

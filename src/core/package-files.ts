@@ -26,6 +26,8 @@ export function builtFile(
     | "serve.js"
     | "describe-worker.js"
     | "build-worker.js"
+    | "supervisor.js"
+    | "gateway.js"
     | "deflate-worker.js"
     | "main.js",
 ): string {

@@ -17,6 +17,8 @@ export interface PlatformFile {
   /** Where its master key lies, when that is not the usual place; null: there. Absent as {@link args}. */
   masterKeyFile?: string | null;
   startedAt: string;
+  /** The process above it, which starts it again; absent when it runs by itself. `startTime` is as in `startTimeOf`. */
+  supervisor?: { pid: number; startTime: number };
   /** Key of the proof in `GET /api/v1/health?nonce=`: shows that the listener is this platform and not another program. */
   proofKey: string;
 }

@@ -47,7 +47,7 @@ export interface HostedReplica {
   /** Resolves when it ends. Never rejects. */
   readonly exited: Promise<ProcessEnd>;
   /** Called when its log has grown. */
-  logMoved: ((end: LogPosition) => void) | undefined;
+  set logMoved(moved: ((end: LogPosition) => void) | undefined);
   /** Sends a signal to the process, or to its whole process group. Nothing happens when nothing of it is left. */
   signal(signal: NodeJS.Signals, target: "leader" | "group"): void;
   /**

@@ -138,6 +138,13 @@ export interface Engine {
    * resolves. Requests under way are not waited for, though their replicas get their grace period.
    */
   delete(ref: AppRef): Promise<void>;
+  /** Calls `listener` after something has changed that {@link Engine.serving} or {@link Engine.lease} say of an app. */
+  onChange?(listener: (ref: AppRef) => void): void;
+  /**
+   * Every wanted state has been applied since the start: what an earlier platform left running and no state wants ends. An engine
+   * whose replicas end with the platform has none.
+   */
+  resumed?(): Promise<void>;
   /**
    * Ends every replica gracefully: requests under way are finished, starts are taken back, readers of logs come to
    * their end. From the call on nothing is started any more.

@@ -119,7 +119,8 @@ class Exchange implements ResponseHandler {
       this.#send(true);
       return;
     }
-    if (!response.headersSent && this.#head === undefined) this.#refuse(badGateway(route.app, reasonOf(error)));
+    if (!response.headersSent && this.#head === undefined)
+      this.#refuse(route.away?.() ?? badGateway(route.app, reasonOf(error)));
     else {
       this.#finish();
       breakOff(response);
@@ -148,7 +149,7 @@ class Exchange implements ResponseHandler {
     const { request, response, lease } = this.#parts;
     this.#head = undefined;
     const { fields } = head;
-    fields.push(REVISION_HEADER, lease.revision);
+    if (lease.revision !== "") fields.push(REVISION_HEADER, lease.revision);
     // Announced trailers can only follow a chunked body, and HTTP/1.0 has none.
     if (head.trailer !== undefined && head.framing === Framing.chunked && request.httpVersionMinor > 0) {
       fields.push("trailer", head.trailer);

@@ -33,7 +33,7 @@ export interface GatewayOptions {
   /** True once for each of the platform's own probe tokens: such a request passes `requiresAuth`. */
   redeemProbe(token: string, host: string): boolean;
   /** How clients reach the platform: `x-forwarded-proto`. */
-  publicProto: "http" | "https";
+  publicProto(): "http" | "https";
 }
 
 /** Forwards requests and upgrades to replicas. The platform's server gives it those whose Host is an app's. */
@@ -71,6 +71,26 @@ export class Gateway {
       head: this.#head(req, host, admitted, undefined),
       pool: this.#pool,
     });
+  }
+
+  /**
+   * Forwards a request that is no app's to `route`, whose lease has no revision. Returns a refusal for one whose length is not
+   * certain.
+   */
+  forward(req: IncomingMessage, res: ServerResponse, host: string, route: Route): Refusal | undefined {
+    const facts = readRequest(req, host);
+    if ("status" in facts) return facts;
+    const lease = route.lease();
+    if (lease === null) return route.away?.() ?? noReplica(route.app);
+    const admitted = { route, lease, facts };
+    startExchange({
+      request: req,
+      response: res,
+      ...admitted,
+      head: this.#head(req, host, admitted, undefined),
+      pool: this.#pool,
+    });
+    return undefined;
   }
 
   /** Answers a request to change protocols; `socket` and `head` are those of the server's `upgrade` event. */
@@ -126,7 +146,7 @@ export class Gateway {
     return replicaHead(admitted.facts, {
       routedHost: host,
       clientAddress: req.socket.remoteAddress,
-      publicProto: this.#options.publicProto,
+      publicProto: this.#options.publicProto(),
       replicaToken: admitted.lease.token,
       // With requiresAuth it is a platform key, which is not the app's business.
       passAuthorization: !admitted.route.requiresAuth,

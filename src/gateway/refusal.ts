@@ -11,6 +11,7 @@ export interface Refusal {
   /** Stable name in UPPER_SNAKE_CASE. */
   code: string;
   detail: string;
+  hint?: string;
   fields?: readonly string[];
   /** The connection cannot carry another request: where this one ends is not certain. */
   close?: boolean;
@@ -23,6 +24,7 @@ const TITLES: Record<number, string> = {
   404: "Not Found",
   408: "Request Timeout",
   413: "Content Too Large",
+  421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   501: "Not Implemented",
   502: "Bad Gateway",
@@ -33,6 +35,21 @@ const TITLES: Record<number, string> = {
 /** The host belongs to no app. */
 export function noSuchApp(host: string): Refusal {
   return { status: 404, code: "NO_SUCH_APP", detail: `no app has the address ${host}` };
+}
+
+/** The request names no host, or none that can be read. */
+export function noHost(): Refusal {
+  return { status: 400, code: "NO_HOST", detail: "the Host header is missing or malformed", close: true };
+}
+
+/** The platform, behind the gateway, does not answer; it is being started again. */
+export function platformAway(): Refusal {
+  return {
+    status: 503,
+    code: "PLATFORM_RESTARTING",
+    detail: "the platform is being started again; apps go on",
+    fields: ["retry-after", "1"],
+  };
 }
 
 /** The app's owner has stopped it. */
@@ -137,6 +154,7 @@ function bodyOf(refusal: Refusal): string {
     status: refusal.status,
     detail: refusal.detail,
     code: refusal.code,
+    ...(refusal.hint === undefined ? {} : { hint: refusal.hint }),
   };
   return `${JSON.stringify(problem)}\n`;
 }

@@ -1,4 +1,5 @@
 import type { Lease } from "../core/lease.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** Where the requests for one host go. */
 export interface Route {
@@ -10,6 +11,8 @@ export interface Route {
   requestTimeoutMs: number;
   /** The app is stopped: 503 APP_STOPPED. */
   stopped: boolean;
+  /** The answer when nobody listens at the replica's address, or the connection breaks before an answer. Default: 502. */
+  away?(): Refusal;
   /** A replica for one exchange, or null when none is ready: 503 NO_REPLICA. */
   lease(): Lease | null;
 }

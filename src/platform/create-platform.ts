@@ -11,27 +11,26 @@ import { adminKeyFile, proofOf } from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
 import { writeDurably } from "../core/write-durably.ts";
 import type { Engine } from "../engine/engine.ts";
-import { Gateway } from "../gateway/gateway.ts";
 import type { OciLayout } from "../oci/layout.ts";
+import type { RemoteHost, SupervisorFacts } from "../supervisor/remote-host.ts";
 import { Addresses } from "./addresses.ts";
 import { createApi } from "./api/api.ts";
 import type { Services } from "./api/context.ts";
 import { Deployer } from "./apps/deployer.ts";
 import { EventLog } from "./apps/event-log.ts";
 import { ProofOfLive } from "./apps/proof-of-live.ts";
-import { routeTable } from "./apps/routes.ts";
 import { Builds } from "./builds/build-queue.ts";
 import { knownAnswer } from "./builds/do-task.ts";
 import { runWorker } from "./builds/run-worker.ts";
 import { createConsole } from "./console/console.ts";
 import { ConsoleSessions } from "./console/sessions.ts";
+import { type Front, GatewayFront, OwnFront } from "./front.ts";
 import { BlobStore } from "./images/blob-store.ts";
 import { Garbage } from "./images/image-garbage.ts";
 import { createRegistry } from "./images/registry-api/registry-api.ts";
 import { wholeImage } from "./images/whole-image.ts";
 import { KeyStore, LOCAL_KEY } from "./keys/key-store.ts";
 import { SecretStore } from "./secrets/secret-store.ts";
-import { PlatformServer } from "./server.ts";
 import { AppStore } from "./store/app-store.ts";
 import { Database } from "./store/database.ts";
 
@@ -67,6 +66,8 @@ export interface PlatformOptions {
   report(message: string): void;
   /** Called when the API was asked to stop the platform. */
   onStop(): void;
+  /** The supervisor that it runs below: its gateways serve the public port. Without one the platform does so itself. */
+  above?: { host: RemoteHost; facts: SupervisorFacts; runtimeDir: string } | undefined;
 }
 
 /** A running platform. */
@@ -83,7 +84,7 @@ export interface Platform {
 
 /** Puts a platform together, lets it listen and brings its apps back into their wanted state. */
 export async function createPlatform(options: PlatformOptions): Promise<Platform> {
-  const { stateDir, now, report } = options;
+  const { stateDir, now, report, above } = options;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   chmodSync(stateDir, 0o700);
   const db = new Database(join(stateDir, "platform.db"));
@@ -94,7 +95,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const secrets = new SecretStore(db, masterKey(options, db), now);
   const keys = new KeyStore(db, now, report);
   const log = new EventLog(store);
-  const proof = new ProofOfLive();
+  const proof = new ProofOfLive(above && ((host) => (front as Front).allowProbe(host)));
   const images = new BlobStore(join(stateDir, "images"), now);
   const contentDirs = options.contentDirs ?? (() => []);
   const locksDir = join(stateDir, "builds", "locks");
@@ -119,27 +120,17 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     if (!addresses) throw new Error("the platform does not listen yet");
     return addresses;
   };
-  const gateway = new Gateway({
-    route: routeTable({ store, engine, addresses: addressesNow }),
-    authorize: (authorization) =>
-      keys.verify(authorization)
-        ? { ok: true }
-        : {
-            ok: false,
-            status: 401,
-            code: "UNAUTHENTICATED",
-            detail: "this app requires an API key of the platform: Authorization: Bearer <key>",
-          },
-    redeemProbe: (token, host) => proof.redeem(token, host),
-    publicProto: options.url?.startsWith("https:") ? "https" : "http",
-  });
   let fetchApi: (request: Request, bindings: { incoming: IncomingMessage }) => Response | Promise<Response>;
-  const server = new PlatformServer({
-    gateway,
-    fetch: (request, bindings) => fetchApi(request, bindings),
+  const parts = {
+    store,
+    engine,
+    keys,
+    proof,
+    fetch: (request: Request, bindings: { incoming: IncomingMessage }) => fetchApi(request, bindings),
     addresses: addressesNow,
-  });
-  const port = await server.listen(options.host, options.port);
+  };
+  const front: Front = above ? new GatewayFront(parts, options, above) : new OwnFront(parts, options);
+  const port = await front.listen();
   const everywhere = options.host === "0.0.0.0" || options.host === "::";
   const localHost = everywhere ? "127.0.0.1" : options.host;
   const address = `http://${localHost.includes(":") ? `[${localHost}]` : localHost}:${port}`;
@@ -166,6 +157,9 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     service: "appctl",
     version: version(),
     pid: process.pid,
+    ...(above
+      ? { supervisorPid: above.facts.pid, gatewayPids: above.host.gatewayPids, restarts: above.facts.restarts }
+      : {}),
     url: addressesNow().url,
     engine: engine.facts().name,
     runtime: engine.facts().runtime,
@@ -203,6 +197,8 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
 
   localKey(stateDir, keys, addresses.url);
   await deployer.resume();
+  await engine.resumed?.();
+  await front.open();
   garbage.start();
   return {
     port,
@@ -211,15 +207,12 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     proofKey,
     services,
     async close() {
-      const closing = server.close(STOP_GRACE_MS);
+      const closing = front.close(STOP_GRACE_MS);
       await builds.close();
       await garbage.stop();
       await deployer.close();
-      // What lasts longer (a WebSocket, say) is broken off, and so does not hold its replica.
-      const impatient = setTimeout(() => gateway.close(), STOP_GRACE_MS);
+      // What lasts longer (a WebSocket, say) is broken off by then, and so does not hold its replica.
       await engine.close();
-      clearTimeout(impatient);
-      gateway.close();
       await closing;
       keys.flush();
       db.close();

@@ -1,6 +1,7 @@
 /** Picks the runtime that the local engine runs replicas with. */
 import type { RuntimeName } from "../core/config.ts";
 import type { Paths } from "../core/paths.ts";
+import type { ReplicaHost } from "../core/replica-host.ts";
 import { createIsolation } from "../engine/local/process/isolation/create-isolation.ts";
 import { createProcessRuntime } from "../engine/local/process/process-runtime.ts";
 import type { SecretReader } from "../engine/local/process/secret-values.ts";
@@ -9,7 +10,6 @@ import { loadableImage, outlinedImage } from "../image/docker-archive.ts";
 import { unpackApp } from "../image/unpack.ts";
 import type { OciLayout } from "../oci/layout.ts";
 import { hostTarget, targetName } from "../packages/npm-target.ts";
-import { ReplicaKeeper } from "../supervisor/replica-keeper.ts";
 import { mountedDir } from "./leftovers.ts";
 
 /** What a runtime is made from. */
@@ -19,12 +19,14 @@ export interface RuntimeContext {
   images: OciLayout;
   readSecret: SecretReader;
   env: NodeJS.ProcessEnv;
+  /** Starts the processes of replicas. */
+  host: ReplicaHost;
   log(message: string): void;
 }
 
 /** Makes it. Throws an `AppctlError` when the machine lacks what it needs. */
 export async function createRuntime(name: RuntimeName, context: RuntimeContext): Promise<Runtime> {
-  const { paths, stateDir, images, readSecret, env, log } = context;
+  const { paths, stateDir, images, readSecret, env, host, log } = context;
   if (name === "docker") {
     const { createDockerRuntime } = await import("../engine/local/docker/docker-runtime.ts");
     return createDockerRuntime({
@@ -38,7 +40,7 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
     });
   }
   return createProcessRuntime({
-    host: new ReplicaKeeper(),
+    host,
     stateDir,
     runtimeDir: paths.runtime,
     isolation: createIsolation({ stateDir, sharedDir: paths.shared, node: process.execPath, log }),

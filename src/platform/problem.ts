@@ -3,10 +3,8 @@ import type { Fault } from "../core/errors.ts";
 
 /** The API's own error codes, each with its HTTP status. The client makes its exit code from the status (`exitOf`). */
 export const PROBLEMS = {
-  BAD_REQUEST: 400,
   MALFORMED_JSON: 400,
   NO_BODY: 400,
-  NO_HOST: 400,
   UNAUTHENTICATED: 401,
   FOREIGN_ORIGIN: 403,
   NOT_FOUND: 404,

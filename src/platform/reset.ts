@@ -6,6 +6,7 @@ import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Paths } from "../core/paths.ts";
 import { removeTree } from "../core/remove-tree.ts";
 import { OciLayout } from "../oci/layout.ts";
+import { ReplicaKeeper } from "../supervisor/replica-keeper.ts";
 import { createRuntime } from "./create-runtime.ts";
 import { tryLock } from "./process-lock.ts";
 
@@ -59,7 +60,15 @@ async function endReplicas({ paths, runtime: name, env, log }: Parameters<typeof
   };
   try {
     await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
-    const runtime = await createRuntime(name, { paths, stateDir: paths.state, images, readSecret: none, env, log });
+    const runtime = await createRuntime(name, {
+      paths,
+      stateDir: paths.state,
+      images,
+      readSecret: none,
+      env,
+      host: new ReplicaKeeper(),
+      log,
+    });
     await runtime.recover();
     await runtime.close();
   } catch (error) {

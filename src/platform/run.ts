@@ -8,11 +8,14 @@ import { version } from "../core/package-files.ts";
 import { pathsOf } from "../core/paths.ts";
 import { writePlatformFile } from "../core/platform-file.ts";
 import { createLocalEngine } from "../engine/local/local-engine.ts";
+import type { RemoteHost, SupervisorFacts } from "../supervisor/remote-host.ts";
+import { ReplicaKeeper } from "../supervisor/replica-keeper.ts";
 import { createPlatform } from "./create-platform.ts";
 import { createRuntime } from "./create-runtime.ts";
 import { contentDirs, removeLeftovers } from "./leftovers.ts";
 import { tryLock } from "./process-lock.ts";
 
+export { RemoteHost } from "../supervisor/remote-host.ts";
 export { resetFolders, resetPlatform } from "./reset.ts";
 
 /** How `appctl platform run` was called. */
@@ -23,6 +26,8 @@ export interface RunOptions {
   url: string | undefined;
   runtime: RuntimeName;
   env: NodeJS.ProcessEnv;
+  /** The supervisor that the platform runs below: it holds the replicas. Without one they end with the platform. */
+  above?: { host: RemoteHost; facts: SupervisorFacts } | undefined;
   /** Aborts to stop the platform gracefully. */
   signal: AbortSignal;
   /** Reports the result of the start to the parent process, once. */
@@ -35,7 +40,7 @@ export interface RunOptions {
  * directory: a second one says so (`locked`) and returns.
  */
 export async function runPlatform(options: RunOptions): Promise<void> {
-  const { notify, report, env } = options;
+  const { notify, report, env, above } = options;
   const paths = pathsOf(env);
   try {
     makeFolder(paths.state, "XDG_STATE_HOME");
@@ -63,11 +68,15 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       now: () => new Date(),
       report,
       onStop: () => stopped.resolve(),
+      above: above && { ...above, runtimeDir: paths.runtime },
       contentDirs: () => contentDirs(paths),
       engine: async ({ stateDir, images, readSecret }) =>
         createLocalEngine(
           { stateDir, log: report },
-          await createRuntime(options.runtime, { paths, stateDir, images, readSecret, env, log: report }),
+          await createRuntime(options.runtime, {
+            ...{ paths, stateDir, images, readSecret, env },
+            ...{ host: above?.host ?? new ReplicaKeeper(), log: report },
+          }),
         ),
     });
     const file = {
@@ -79,6 +88,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       masterKeyFile: env["APPCTL_MASTER_KEY_FILE"] || null,
       startedAt: new Date().toISOString(),
       proofKey: platform.proofKey,
+      ...(above ? { supervisor: { pid: above.facts.pid, startTime: above.facts.startTime } } : {}),
     };
     writePlatformFile(paths.state, file);
     report(`appctl ${file.version} listens on ${options.host}:${platform.port}, pid ${process.pid}`);
@@ -86,6 +96,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
     if (options.signal.aborted) stopped.resolve();
     await stopped.promise;
     report("stopping");
+    await above?.host.stopping();
     await platform.close();
     report("stopped");
     lock.release();

@@ -1,121 +1,144 @@
+import { timingSafeEqual } from "node:crypto";
+import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { endpoints } from "../contract/endpoints.ts";
+import { REPLICA_TOKEN_HEADER } from "../contract/headers.ts";
 import { Health } from "../contract/schemas.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
-import { type Gateway, opensTunnel } from "../gateway/gateway.ts";
-import { badRequest, isAnswering, refuseUnreadable, sendRefusal, writeRefusal } from "../gateway/refusal.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { hostOfField, Listener } from "../gateway/listener.ts";
+import { noHost, type Refusal, sendRefusal } from "../gateway/refusal.ts";
 import { readRequest } from "../gateway/request-head.ts";
 import type { Addresses } from "./addresses.ts";
-import { ProblemError } from "./problem.ts";
 
-/** What the one listener serves. */
-export interface ServerParts {
-  gateway: Gateway;
+/** What a request of the API or the console needs. */
+export interface ApiParts {
   /** API and console. */
   fetch(request: Request, bindings: { incoming: IncomingMessage }): Response | Promise<Response>;
   addresses(): Addresses;
+  /** Other names by which the platform is reached: the address that it listens on. */
+  isOwnName(host: string): boolean;
 }
 
 /**
- * The platform's one listener: a request whose Host is an app's goes to the gateway, all else to API and console. For the
- * latter the Host has to be one of the platform's own names, so that a web page cannot reach it by rebinding DNS.
+ * Answers requests of API and console. Their Host has to be one of the platform's own names, so that a web page cannot reach it
+ * by rebinding DNS.
  */
+class ApiEntry {
+  readonly #parts: ApiParts;
+  readonly #listener: (req: IncomingMessage, res: ServerResponse) => unknown;
+
+  constructor(parts: ApiParts) {
+    this.#parts = parts;
+    this.#listener = getRequestListener((request, env) => parts.fetch(request, env as { incoming: IncomingMessage }), {
+      overrideGlobalObjects: false,
+    });
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse, host: string, mayContinue: boolean): Refusal | undefined {
+    const { url, appsDomain } = this.#parts.addresses();
+    const isOwn = host === "localhost" || host === "127.0.0.1" || host === "[::1]" || host === new URL(url).hostname;
+    if (!isOwn && !this.#parts.isOwnName(host)) {
+      return {
+        status: 421,
+        code: "UNKNOWN_HOST",
+        detail: `${host} is not a host of this platform`,
+        hint: `the platform answers at ${url}, apps at *.${appsDomain}`,
+      };
+    }
+    // An app says itself whether it takes the body; here it is wanted, or thrown away with the answer.
+    if (mayContinue) res.writeContinue();
+    void this.#listener(req, res);
+    return undefined;
+  }
+}
+
+/** What the one listener of a platform without a supervisor serves. */
+export interface ServerParts extends Omit<ApiParts, "isOwnName"> {
+  gateway: Gateway;
+}
+
+/** The one listener of a platform without a supervisor: an app's requests go to the gateway, all else to API and console. */
 export class PlatformServer {
-  readonly #server: Server;
-  readonly #parts: ServerParts;
-  /** Connections on which a change of protocols was declined, with the request that asked for it. */
-  readonly #declined = new WeakMap<Duplex, IncomingMessage>();
-  /** Connections that a refusal closes. node:http may have read more requests of them; none of those is answered. */
-  readonly #closing = new WeakSet<Duplex>();
+  readonly #listener: Listener;
   #listensOn: string | undefined;
 
   constructor(parts: ServerParts) {
-    this.#parts = parts;
-    const api = getRequestListener((request, env) => parts.fetch(request, env as { incoming: IncomingMessage }), {
-      overrideGlobalObjects: false,
-    });
-    const refuse = (req: IncomingMessage, res: ServerResponse, error: ProblemError) => {
-      this.#closing.add(req.socket);
-      sendProblem(res, error);
-    };
-    const handle = (req: IncomingMessage, res: ServerResponse, mayContinue = false) => {
-      if (this.#closing.has(req.socket)) return;
-      // node:http drops what it has read together with such a request, and takes whatever comes next for a request's
-      // beginning: it could be the middle of a body. So the connection carries nothing more.
-      const declined = this.#declined.get(req.socket);
-      if (declined === req) res.shouldKeepAlive = false;
-      else if (declined !== undefined) {
-        const detail = "no request can follow a declined change of protocols on the same connection";
-        return refuse(req, res, new ProblemError("BAD_REQUEST", detail));
-      }
-      const host = hostOf(req);
-      if (host === undefined)
-        return refuse(req, res, new ProblemError("NO_HOST", "the Host header is missing or malformed"));
-      if (parts.addresses().subdomainOf(host) !== undefined) return parts.gateway.handle(req, res, host);
-      if (!this.#isOwn(host)) {
-        const hint = `the platform answers at ${parts.addresses().url}, apps at *.${parts.addresses().appsDomain}`;
-        return refuse(req, res, new ProblemError("UNKNOWN_HOST", `${host} is not a host of this platform`, { hint }));
-      }
-      // A request that other readers end elsewhere would let what follows it pass them as its body.
-      const facts = readRequest(req, host);
-      if ("status" in facts) {
-        this.#closing.add(req.socket);
-        return sendRefusal(res, facts);
-      }
-      // An app says itself whether it takes the body; here it is wanted, or thrown away with the answer.
-      if (mayContinue) res.writeContinue();
-      void api(req, res);
-    };
-    this.#server = createServer(
-      {
-        // No limit on a whole request: uploads take as long as they take. Heads are limited.
-        requestTimeout: 0,
-        headersTimeout: 30_000,
-        maxHeaderSize: 32 * 1024,
-        noDelay: true,
-        // A request without a body has none to wait for (Node 24 and later).
-        ...{ optimizeEmptyRequests: true },
-        // Without it node:http takes every request with an Upgrade field for one, and its body is lost (Node 24 and later).
-        shouldUpgradeCallback: (req) => {
-          if (opensTunnel(req)) return true;
-          // The first one counts: a second one is what must not follow it.
-          if (!this.#declined.has(req.socket)) this.#declined.set(req.socket, req);
-          return false;
-        },
+    const api = new ApiEntry({ ...parts, isOwnName: (host) => host === this.#listensOn });
+    this.#listener = new Listener({
+      gateway: parts.gateway,
+      isApp: (host) => parts.addresses().subdomainOf(host) !== undefined,
+      other: (req, res, host, mayContinue) => {
+        const facts = readRequest(req, host);
+        return "status" in facts ? facts : api.handle(req, res, host, mayContinue);
       },
-      (req, res) => handle(req, res),
-    );
-    this.#server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
-    this.#server.on("clientError", refuseUnreadable);
-    this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      socket.on("error", () => undefined); // node:http no longer listens: a reset would end the platform
-      const host = hostOf(req);
-      // Answers leave in the order of their requests; with the connection in other hands, those before cannot any more.
-      if (isAnswering(socket)) socket.destroy();
-      else if (host !== undefined && parts.addresses().subdomainOf(host) !== undefined) {
-        parts.gateway.upgrade(req, socket, head, host);
-      } else writeRefusal(socket, badRequest("only apps change protocols"));
     });
   }
 
   /** Listens. `port` 0 asks the kernel for one; the port is returned. */
   async listen(host: string, port: number): Promise<number> {
-    this.#listensOn = host.includes(":") ? `[${host}]` : host;
+    this.#listensOn = hostName(host);
+    const { server } = this.#listener;
     try {
       await new Promise<void>((resolve, reject) => {
-        this.#server.once("error", reject);
-        this.#server.listen(port, host, () => resolve());
+        server.once("error", reject);
+        server.listen(port, host, () => resolve());
       });
     } catch (error) {
       throw await listenError(error as NodeJS.ErrnoException, host, port);
     }
-    return (this.#server.address() as AddressInfo).port;
+    return (server.address() as AddressInfo).port;
   }
 
   /** Takes no new connections, lets running requests end for `graceMs`, then breaks what is left. */
+  close(graceMs: number): Promise<void> {
+    return this.#listener.close(graceMs);
+  }
+}
+
+/** The server behind a gateway of another process: API and console, on a unix socket. */
+export class BackendServer {
+  readonly #server: Server;
+  readonly #socketPath: string;
+
+  /** `token` is what the gateway shows; `host` is where that one listens. */
+  constructor(
+    parts: Omit<ApiParts, "isOwnName">,
+    { socketPath, token, host }: { socketPath: string; token: string; host: string },
+  ) {
+    this.#socketPath = socketPath;
+    const api = new ApiEntry({ ...parts, isOwnName: (name) => name === hostName(host) });
+    const expected = Buffer.from(token);
+    const handle = (req: IncomingMessage, res: ServerResponse, mayContinue: boolean) => {
+      const shown = Buffer.from(String(req.headers[REPLICA_TOKEN_HEADER] ?? ""));
+      if (shown.length !== expected.length || !timingSafeEqual(shown, expected)) {
+        res.writeHead(403, { connection: "close", "content-length": 0 }).end();
+        return;
+      }
+      const name = hostOfField(req.headers.host);
+      const refusal = name === undefined ? noHost() : api.handle(req, res, name, mayContinue);
+      if (refusal) sendRefusal(res, refusal);
+    };
+    this.#server = createServer(
+      { requestTimeout: 0, headersTimeout: 30_000, maxHeaderSize: 64 * 1024, keepAliveTimeout: 75_000, noDelay: true },
+      (req, res) => handle(req, res, false),
+    );
+    this.#server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
+  }
+
+  /** Listens; a socket that a killed platform left is taken over. */
+  async listen(): Promise<void> {
+    rmSync(this.#socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#socketPath, () => resolve());
+    });
+    chmodSync(this.#socketPath, 0o600);
+  }
+
+  /** As {@link PlatformServer.close}. */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
@@ -123,31 +146,12 @@ export class PlatformServer {
     await closed;
     clearTimeout(timer);
   }
-
-  #isOwn(host: string): boolean {
-    if (host === "localhost" || host === "127.0.0.1" || host === "[::1]") return true;
-    return host === new URL(this.#parts.addresses().url).hostname || host === this.#listensOn;
-  }
 }
 
-/** The Host header's name in lower case, without the port. */
-function hostOf(req: IncomingMessage): string | undefined {
-  const host = req.headers.host;
-  const match = host === undefined ? null : /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.exec(host);
-  return match?.[1]?.toLowerCase();
-}
+const hostName = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
-function sendProblem(res: ServerResponse, error: ProblemError): void {
-  const body = JSON.stringify(error.problem);
-  res.writeHead(error.problem.status, {
-    "content-type": "application/problem+json",
-    "content-length": Buffer.byteLength(body),
-    connection: "close",
-  });
-  res.end(body);
-}
-
-async function listenError(error: NodeJS.ErrnoException, host: string, port: number): Promise<AppctlError> {
+/** The error for an address that cannot be listened on: whose it is, and what to type. */
+export async function listenError(error: NodeJS.ErrnoException, host: string, port: number): Promise<AppctlError> {
   if (error.code === "EADDRINUSE") {
     const other = await platformOn(port);
     return new AppctlError({

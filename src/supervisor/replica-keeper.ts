@@ -15,6 +15,7 @@ import {
   type ReplicaHost,
   type ReplicaOrder,
 } from "../core/replica-host.ts";
+import type { HeldReplica } from "./messages.ts";
 
 /** Pause after each read of the pipe {@link CHANNEL}, in milliseconds: it is an app's to write, and nothing of it is kept. */
 const CHANNEL_PAUSE_MS = 100;
@@ -80,6 +81,16 @@ export class ReplicaKeeper implements ReplicaHost {
     return [...this.#replicas.values()];
   }
 
+  /** The replica with that name; undefined for one that is finished. */
+  get(id: string): HostedReplica | undefined {
+    return this.#replicas.get(id);
+  }
+
+  /** Every replica that is not finished yet, as plain data. */
+  held(): HeldReplica[] {
+    return [...this.#replicas.values()].map(({ id, pid, note, listens, end }) => ({ id, pid, note, listens, end }));
+  }
+
   #open({ log: { dir, limits } }: ReplicaOrder): (text: string) => Promise<void> {
     let log = this.#logs.get(dir);
     if (!log) {
@@ -117,7 +128,8 @@ class KeptReplica implements HostedReplica {
   readonly logDir: string;
   readonly listening: Promise<void>;
   readonly exited: Promise<ProcessEnd>;
-  hasExited = false;
+  listens = false;
+  end: ProcessEnd | null = null;
   logMoved: ((end: LogPosition) => void) | undefined;
   readonly #order: ReplicaOrder;
   readonly #child: ChildProcess;
@@ -143,13 +155,20 @@ class KeptReplica implements HostedReplica {
       // a failed kill: the exit tells what matters
     });
     this.listening = order.channel ? firstByte(child.stdio[CHANNEL] as Duplex) : new Promise(() => {});
+    void this.listening.then(() => {
+      this.listens = true;
+    });
     this.#output = Promise.all([this.#read("stdout", child.stdout), this.#read("stderr", child.stderr)]);
     this.exited = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
-        this.hasExited = true;
-        resolve({ code, signal });
+        this.end = { code, signal };
+        resolve(this.end);
       });
     });
+  }
+
+  get hasExited(): boolean {
+    return this.end !== null;
   }
 
   signal(signal: NodeJS.Signals, target: "leader" | "group"): void {

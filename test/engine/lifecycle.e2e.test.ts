@@ -7,8 +7,9 @@ import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { bootId } from "../../src/core/boot-id.ts";
+import { startTimeOf } from "../../src/core/start-time.ts";
 import { type Clock, systemClock } from "../../src/engine/local/clock.ts";
-import { groupIsAlive, startTimeOf } from "../../src/engine/local/process/proc.ts";
+import { groupIsAlive } from "../../src/engine/local/process/proc.ts";
 import { waitUntilReady } from "../../src/engine/local/readiness.ts";
 import type { RunningReplica } from "../../src/engine/local/runtime.ts";
 import {

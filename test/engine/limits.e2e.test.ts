@@ -67,7 +67,8 @@ describe("control groups of version 2", () => {
     const [dir = ""] = groups.dirsOf("r1");
     mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, "memory.swap.max"), "max");
-    const group = groups.create("r1", { memoryBytes: 1024, cores: 1.5, tasks: 100 });
+    groups.create("r1", { memoryBytes: 1024, cores: 1.5, tasks: 100 });
+    const group = groups.open("r1");
     group.add(42);
     const read = (file: string) => readFileSync(join(dir, file), "utf8");
     const files = ["memory.max", "cpu.max", "memory.swap.max", "pids.max", "cgroup.procs"];

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import { startTimeOf } from "../../src/engine/local/process/proc.ts";
+import { startTimeOf } from "../../src/core/start-time.ts";
 import { fetchApp, temporaryDirectory, until, writeContent } from "./helpers.ts";
 
 interface Shim {

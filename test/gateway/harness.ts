@@ -63,7 +63,7 @@ export class Bench {
       route: (host) => (host === HOST ? this.route : undefined),
       authorize: (authorization) => this.verdict(authorization),
       redeemProbe: (token, host) => this.probes.get(token) === host && this.probes.delete(token),
-      publicProto: "http",
+      publicProto: () => "http",
     });
     const hostOf = (req: IncomingMessage) => (req.headers.host ?? "").replace(/:\d+$/, "").toLowerCase();
     this.server = createServer({ shouldUpgradeCallback: opensTunnel }, (req, res) =>

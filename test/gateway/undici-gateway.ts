@@ -193,7 +193,7 @@ export class UndiciGateway implements Forwarder {
     }
     const host = req.headers.host ?? "";
     fields.push("x-forwarded-for", (req.socket.remoteAddress ?? "").replace("::ffff:", ""));
-    fields.push("x-forwarded-proto", this.#options.publicProto, "x-forwarded-host", host);
+    fields.push("x-forwarded-proto", this.#options.publicProto(), "x-forwarded-host", host);
     const id = req.headers["x-request-id"];
     fields.push("x-request-id", typeof id === "string" ? id : randomUUID());
     if (lease.token !== undefined) fields.push("appctl-replica-token", lease.token);

@@ -8,6 +8,7 @@ import { Client } from "../../src/client/client.ts";
 import type { AppStatus } from "../../src/contract/types.ts";
 import { readPlatformFile } from "../../src/core/platform-file.ts";
 import { Redacted } from "../../src/core/redacted.ts";
+import { startTimeOf } from "../../src/core/start-time.ts";
 import { get, type Running, World } from "../e2e/harness.ts";
 import { expectInvariants } from "./invariants.ts";
 import { Steps } from "./steps.ts";
@@ -118,7 +119,17 @@ export class KillWorld {
     }
   }
 
-  /** Kills whichever platform runs, and waits until it is gone. */
+  /** Kills the platform that runs and the supervisor above it, and waits until both are gone. */
+  async killEverything(): Promise<void> {
+    const { supervisor } = readPlatformFile(this.world.state) ?? {};
+    if (supervisor && startTimeOf(supervisor.pid) === supervisor.startTime) {
+      process.kill(supervisor.pid, "SIGKILL");
+      await until(() => startTimeOf(supervisor.pid) !== supervisor.startTime);
+    }
+    await this.killPlatform();
+  }
+
+  /** Kills whichever platform runs, and waits until it is gone. A supervisor above it starts another one. */
   async killPlatform(): Promise<void> {
     const pid = readPlatformFile(this.world.state)?.pid;
     if (pid === undefined) throw new Error("no platform was ever started");
@@ -134,7 +145,7 @@ export class KillWorld {
 
   /** Kills the platform that runs, and starts one that kills itself at a point of its start; gives the signal of its end. */
   async startAndDie(point: string): Promise<NodeJS.Signals | null> {
-    await this.killPlatform();
+    await this.killEverything();
     const [, signal] = await once(this.#spawn(point), "exit");
     return signal;
   }
@@ -150,7 +161,7 @@ export class KillWorld {
 
   /** Kills the platform that runs, and starts one that can be armed, with everything serving again. */
   async startArmable(): Promise<void> {
-    await this.killPlatform();
+    await this.killEverything();
     const child = this.#spawn();
     let log = "";
     child.stderr?.setEncoding("utf8").on("data", (text) => {

@@ -12,7 +12,13 @@ export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
   const { port, runtime } = await resolveConfig(flags, io.env, io.cwd);
   // One that was killed comes back where it was, whichever command starts it.
   const last = lastPlace(pathsOf(io.env).state, port);
-  const { runPlatform } = await import("../../platform/run.ts");
+  const { RemoteHost, runPlatform } = await import("../../platform/run.ts");
+  const report = (message: string) => io.stderr.write(`${io.now().toISOString()} ${message}\n`);
+  const fd = io.env["APPCTL_SUPERVISOR_FD"];
+  // Nothing that the platform starts is to look for it.
+  delete io.env["APPCTL_SUPERVISOR_FD"];
+  const gone = new AbortController();
+  const above = fd === undefined ? undefined : await RemoteHost.connect(Number(fd), () => gone.abort());
   await runPlatform({
     port,
     host: flags.host ?? last.host ?? "127.0.0.1",
@@ -20,8 +26,10 @@ export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
     url: flags.url ?? last.url,
     runtime,
     env: io.env,
-    signal: io.signal,
-    notify: io.notify,
-    report: (message) => io.stderr.write(`${io.now().toISOString()} ${message}\n`),
+    above,
+    // Without its supervisor nothing holds the replicas: they have ended, or end with this platform.
+    signal: AbortSignal.any([io.signal, gone.signal]),
+    notify: above ? (message) => void above.host.report(message, message.type === "ready") : io.notify,
+    report,
   });
 }

@@ -20,6 +20,7 @@ export async function platformStatus(io: Io, flags: CommonFlags): Promise<void> 
     ["URL", status.url],
     ["Version", `${status.version} (Node ${status.node.replace(/^v/, "")})`],
     ["PID", String(status.pid)],
+    ...supervisorFields(status, io.now()),
     ["Engine", `${status.engine}, runtime ${status.runtime}`],
     ["Apps", String(status.apps)],
     ["CPU limit", status.limits.cpu],
@@ -31,6 +32,22 @@ export async function platformStatus(io: Io, flags: CommonFlags): Promise<void> 
     ["Started", `${age(status.startedAt, io.now())} ago`],
   ];
   io.stdout.write(`${fieldLines(fields, await styleOf(io.stdout, io.env, flags.color)).join("\n")}\n`);
+}
+
+function supervisorFields(
+  { supervisorPid, gatewayPids = [], restarts = [] }: PlatformStatus,
+  now: Date,
+): [string, string][] {
+  if (supervisorPid === undefined) return [];
+  const last = restarts.at(-1);
+  return [
+    ["Supervisor PID", String(supervisorPid)],
+    ["Gateway PIDs", gatewayPids.join(", ")],
+    [
+      "Restarts",
+      last ? `${restarts.length} (last ${age(last.at, now)} ago: ${last.process} ended with ${last.reason})` : "0",
+    ],
+  ];
 }
 
 async function ask(io: Io, flags: CommonFlags): Promise<PlatformStatus> {

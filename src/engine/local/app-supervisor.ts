@@ -13,6 +13,8 @@ import { RevisionRun, type RunContext } from "./revision-run.ts";
 /** What a supervisor needs from the engine. */
 export interface SupervisorContext extends RunContext {
   established: EstablishedRevisions;
+  /** Called after each change of an app's revisions. */
+  changed(ref: AppRef): void;
   log(message: string): void;
 }
 
@@ -72,6 +74,11 @@ export class AppSupervisor {
     return (this.#route !== null && this.#runs.get(this.#route)?.lease()) || null;
   }
 
+  /** True while a replica of an earlier platform has not answered this one yet. */
+  get isTakingOver(): boolean {
+    return [...this.#runs.values()].some((run) => run.isTakingOver);
+  }
+
   /** Why a replica of a revision that runs ended last; undefined when none did. */
   lastFailure(revision: string): FailureCause | undefined {
     return this.#runs.get(revision)?.lastFailure;
@@ -102,6 +109,7 @@ export class AppSupervisor {
       if (!names.has(name) && !keepsServing) this.#retire(name, run);
     }
     this.#publish();
+    this.#context.changed(this.ref);
     if (isMoving && this.#runs.get(target)?.ready) void this.#switchTraffic(target);
   }
 

@@ -16,6 +16,10 @@ import type { BeforeStep } from "./revision-run.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkSpec } from "./spec-check.ts";
 
+/** How long replicas of an earlier platform may take to answer this one, in milliseconds, and how often that is looked at. */
+const TAKE_OVER_MS = 5_000;
+const TAKE_OVER_LOOK_MS = 5;
+
 /** What the engine needs. Directories are absolute; times are in milliseconds. */
 export interface LocalEngineOptions {
   /** What outlives the platform: logs, and which revisions have served. */
@@ -47,6 +51,7 @@ class LocalEngine implements Engine {
   readonly #apps = new Map<string, AppSupervisor>();
   /** The last delete of an app that is under way; a new life of the app waits for its end. */
   readonly #deleting = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<(ref: AppRef) => void>();
   #closed = false;
 
   constructor(options: LocalEngineOptions, runtime: Runtime) {
@@ -61,6 +66,9 @@ class LocalEngine implements Engine {
       otherPortMs: options.otherPortMs ?? OTHER_PORT_MS,
       established: new EstablishedRevisions(join(options.stateDir, "established")),
       log: options.log,
+      changed: (ref) => {
+        for (const listener of this.#listeners) listener(ref);
+      },
     };
   }
 
@@ -118,6 +126,20 @@ class LocalEngine implements Engine {
     );
     this.#deleting.set(key, deleting);
     return deleting;
+  }
+
+  onChange(listener: (ref: AppRef) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  async resumed(): Promise<void> {
+    await this.#runtime.endOrphans?.();
+    // Those that were adopted answer, or are known not to.
+    const { clock } = this.#context;
+    for (let waited = 0; waited < TAKE_OVER_MS; waited += TAKE_OVER_LOOK_MS) {
+      if (![...this.#apps.values()].some((app) => app.isTakingOver)) return;
+      await clock.sleep(TAKE_OVER_LOOK_MS);
+    }
   }
 
   async close(): Promise<void> {

@@ -13,7 +13,7 @@ import { Leases } from "./leases.ts";
 import type { AppLog } from "./logs/app-log.ts";
 import { type StartOutcome, waitUntilReady } from "./readiness.ts";
 import { RecentOutput } from "./recent-output.ts";
-import { type Content, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
+import { type AdoptedReplica, type Content, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
 
 /** A step before which a test can hold a revision. */
 export type RunStep = "prepare" | "ready" | "route";
@@ -57,11 +57,14 @@ export class RevisionRun {
   /** Ends the pause before the next start. */
   #wake = new AbortController();
   readonly #done: Promise<void>;
+  /** A replica of an earlier platform, until it is taken over. */
+  #adopted: AdoptedReplica | undefined;
+  readonly #isAdopted: boolean;
   #output = new RecentOutput();
   #state: State = "starting";
   #cause: FailureCause | undefined;
   #running: RunningReplica | undefined;
-  #restarts = 0;
+  #restarts: number;
   #startedAt: number | undefined;
   #lastFailure: FailureCause | undefined;
   readonly #leases = new Leases();
@@ -76,13 +79,21 @@ export class RevisionRun {
     this.#changed = app.changed;
     this.revision = app.revision;
     this.established = app.established;
-    this.replica = `${app.revision.name}-${randomBytes(3).toString("hex").slice(0, 5)}`;
+    this.#adopted = context.runtime.adopt?.(app.ref, app.revision, app.log);
+    this.#isAdopted = this.#adopted !== undefined;
+    this.replica = this.#adopted?.replica ?? `${app.revision.name}-${randomBytes(3).toString("hex").slice(0, 5)}`;
+    this.#restarts = this.#adopted?.restarts ?? 0;
     this.#done = this.#keepRunning();
   }
 
   /** True while the replica answers and takes requests. */
   get ready(): boolean {
     return this.#state === "ready" && this.#running?.hasExited === false;
+  }
+
+  /** True while a replica of an earlier platform has not answered this one yet. */
+  get isTakingOver(): boolean {
+    return this.#isAdopted && this.#state === "starting";
   }
 
   /** Why the revision failed; undefined while it has not. */
@@ -158,7 +169,7 @@ export class RevisionRun {
       let healthyMs = 0;
       let cause: FailureCause;
       try {
-        content ??= await this.#prepare();
+        content ??= this.#adopted?.content ?? (await this.#prepare());
         if (signal.aborted) break;
         ({ cause, healthyMs } = await this.#startAndWait(content));
       } catch (error) {
@@ -183,6 +194,8 @@ export class RevisionRun {
       if (!isAway) this.#restarts++;
       this.#setState("starting");
     }
+    // It was not wanted any more before it could be taken over.
+    await this.#adopted?.running.stop(this.#context.stopMs);
     this.#running = undefined;
     this.#setState("ended");
   }
@@ -227,15 +240,19 @@ export class RevisionRun {
   async #start(content: Content): Promise<RunningReplica> {
     const { runtime, clock, stopMs } = this.#context;
     this.#output = new RecentOutput();
-    const running = await runtime.start({
+    const adopted = this.#adopted;
+    this.#adopted = undefined;
+    const request = {
       ref: this.#ref,
       revision: this.revision,
       replica: this.replica,
       content,
-      output: (lines) => this.#keepOutput(lines),
+      restarts: this.#restarts,
+      output: (lines: OutputLine[]) => this.#keepOutput(lines),
       log: this.#log,
-    });
-    this.#startedAt = clock.now();
+    };
+    const running = adopted?.running ?? (await runtime.start(request));
+    this.#startedAt = adopted?.startedAt ?? clock.now();
     this.#running = running;
     // stop() came while the replica was being started, so it saw none to end.
     if (this.#abort.signal.aborted) void running.stop(stopMs);

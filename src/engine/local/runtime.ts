@@ -53,9 +53,22 @@ export interface StartRequest {
   revision: RunnableRevision;
   replica: string;
   content: Content;
+  /** How often it was started before. */
+  restarts: number;
   /** Takes the output, unless the runtime writes it to `log` itself. */
   output: OutputSink;
   log: OutputLog;
+}
+
+/** A replica of an earlier platform that still runs, or has ended since. */
+export interface AdoptedReplica {
+  /** Its name. */
+  replica: string;
+  running: RunningReplica;
+  content: Content;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  restarts: number;
 }
 
 /** A replica that was started and may have ended. */
@@ -92,8 +105,12 @@ export interface Runtime {
   check(spec: AppSpec): Fault[];
   /** Things that hold less strictly than the spec says, in words. */
   warnings(spec: AppSpec): string[];
-  /** Ends what a killed platform left behind. Called once, before the first start. */
+  /** Ends what a killed platform left behind and cannot be adopted. Called once, before the first start. */
   recover(): Promise<void>;
+  /** The replica of an earlier platform for that revision, once. Undefined when there is none. */
+  adopt?(ref: AppRef, revision: RunnableRevision, log: OutputLog): AdoptedReplica | undefined;
+  /** Ends the replicas of an earlier platform that nobody has adopted. */
+  endOrphans?(): Promise<void>;
   /** Makes a revision's image ready to run. Rejects with a {@link StartFailure} when it cannot. */
   prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content>;
   /** Starts a replica. Rejects with a {@link StartFailure} when it cannot. */

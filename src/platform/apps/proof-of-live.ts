@@ -22,6 +22,12 @@ export type ProofOutcome = { ok: true } | { ok: false; retry: boolean; message: 
 /** Sends the proof's requests and hands out their one-use tokens, which the gateway redeems. */
 export class ProofOfLive {
   readonly #tokens = new Map<string, string>();
+  readonly #issue: ((host: string) => Promise<string>) | undefined;
+
+  /** `issue` makes a token that gateways of other processes redeem, and resolves when they know it. */
+  constructor(issue?: (host: string) => Promise<string>) {
+    this.#issue = issue;
+  }
 
   /** True once for each token, and only for the host that it was made for. */
   redeem(token: string, host: string): boolean {
@@ -30,9 +36,14 @@ export class ProofOfLive {
     return true;
   }
 
-  async prove(target: ProofTarget, signal: AbortSignal): Promise<ProofOutcome> {
+  #issueHere(host: string): string {
     const token = randomBytes(24).toString("base64url");
-    this.#tokens.set(token, target.host);
+    this.#tokens.set(token, host);
+    return token;
+  }
+
+  async prove(target: ProofTarget, signal: AbortSignal): Promise<ProofOutcome> {
+    const token = (await this.#issue?.(target.host)) ?? this.#issueHere(target.host);
     try {
       const answer = await ask(target, { [PROBE_HEADER]: token }, signal);
       if (answer.revision !== target.revision) {

@@ -36,6 +36,7 @@ export class KeyStore {
   readonly #report: (message: string) => void;
   readonly #keys = new Map<string, KeyRow>();
   readonly #unwritten = new Set<KeyRow>();
+  readonly #listeners = new Set<() => void>();
   #flush: NodeJS.Timeout | undefined;
 
   constructor(db: Database, now: () => Date, report: (message: string) => void = () => undefined) {
@@ -49,6 +50,23 @@ export class KeyStore {
   reload(): void {
     this.#keys.clear();
     for (const row of this.#db.all<KeyRow>("SELECT * FROM api_keys")) this.#keys.set(row.hash, { ...row });
+    this.#changed();
+  }
+
+  /** Calls `listener` after keys have come or gone. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** SHA-256 of each key's random bits, in hex. */
+  hashes(): Set<string> {
+    return new Set(this.#keys.keys());
+  }
+
+  /** Records the use of the key with that hash. */
+  recordUse(hash: string): void {
+    const row = this.#keys.get(hash);
+    if (row) this.#use(row);
   }
 
   /** Makes a key; `endpoint` goes into it. The key is returned once and kept nowhere. */
@@ -75,6 +93,7 @@ export class KeyStore {
       );
     });
     this.#keys.set(row.hash, row);
+    this.#changed();
     return { info: infoOf(row), key: new Redacted(key) };
   }
 
@@ -91,10 +110,18 @@ export class KeyStore {
     const hash = hashOf(parts.secret);
     const row = this.#keys.get(hash);
     if (!row || !timingSafeEqual(Buffer.from(row.hash), Buffer.from(hash))) return undefined;
+    this.#use(row);
+    return { id: row.hash, name: row.name, kind: row.kind };
+  }
+
+  #use(row: KeyRow): void {
     row.last_used_at = this.#now().toISOString();
     this.#unwritten.add(row);
     this.#flush ??= setTimeout(() => this.#flushLater(), 3000).unref();
-    return { id: row.hash, name: row.name, kind: row.kind };
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** True while the key of that id is valid: a console session lives no longer than its key. */
@@ -131,6 +158,7 @@ export class KeyStore {
     this.get(name);
     this.#db.run("DELETE FROM api_keys WHERE name = ?", name);
     for (const [hash, row] of this.#keys) if (row.name === name) this.#keys.delete(hash);
+    this.#changed();
   }
 
   /** A disk that is full must not end the platform over a time of last use: it is written with the next one. */

@@ -41,7 +41,7 @@ async function start(runtime: Runtime, output: (lines: OutputLine[]) => Promise<
   const revision = revisionOf("web-00001", `sha256:${"1".repeat(64)}`, { spec: { kind: "args", args: ["server"] } });
   const content = await runtime.prepare(ref, revision, never);
   const log = { dir: "/nowhere", limits: DEFAULT_LOG_LIMITS, moved: () => undefined };
-  return runtime.start({ ref, revision, replica: "web-00001-1", content, output, log });
+  return runtime.start({ ref, revision, replica: "web-00001-1", content, output, log, restarts: 0 });
 }
 
 it("makes a project's network again that somebody has removed", async () => {

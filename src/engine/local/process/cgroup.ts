@@ -78,7 +78,7 @@ export class Cgroups {
   }
 
   /** Makes the groups of a replica; `id` must be new. */
-  create(id: string, limits: Limits): ReplicaGroup {
+  create(id: string, limits: Limits): void {
     const dirs = this.dirsOf(id);
     for (const [at, hierarchy] of this.#hierarchies.entries()) {
       const dir = dirs[at] ?? "";
@@ -87,6 +87,11 @@ export class Cgroups {
         if (!optional || existsSync(join(dir, file))) writeFileSync(join(dir, file), value);
       }
     }
+  }
+
+  /** The groups that {@link create} made for `id`. */
+  open(id: string): ReplicaGroup {
+    const dirs = this.dirsOf(id);
     const memoryAt = this.#hierarchies.findIndex((one) => one.controllers.includes("memory"));
     const memory = this.#hierarchies[memoryAt];
     const memoryDir = dirs[memoryAt] ?? "";

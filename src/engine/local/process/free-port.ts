@@ -14,6 +14,11 @@ export class FreePorts {
     }
   }
 
+  /** Keeps a port out of later answers: a replica of an earlier platform has it. */
+  claim(port: number): void {
+    this.#taken.add(port);
+  }
+
   /** Gives a port back. */
   release(port: number): void {
     this.#taken.delete(port);

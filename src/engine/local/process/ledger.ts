@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { bootId } from "../../../core/boot-id.ts";
 import { messageOf } from "../../../core/errors.ts";
+import { startTimeOf } from "../../../core/start-time.ts";
 import { membersOf, removeGroup } from "./cgroup.ts";
 import type { AppUser } from "./isolation/isolation.ts";
-import { groupIsAlive, processesWithEnv, startTimeOf } from "./proc.ts";
+import { groupIsAlive, processesWithEnv } from "./proc.ts";
 import { removeHome } from "./replica-home.ts";
 
 /** Environment variable that marks a replica's processes; its value is {@link ReplicaRecord.id}. */
@@ -55,6 +56,11 @@ export class ReplicaLedger {
     renameSync(`${file}.new`, file);
   }
 
+  /** What is recorded of a replica; undefined when there is nothing. */
+  read(id: string): ReplicaRecord | undefined {
+    return readRecord(this.#file(id));
+  }
+
   /** Forgets a replica that is dead; its directories and groups are removed. */
   async settle(record: Omit<ReplicaRecord, "boot" | "startTime">): Promise<void> {
     await cleanUp(record);
@@ -62,14 +68,16 @@ export class ReplicaLedger {
   }
 
   /**
-   * Ends the replicas of a killed platform and removes what they had. Gives the number of those that still ran. What cannot
+   * Ends the replicas of a killed platform and removes what they had, except for those that a supervisor holds. Gives the number
+   * of those that still ran. What cannot
    * be removed is reported and tried again next time: it must not prevent the start of the platform.
    */
-  async recover(log: (message: string) => void): Promise<number> {
+  async recover(log: (message: string) => void, isHeld: (id: string) => boolean = () => false): Promise<number> {
     let ended = 0;
     for (const name of readdirSync(this.#dir)) {
       const file = join(this.#dir, name);
       const record = name.endsWith(".json") ? readRecord(file) : undefined;
+      if (record && isHeld(record.id)) continue;
       try {
         if (record) {
           if (record.boot === this.#boot && (await endReplica(record))) ended++;

@@ -12,14 +12,6 @@ export interface ProcessEntry {
   state: string;
 }
 
-/** Time at which a process started, in clock ticks since boot: field 22 of stat. Undefined for a dead one or a zombie. */
-export function startTimeOf(pid: number): number | undefined {
-  const fields = statFields(pid);
-  // fields[0] is field 3 of the manual, the state
-  if (!fields || fields[0] === "Z" || fields[0] === "X") return undefined;
-  return Number(fields[19]);
-}
-
 /** The live processes below `root` or in its process group, `root` included. */
 export function processTree(root: number, entries: readonly ProcessEntry[] = listProcesses()): number[] {
   const members = new Set<number>([root]);

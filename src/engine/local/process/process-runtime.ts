@@ -3,17 +3,20 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec, FailureCause, Permission } from "../../../contract/types.ts";
 import { AppctlError, ExitCode, type Fault, messageOf } from "../../../core/errors.ts";
-import { CHANNEL, type ReplicaHost } from "../../../core/replica-host.ts";
+import { CHANNEL, type HostedReplica, type ReplicaHost } from "../../../core/replica-host.ts";
 import { causeOf, engineError } from "../../causes.ts";
 import type { RunnableRevision } from "../../engine.ts";
 import { DEFAULT_STORAGE, explainFailure } from "../../explain-failure.ts";
 import { bytesOf, coresOf } from "../amounts.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import {
+  type AdoptedReplica,
   type Content,
+  type OutputLog,
   type ReplicaAddress,
   type RunningReplica,
   type Runtime,
@@ -23,7 +26,7 @@ import {
 import { Cgroups, type Limits, type ReplicaGroup } from "./cgroup.ts";
 import { FreePorts } from "./free-port.ts";
 import { type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
-import { MARKER, ReplicaLedger } from "./ledger.ts";
+import { MARKER, ReplicaLedger, type ReplicaRecord } from "./ledger.ts";
 import { MEMORY_LOOK_MS, MemoryWatch } from "./memory-watch.ts";
 import { permissionFlags } from "./permission-flags.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
@@ -87,6 +90,8 @@ class ProcessRuntime implements Runtime {
   readonly name = "process";
   readonly #options: ProcessRuntimeOptions;
   readonly #host: ReplicaHost;
+  /** Replicas of an earlier platform that nothing has adopted yet. */
+  readonly #orphans = new Map<string, HostedReplica>();
   readonly #ledger: ReplicaLedger;
   readonly #cgroups: Cgroups;
   readonly #ports = new FreePorts();
@@ -158,8 +163,38 @@ class ProcessRuntime implements Runtime {
   }
 
   async recover(): Promise<void> {
-    const ended = await this.#ledger.recover(this.#options.log);
+    for (const hosted of this.#host.list()) this.#orphans.set(hosted.id, hosted);
+    const ended = await this.#ledger.recover(this.#options.log, (id) => this.#orphans.has(id));
     if (ended > 0) this.#options.log(`ended ${ended} replica(s) that an earlier platform left running`);
+  }
+
+  adopt(ref: AppRef, revision: RunnableRevision, log: OutputLog): AdoptedReplica | undefined {
+    for (const hosted of this.#orphans.values()) {
+      const note = noteOf(hosted);
+      if (note?.revision !== revision.name || !isDeepStrictEqual(note.ref, plainRef(ref))) continue;
+      this.#orphans.delete(hosted.id);
+      if (note.port !== undefined) this.#ports.claim(note.port);
+      const running = this.#replicaOf(hosted, ref, revision, note);
+      hosted.logMoved = (end) => log.moved(end);
+      const { replica, content, startedAt, restarts } = note;
+      return { replica, running, content, startedAt, restarts };
+    }
+    return undefined;
+  }
+
+  async endOrphans(): Promise<void> {
+    const orphans = [...this.#orphans.values()];
+    this.#orphans.clear();
+    await Promise.all(
+      orphans.map(async (hosted) => {
+        hosted.signal("SIGKILL", "group");
+        await hosted.exited;
+        await hosted.finish();
+        const record = this.#ledger.read(hosted.id);
+        if (record) await this.#settle(record);
+      }),
+    );
+    if (orphans.length > 0) this.#options.log(`ended ${orphans.length} replica(s) that no app wants any more`);
   }
 
   async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<Content> {
@@ -185,10 +220,7 @@ class ProcessRuntime implements Runtime {
     const record = { id, home, dirs: [secretDir], user, cgroups: this.#cgroups.dirsOf(id) };
     const ended = async () => {
       if (ownPort !== undefined) this.#ports.release(ownPort);
-      await this.#ledger.settle(record).catch((error) => {
-        // Its file stays, so the next start of the platform tries again.
-        this.#options.log(`what replica ${id} of ${revision.name} had could not be removed: ${messageOf(error)}`);
-      });
+      await this.#settle(record);
     };
     this.#ledger.write(record);
     try {
@@ -216,8 +248,20 @@ class ProcessRuntime implements Runtime {
       if (!existsSync(content.dir)) {
         throw new StartFailure(unreadable(revision.digest, "its directory is gone"));
       }
-      const watched = limits.memoryBytes !== undefined && !this.#cgroups.holds("memory");
-      const group = this.#cgroups.create(id, limits);
+      this.#cgroups.create(id, limits);
+      const note: ReplicaNote = {
+        ref: plainRef(ref),
+        revision: revision.name,
+        replica: request.replica,
+        startedAt: Date.now(),
+        restarts: request.restarts,
+        address,
+        ...(ownPort === undefined ? {} : { port: ownPort }),
+        ...(token === undefined ? {} : { token }),
+        home,
+        secretDir,
+        content,
+      };
       const hosted = await this.#host.start({
         id,
         ...this.#programOf(spec, content, { home, secretDir }),
@@ -227,32 +271,10 @@ class ProcessRuntime implements Runtime {
         channel: isFramework,
         groups: record.cgroups,
         log: { dir: request.log.dir, limits: request.log.limits, replica: request.replica, revision: revision.name },
-        note: "",
+        note: JSON.stringify(note),
       });
       hosted.logMoved = (end) => request.log.moved(end);
-      // A shell is fast: what it has started by now goes along.
-      if (spec.kind === "command") addTree(group, hosted.pid);
-      const replica = new ProcessReplica(
-        {
-          address,
-          token,
-          names: { [join(home, "home")]: "$HOME", [join(home, "tmp")]: "$TMPDIR", [secretDir]: "secrets" },
-          channel: isFramework,
-          listens: () => user && sealHome(home, user),
-          signalsGroup: spec.kind === "command",
-          watchMemory: watched ? (pid, over) => this.#memory.watch(pid, limits.memoryBytes ?? 0, over) : undefined,
-          group,
-          watchStorage: (pid, over) =>
-            this.#storage.add({
-              pid,
-              dirs: [home, secretDir],
-              limitBytes: bytesOf(spec.limits.ephemeralStorage ?? DEFAULT_STORAGE),
-              over,
-            }),
-          ended,
-        },
-        hosted,
-      );
+      const replica = this.#replicaOf(hosted, ref, revision, note);
       try {
         this.#ledger.write({ ...record, pid: hosted.pid });
       } catch (error) {
@@ -277,6 +299,51 @@ class ProcessRuntime implements Runtime {
           : engineError(error);
       throw new StartFailure(failure, { cause: error });
     }
+  }
+
+  /** What the platform does for the process of a replica. */
+  #replicaOf(hosted: HostedReplica, ref: AppRef, { spec }: RunnableRevision, note: ReplicaNote): ProcessReplica {
+    const { id, pid } = hosted;
+    const { home, secretDir, port } = note;
+    const user = this.#isolation.userOf(ref);
+    const limits = limitsOf(spec);
+    const isFramework = spec.kind === "framework";
+    const isWatched = limits.memoryBytes !== undefined && !this.#cgroups.holds("memory");
+    const group = this.#cgroups.open(id);
+    // A shell is fast: what it has started by now goes along.
+    if (spec.kind === "command") addTree(group, pid);
+    return new ProcessReplica(
+      {
+        address: note.address,
+        token: note.token,
+        names: { [join(home, "home")]: "$HOME", [join(home, "tmp")]: "$TMPDIR", [secretDir]: "secrets" },
+        channel: isFramework,
+        listens: () => user && sealHome(home, user),
+        signalsGroup: spec.kind === "command",
+        watchMemory: isWatched ? (root, over) => this.#memory.watch(root, limits.memoryBytes ?? 0, over) : undefined,
+        group,
+        watchStorage: (root, over) =>
+          this.#storage.add({
+            pid: root,
+            dirs: [home, secretDir],
+            limitBytes: bytesOf(spec.limits.ephemeralStorage ?? DEFAULT_STORAGE),
+            over,
+          }),
+        ended: async () => {
+          if (port !== undefined) this.#ports.release(port);
+          await this.#settle({ id, home, dirs: [secretDir], user, cgroups: this.#cgroups.dirsOf(id) });
+        },
+      },
+      hosted,
+    );
+  }
+
+  /** Removes what a replica that is gone had. Never rejects. */
+  async #settle(record: Omit<ReplicaRecord, "boot" | "startTime">): Promise<void> {
+    await this.#ledger.settle(record).catch((error) => {
+      // Its file stays, so the next start of the platform tries again.
+      this.#options.log(`what replica ${record.id} had could not be removed: ${messageOf(error)}`);
+    });
   }
 
   forget(ref: AppRef): Promise<void> {
@@ -307,6 +374,32 @@ class ProcessRuntime implements Runtime {
     return program === "node" ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args };
   }
 }
+
+/** What the next platform needs to go on with a replica. The supervisor keeps it in memory, since a token is in it. */
+interface ReplicaNote {
+  ref: AppRef;
+  revision: string;
+  replica: string;
+  startedAt: number;
+  restarts: number;
+  address: ReplicaAddress;
+  /** Its own port. */
+  port?: number;
+  token?: string;
+  home: string;
+  secretDir: string;
+  content: Content;
+}
+
+function noteOf({ note }: HostedReplica): ReplicaNote | undefined {
+  try {
+    return JSON.parse(note);
+  } catch {
+    return undefined; // of another version
+  }
+}
+
+const plainRef = ({ project, domain, name }: AppRef): AppRef => ({ project, domain, name });
 
 function addTree(group: ReplicaGroup, leader: number): void {
   try {

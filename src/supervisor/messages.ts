@@ -1,0 +1,65 @@
+/** What the supervisor and the platform say to each other. */
+import type { LogPosition } from "../core/log-writer.ts";
+import type { OutputLine, ProcessEnd, ReplicaOrder } from "../core/replica-host.ts";
+
+/** Version of these messages. A supervisor of another version is replaced when the platform is stopped. */
+export const PROTOCOL = 1;
+
+/** A replica that the supervisor holds. */
+export interface HeldReplica {
+  id: string;
+  pid: number;
+  note: string;
+  /** It has said that it listens. */
+  listens: boolean;
+  end: ProcessEnd | null;
+}
+
+/** That a process of the supervisor's ended unasked and was started again. */
+export interface Restart {
+  process: "platform" | "gateway";
+  /** ISO 8601. */
+  at: string;
+  /** `exit code 1`, `SIGKILL`. */
+  reason: string;
+}
+
+/** From the supervisor. */
+export type FromSupervisor =
+  | {
+      type: "hello";
+      protocol: number;
+      pid: number;
+      startTime: number;
+      startedAt: string;
+      restarts: Restart[];
+      replicas: HeldReplica[];
+      gateways: { worker: number; pid: number }[];
+    }
+  | { type: "started"; order: number; pid: number }
+  | { type: "notStarted"; order: number; error: { code?: string; syscall?: string; message: string } }
+  | { type: "listens"; id: string }
+  | { type: "exited"; id: string; end: ProcessEnd }
+  | { type: "moved"; id: string; end: LogPosition }
+  | { type: "finished"; id: string; output: OutputLine[] }
+  | { type: "restarted"; restart: Restart }
+  | { type: "listening"; port: number }
+  | { type: "notListening"; error: { code?: string; message: string } }
+  /** A gateway runs, or is gone. `worker` names one life of one gateway. */
+  | { type: "gateway"; worker: number; pid: number; isGone: boolean }
+  /** From a gateway; the supervisor does not look into it. */
+  | { type: "fromGateway"; worker: number; body: object };
+
+/** From the platform. */
+export type FromPlatform =
+  | { type: "start"; order: number; replica: ReplicaOrder }
+  | { type: "signal"; id: string; signal: NodeJS.Signals; target: "leader" | "group" }
+  | { type: "finish"; id: string }
+  /** The result of the platform's start, for the command that waits for it. `report` is the command's own message. */
+  | { type: "report"; report: object; isReady: boolean }
+  /** Opens the socket that clients connect to, and starts gateways on it. */
+  | { type: "listen"; host: string; port: number; gateway: { program: string; workers: number } }
+  /** To one gateway, or to all; the supervisor does not look into it. */
+  | { type: "toGateway"; worker: number | null; body: object }
+  /** The platform was asked to stop: when it ends, everything does. */
+  | { type: "stopping" };
