@@ -8,11 +8,19 @@ import type { Health } from "../contract/types.ts";
 import { AppctlError, ExitCode, isAppctlError, messageOf } from "../core/errors.ts";
 import { rotateLog } from "../core/log-rotation.ts";
 import { makeFolder } from "../core/make-folder.ts";
-import { builtFile } from "../core/package-files.ts";
+import { builtFile, version } from "../core/package-files.ts";
 import { pathsOf } from "../core/paths.ts";
-import { adminKeyFile, type PlatformFile, proofOf, readPlatformFile, sameProof } from "../core/platform-file.ts";
+import {
+  adminKeyFile,
+  type PlatformFile,
+  proofOf,
+  readPlatformFile,
+  SUPERVISOR_PROTOCOL,
+  sameProof,
+} from "../core/platform-file.ts";
 import { Redacted } from "../core/redacted.ts";
 import { startTimeOf } from "../core/start-time.ts";
+import { writeDurably } from "../core/write-durably.ts";
 import { pause } from "../http/retry.ts";
 import { Http } from "./platform-http.ts";
 
@@ -159,6 +167,44 @@ export async function renewLocalPlatform(
   return ensureLocalPlatform(env, Number(new URL(old.endpoint).port));
 }
 
+/**
+ * Lets a platform of this version take the place of the one that runs, below the same supervisor: its apps go on. Undefined when
+ * there is no supervisor that this version understands.
+ */
+export async function upgradeLocalPlatform(
+  env: NodeJS.ProcessEnv,
+  old: LocalPlatform,
+  signal?: AbortSignal,
+): Promise<LocalPlatform | undefined> {
+  const { supervisor, pid } = old.file;
+  if (!supervisor || supervisor.protocol !== SUPERVISOR_PROTOCOL || !isSame(supervisor)) return undefined;
+  const { state } = pathsOf(env);
+  writeDurably(join(state, "upgrade.json"), JSON.stringify({ program: builtFile("main.js") }));
+  process.kill(supervisor.pid, "SIGHUP");
+  const deadline = performance.now() + STOP_MS;
+  for (;;) {
+    await pause(25, signal);
+    const found = await findLocalPlatform(env);
+    if (found && found.file.pid !== pid) {
+      if (found.file.version === version()) return { ...found, started: false };
+      throw new AppctlError({
+        code: "UPGRADE_FAILED",
+        exit: ExitCode.unavailable,
+        message: `appctl ${version()} did not start; the local platform is appctl ${found.file.version} again`,
+        next: ["appctl platform logs"],
+      });
+    }
+    if (performance.now() > deadline) {
+      throw new AppctlError({
+        code: "PLATFORM_STUCK",
+        exit: ExitCode.unavailable,
+        message: `the local platform (pid ${pid}) was not replaced in time`,
+        next: ["appctl platform logs"],
+      });
+    }
+  }
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -203,7 +249,7 @@ export async function startPlatform(
   const childEnv = Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.test(name)));
   const child = spawn(
     process.execPath,
-    [builtFile("supervisor.js"), builtFile("main.js"), "platform", "run", ...args],
+    [builtFile("supervisor.js"), join(state, "upgrade.json"), builtFile("main.js"), "platform", "run", ...args],
     {
       cwd: "/",
       env: childEnv,

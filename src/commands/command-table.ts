@@ -20,6 +20,7 @@ import { platformRunCommand } from "./platform-run.ts";
 import { platformStartCommand } from "./platform-start.ts";
 import { platformStatusCommand } from "./platform-status.ts";
 import { platformStopCommand } from "./platform-stop.ts";
+import { platformUpgradeCommand } from "./platform-upgrade.ts";
 import { pruneCacheCommand } from "./prune-cache.ts";
 import { pruneImagesCommand } from "./prune-images.ts";
 import { rollbackCommand } from "./rollback.ts";
@@ -69,6 +70,7 @@ export const COMMANDS: readonly CommandRow[] = [
   pruneCacheCommand,
   platformStartCommand,
   platformStopCommand,
+  platformUpgradeCommand,
   platformStatusCommand,
   platformLogsCommand,
   platformResetCommand,

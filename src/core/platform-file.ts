@@ -4,6 +4,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeDurably } from "./write-durably.ts";
 
+/**
+ * Version of the messages between a platform and its supervisor. A supervisor that speaks another one is replaced when the platform
+ * is stopped.
+ */
+export const SUPERVISOR_PROTOCOL = 1;
+
 /** Content of `platform.json` in the state directory (0600). */
 export interface PlatformFile {
   pid: number;
@@ -18,7 +24,7 @@ export interface PlatformFile {
   masterKeyFile?: string | null;
   startedAt: string;
   /** The process above it, which starts it again; absent when it runs by itself. `startTime` is as in `startTimeOf`. */
-  supervisor?: { pid: number; startTime: number };
+  supervisor?: { pid: number; startTime: number; protocol: number };
   /** Key of the proof in `GET /api/v1/health?nonce=`: shows that the listener is this platform and not another program. */
   proofKey: string;
 }

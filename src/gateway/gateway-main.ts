@@ -13,6 +13,9 @@ import { type FromGateway, GatewayTable, type ToGateway } from "./route-table.ts
 /** The platform's own answers take as long as they take: a build, a long poll. */
 const PLATFORM_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
+/** A platform that has pushed no table by then, in milliseconds, is away: clients are told so. */
+const LATE_MS = 3_000;
+
 const [pipeFd = Number.NaN, listenerFd = Number.NaN] = process.argv.slice(2).map(Number);
 // The platform ends it, by way of the supervisor: a signal to the group is for others.
 for (const signal of ["SIGINT", "SIGUSR1"] as const) process.on(signal, () => undefined);
@@ -53,7 +56,17 @@ const toPlatform: Route = {
         }
       : null,
 };
-listener.server.listen({ fd: listenerFd }, () => wire.send({ type: "hello" }));
+wire.send({ type: "hello" });
+// Clients wait in the socket's queue until the table is there: a gateway without one would refuse them.
+const isLate = setTimeout(listen, LATE_MS);
+let isListening = false;
+
+function listen(): void {
+  clearTimeout(isLate);
+  if (isListening) return;
+  isListening = true;
+  listener.server.listen({ fd: listenerFd });
+}
 
 function received(message: ToGateway): void {
   switch (message.type) {
@@ -62,16 +75,23 @@ function received(message: ToGateway): void {
       return;
     case "table":
       table.apply(message);
+      if (message.isWhole) listen();
       return;
     case "drain":
-      void drain(message.graceMs);
+      void end(message.graceMs, (graceMs) => listener.close(graceMs));
+      return;
+    case "retire":
+      void end(message.graceMs, () => listener.retire());
   }
 }
 
-/** Ends when nothing is under way any more. */
-async function drain(graceMs: number): Promise<void> {
-  const impatient = setTimeout(() => gateway.close(), graceMs);
-  await listener.close(graceMs);
+/** Ends when nothing is under way any more, or `graceMs` is over. */
+async function end(graceMs: number, close: (graceMs: number) => Promise<void>): Promise<void> {
+  const impatient = setTimeout(() => {
+    gateway.close();
+    listener.server.closeAllConnections();
+  }, graceMs);
+  await close(graceMs);
   clearTimeout(impatient);
   gateway.close();
   await wire.flush();

@@ -1,5 +1,6 @@
 /** The public listener: which requests an app gets, and which connections carry no more of them. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Gateway, opensTunnel } from "./gateway.ts";
 import {
@@ -32,6 +33,7 @@ export class Listener {
   /** Connections that a refusal closes. node:http may have read more requests of them; none of those is answered. */
   readonly #closing = new WeakSet<Duplex>();
   readonly #parts: ListenerParts;
+  #isRetiring = false;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -68,8 +70,20 @@ export class Listener {
     clearTimeout(timer);
   }
 
+  /**
+   * Takes no new connections, and lets clients close theirs: each response says so from now on. Connections that are idle end at
+   * their own time-out. Resolves when none is left.
+   */
+  async retire(): Promise<void> {
+    this.#isRetiring = true;
+    // Not http's own close(), which breaks idle connections on which a request may be on its way.
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.server, () => resolve()));
+    await closed;
+  }
+
   #handle(req: IncomingMessage, res: ServerResponse, mayContinue: boolean): void {
     if (this.#closing.has(req.socket)) return;
+    if (this.#isRetiring) res.shouldKeepAlive = false;
     // node:http drops what it has read together with such a request, and takes whatever comes next for a request's
     // beginning: it could be the middle of a body. So the connection carries nothing more.
     const declined = this.#declined.get(req.socket);

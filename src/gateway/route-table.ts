@@ -48,7 +48,9 @@ export type ToGateway =
       probes: [token: string, host: string][];
     }
   /** Takes no more connections, and breaks off what is left after `graceMs`. */
-  | { type: "drain"; graceMs: number };
+  | { type: "drain"; graceMs: number }
+  /** Another gateway takes over: as drain, but clients close their connections themselves. */
+  | { type: "retire"; graceMs: number };
 
 /** From a gateway to the platform. */
 export type FromGateway =

@@ -37,6 +37,9 @@ import { Database } from "./store/database.ts";
 /** How long requests may take to end when the platform stops, in milliseconds. */
 const STOP_GRACE_MS = 5000;
 
+/** How long requests may take to end when another platform takes over, in milliseconds: who waits asks that one again. */
+const HAND_OVER_MS = 500;
+
 /** What an engine gets from the platform. */
 export interface EngineContext {
   stateDir: string;
@@ -80,6 +83,8 @@ export interface Platform {
   services: Services;
   /** Ends everything gracefully: no new requests, replicas drained, database closed. */
   close(): Promise<void>;
+  /** Ends this platform alone: replicas and gateways go on for the next one. */
+  handOver(): Promise<void>;
 }
 
 /** Puts a platform together, lets it listen and brings its apps back into their wanted state. */
@@ -206,6 +211,14 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     address,
     proofKey,
     services,
+    async handOver() {
+      await front.handOver(HAND_OVER_MS);
+      await builds.close();
+      await garbage.stop();
+      await deployer.close();
+      keys.flush();
+      db.close();
+    },
     async close() {
       const closing = front.close(STOP_GRACE_MS);
       await builds.close();

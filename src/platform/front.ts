@@ -16,6 +16,9 @@ import type { KeyStore } from "./keys/key-store.ts";
 import { BackendServer, listenError, PlatformServer } from "./server.ts";
 import type { AppStore } from "./store/app-store.ts";
 
+/** How long requests of a gateway that another one has replaced may take, in milliseconds. */
+const RETIRE_MS = 10 * 60_000;
+
 /** What both kinds need of the platform. */
 export interface FrontParts {
   store: AppStore;
@@ -43,6 +46,8 @@ export interface Front {
   open(): Promise<void>;
   /** Makes a token with which one request to `host` passes without a key. */
   allowProbe(host: string): Promise<string>;
+  /** Answers no more requests, and leaves the public port to the next platform. */
+  handOver(graceMs: number): Promise<void>;
   /** Takes no more requests, and breaks off those that last longer than `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -83,6 +88,10 @@ export class OwnFront implements Front {
 
   async allowProbe(): Promise<string> {
     throw new Error("the gateway of this process redeems tokens of the proof itself");
+  }
+
+  async handOver(): Promise<void> {
+    throw new Error("a platform without a supervisor has nobody to hand over to");
   }
 
   async close(graceMs: number): Promise<void> {
@@ -156,6 +165,14 @@ export class GatewayFront implements Front {
     makeFolder(this.#runtimeDir, "TMPDIR");
     await this.#backend.listen();
     this.#opened.resolve();
+    // Those of an earlier version have nothing to do any more: the others listen as well.
+    for (const worker of this.#host.gatewaysBesides(builtFile("gateway.js"))) {
+      this.#host.sendToGateway({ type: "retire", graceMs: RETIRE_MS }, worker);
+    }
+  }
+
+  handOver(graceMs: number): Promise<void> {
+    return this.#backend.close(graceMs);
   }
 
   async allowProbe(host: string): Promise<string> {

@@ -55,8 +55,9 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       });
     }
     removeLeftovers(paths, bootId());
-    const stopped = Promise.withResolvers<void>();
-    options.signal.addEventListener("abort", () => stopped.resolve(), { once: true });
+    const stopped = Promise.withResolvers<"stop" | "handOver">();
+    if (above) above.host.onHandOver = () => stopped.resolve("handOver");
+    options.signal.addEventListener("abort", () => stopped.resolve("stop"), { once: true });
     const platform = await createPlatform({
       stateDir: paths.state,
       host: options.host,
@@ -67,7 +68,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       env,
       now: () => new Date(),
       report,
-      onStop: () => stopped.resolve(),
+      onStop: () => stopped.resolve("stop"),
       above: above && { ...above, runtimeDir: paths.runtime },
       contentDirs: () => contentDirs(paths),
       engine: async ({ stateDir, images, readSecret }) =>
@@ -88,13 +89,18 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       masterKeyFile: env["APPCTL_MASTER_KEY_FILE"] || null,
       startedAt: new Date().toISOString(),
       proofKey: platform.proofKey,
-      ...(above ? { supervisor: { pid: above.facts.pid, startTime: above.facts.startTime } } : {}),
+      ...(above ? { supervisor: supervisorOf(above.facts) } : {}),
     };
     writePlatformFile(paths.state, file);
     report(`appctl ${file.version} listens on ${options.host}:${platform.port}, pid ${process.pid}`);
     notify?.({ type: "ready", file });
-    if (options.signal.aborted) stopped.resolve();
-    await stopped.promise;
+    if (options.signal.aborted) stopped.resolve("stop");
+    if ((await stopped.promise) === "handOver") {
+      report("handing over");
+      await platform.handOver();
+      lock.release();
+      return;
+    }
     report("stopping");
     await above?.host.stopping();
     await platform.close();
@@ -105,6 +111,10 @@ export async function runPlatform(options: RunOptions): Promise<void> {
     if (!notify) throw error;
     notify({ type: "failed", error: describe(error) });
   }
+}
+
+function supervisorOf({ pid, startTime, protocol }: SupervisorFacts) {
+  return { pid, startTime, protocol };
 }
 
 function argumentsOf({ port, host, baseDomain, url, runtime }: RunOptions): string[] {

@@ -20,6 +20,7 @@ export interface GatewaysOptions {
   node: string;
   env: NodeJS.ProcessEnv;
   started(worker: number, pid: number): void;
+  /** `reason` is empty for one that was let go. */
   ended(worker: number, pid: number, reason: string): void;
   received(worker: number, body: object): void;
 }
@@ -32,6 +33,7 @@ interface BoundSocket {
 }
 
 interface RunningGateway {
+  program: string;
   child: ChildProcess;
   pid: number;
   wire: Wire<object, object>;
@@ -58,16 +60,17 @@ export class Gateways {
     if (this.#socket && this.#address !== address) throw new Error("the platform listens somewhere else already");
     this.#socket ??= await openSocket(host, port);
     this.#address = address;
-    const isFirst = this.#program === "";
+    // Gateways of another program go on until the platform lets them end; none of them is started again.
+    const isNew = this.#program !== gateway.program;
     this.#program = gateway.program;
-    if (isFirst) for (let worker = 0; worker < gateway.workers; worker++) void this.#keepRunning();
+    if (isNew) for (let worker = 0; worker < gateway.workers; worker++) void this.#keepRunning(gateway.program);
     const name: { port?: number } = {};
     this.#socket.getsockname(name);
     return name.port ?? port;
   }
 
-  list(): { worker: number; pid: number }[] {
-    return [...this.#running].map(([worker, { pid }]) => ({ worker, pid }));
+  list(): { worker: number; pid: number; program: string }[] {
+    return [...this.#running].map(([worker, { pid, program }]) => ({ worker, pid, program }));
   }
 
   /** Passes a message on to one gateway, or to all. */
@@ -87,11 +90,11 @@ export class Gateways {
     this.#socket?.close();
   }
 
-  async #keepRunning(): Promise<void> {
+  async #keepRunning(program: string): Promise<void> {
     let pause = FIRST_PAUSE_MS;
-    while (!this.#isStopping) {
+    while (!this.#isStopping && program === this.#program) {
       const began = performance.now();
-      await this.#run();
+      await this.#run(program);
       if (this.#isStopping) return;
       if (performance.now() - began > HEALTHY_MS) pause = FIRST_PAUSE_MS;
       await new Promise((resolve) => setTimeout(resolve, pause));
@@ -100,10 +103,10 @@ export class Gateways {
   }
 
   /** One life of a gateway. */
-  #run(): Promise<void> {
+  #run(program: string): Promise<void> {
     const { node, env, started, ended, received } = this.#options;
     const worker = this.#lives++;
-    const args = ["--disable-sigusr1", this.#program, String(PIPE_FD), String(LISTENER_FD)];
+    const args = ["--disable-sigusr1", program, String(PIPE_FD), String(LISTENER_FD)];
     const child = spawn(node, args, {
       cwd: "/",
       env: environmentOf(env),
@@ -116,12 +119,12 @@ export class Gateways {
       (body) => received(worker, body),
       () => undefined,
     );
-    this.#running.set(worker, { child, pid, wire });
+    this.#running.set(worker, { program, child, pid, wire });
     started(worker, pid);
     return new Promise((resolve) => {
       const over = (reason: string) => {
         if (!this.#running.delete(worker)) return;
-        ended(worker, pid, reason);
+        ended(worker, pid, program === this.#program ? reason : "");
         resolve();
       };
       child.once("error", (error) => over(error.message));

@@ -1,9 +1,6 @@
-/** What the supervisor and the platform say to each other. */
+/** What the supervisor and the platform say to each other. A change of it is a new {@link SUPERVISOR_PROTOCOL}. */
 import type { LogPosition } from "../core/log-writer.ts";
 import type { OutputLine, ProcessEnd, ReplicaOrder } from "../core/replica-host.ts";
-
-/** Version of these messages. A supervisor of another version is replaced when the platform is stopped. */
-export const PROTOCOL = 1;
 
 /** A replica that the supervisor holds. */
 export interface HeldReplica {
@@ -31,10 +28,11 @@ export type FromSupervisor =
       protocol: number;
       pid: number;
       startTime: number;
-      startedAt: string;
+      /** Of appctl. */
+      version: string;
       restarts: Restart[];
       replicas: HeldReplica[];
-      gateways: { worker: number; pid: number }[];
+      gateways: { worker: number; pid: number; program: string }[];
     }
   | { type: "started"; order: number; pid: number }
   | { type: "notStarted"; order: number; error: { code?: string; syscall?: string; message: string } }
@@ -43,6 +41,8 @@ export type FromSupervisor =
   | { type: "moved"; id: string; end: LogPosition }
   | { type: "finished"; id: string; output: OutputLine[] }
   | { type: "restarted"; restart: Restart }
+  /** Ends without its replicas: another platform is about to take over. */
+  | { type: "handOver" }
   | { type: "listening"; port: number }
   | { type: "notListening"; error: { code?: string; message: string } }
   /** A gateway runs, or is gone. `worker` names one life of one gateway. */

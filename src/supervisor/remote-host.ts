@@ -20,7 +20,11 @@ export class RemoteHost implements ReplicaHost {
   readonly #replicas = new Map<string, RemoteReplica>();
   readonly #starting = new Map<number, { resolve(pid: number): void; reject(error: Error): void }>();
   readonly #gateways = new Map<number, number>();
+  /** Programs of gateways that an earlier platform has started. */
+  readonly #programs = new Map<number, string>();
   #gatewayEvents: GatewayEvents | undefined;
+  /** Called when another platform is about to take over. */
+  onHandOver: () => void = () => undefined;
   /** What gateways said before anybody listened. */
   #unheard: { worker: number; body: object }[] = [];
   #listening: { resolve(port: number): void; reject(error: Error): void } | undefined;
@@ -94,6 +98,11 @@ export class RemoteHost implements ReplicaHost {
     });
   }
 
+  /** Gateways that run another program than `program`. */
+  gatewaysBesides(program: string): number[] {
+    return [...this.#gateways.keys()].filter((worker) => (this.#programs.get(worker) ?? program) !== program);
+  }
+
   /** Sends a message to one gateway, or to all. */
   sendToGateway(body: object, worker?: number): void {
     this.#wire.send({ type: "toGateway", worker: worker ?? null, body });
@@ -118,7 +127,10 @@ export class RemoteHost implements ReplicaHost {
       case "hello": {
         const { replicas, gateways, type: _, ...facts } = message;
         this.#restarts = facts.restarts;
-        for (const { worker, pid } of gateways) this.#gateways.set(worker, pid);
+        for (const { worker, pid, program } of gateways) {
+          this.#gateways.set(worker, pid);
+          this.#programs.set(worker, program);
+        }
         for (const held of replicas) this.#replicas.set(held.id, new RemoteReplica(this.#wire, held));
         this.#hello(facts);
         return;
@@ -144,6 +156,9 @@ export class RemoteHost implements ReplicaHost {
         return;
       case "restarted":
         this.#restarts.push(message.restart);
+        return;
+      case "handOver":
+        this.onHandOver();
         return;
       case "listening":
         this.#listening?.resolve(message.port);

@@ -5,10 +5,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { SUPERVISOR_PROTOCOL } from "../core/platform-file.ts";
 import { startTimeOf } from "../core/start-time.ts";
 import { Wire } from "../core/wire.ts";
 import { Gateways } from "./gateways.ts";
-import { type FromPlatform, type FromSupervisor, PROTOCOL, type Restart } from "./messages.ts";
+import type { FromPlatform, FromSupervisor, Restart } from "./messages.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
 
 /** Descriptor of the platform's pipe to its supervisor. */
@@ -26,9 +27,13 @@ const RESTARTS = 20;
 
 /** How a supervisor is set up. */
 export interface SupervisorOptions {
-  /** Starts the platform: a Node program and its arguments. */
   node: string;
+  /** The program of the platform: a file of the version that runs now. */
+  program: string;
+  /** Its arguments. */
   args: string[];
+  /** Of appctl. */
+  version: string;
   env: NodeJS.ProcessEnv;
   /** Aborts to stop the platform, and with it everything. */
   signal: AbortSignal;
@@ -37,15 +42,14 @@ export interface SupervisorOptions {
   log(message: string): void;
 }
 
-/** Runs until the platform was stopped. Resolves with the exit code of the last platform. */
-export async function runSupervisor(options: SupervisorOptions): Promise<number> {
-  return new Supervisor(options).run();
-}
-
-class Supervisor {
+/** Keeps a platform running. */
+export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #keeper = new ReplicaKeeper();
-  readonly #startedAt = new Date().toISOString();
+  #program: string;
+  /** The program before, until the one that is to take its place is ready. */
+  #programBefore: string | undefined;
+  #isHandingOver = false;
   readonly #restarts: Restart[] = [];
   readonly #gateways: Gateways;
   #wire: Wire<FromSupervisor, FromPlatform> | undefined;
@@ -56,13 +60,14 @@ class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#notify = options.notify;
+    this.#program = options.program;
     this.#gateways = new Gateways({
       node: options.node,
       env: options.env,
       started: (worker, pid) => this.#wire?.send({ type: "gateway", worker, pid, isGone: false }),
       ended: (worker, pid, reason) => {
         this.#wire?.send({ type: "gateway", worker, pid, isGone: true });
-        if (this.#stopping) return;
+        if (this.#stopping || reason === "") return;
         options.log(`the gateway (pid ${pid}) ended unasked: ${reason}; starting another one`);
         this.#remember("gateway", reason);
       },
@@ -70,6 +75,16 @@ class Supervisor {
     });
   }
 
+  /** Lets a platform of another version take the place of the one that runs. Replicas go on meanwhile. */
+  upgrade(program: string): void {
+    this.#options.log(`the platform is replaced by ${program}`);
+    this.#programBefore ??= this.#program;
+    this.#program = program;
+    this.#isHandingOver = true;
+    this.#wire?.send({ type: "handOver" });
+  }
+
+  /** Runs until the platform was stopped. Resolves with the exit code of the last platform. */
   async run(): Promise<number> {
     let pause = FIRST_PAUSE_MS;
     for (;;) {
@@ -78,6 +93,15 @@ class Supervisor {
       const reason = signal ?? `exit code ${code}`;
       // A first start that failed has said why; one that was stopped has ended everything itself.
       if (this.#stopping || !this.#wasReady) return this.#end(code ?? 1);
+      if (this.#isHandingOver) {
+        this.#isHandingOver = false;
+        continue;
+      }
+      if (this.#programBefore !== undefined) {
+        this.#options.log(`${this.#program} did not start: going back to ${this.#programBefore}`);
+        this.#program = this.#programBefore;
+        this.#programBefore = undefined;
+      }
       this.#options.log(`the platform (pid ${pid}) ended unasked: ${reason}; starting it again`);
       this.#remember("platform", reason);
       if (performance.now() - began > HEALTHY_MS) pause = FIRST_PAUSE_MS;
@@ -96,7 +120,7 @@ class Supervisor {
 
   async #runPlatform(): Promise<{ code: number | null; signal: string | null; pid: number | undefined }> {
     const { node, args, env, signal: stop } = this.#options;
-    const child = spawn(node, args, {
+    const child = spawn(node, ["--disable-sigusr1", this.#program, ...args], {
       cwd: "/",
       env: { ...env, [SUPERVISOR_VARIABLE]: String(SUPERVISOR_FD) },
       stdio: ["ignore", "inherit", "inherit", "pipe"],
@@ -112,10 +136,10 @@ class Supervisor {
     this.#wire = wire;
     wire.send({
       type: "hello",
-      protocol: PROTOCOL,
+      protocol: SUPERVISOR_PROTOCOL,
       pid: process.pid,
       startTime: startTimeOf(process.pid) ?? 0,
-      startedAt: this.#startedAt,
+      version: this.#options.version,
       restarts: this.#restarts,
       replicas: this.#keeper.held(),
       gateways: this.#gateways.list(),
@@ -145,6 +169,7 @@ class Supervisor {
         return void this.#finish(wire, message.id);
       case "report":
         this.#wasReady ||= message.isReady;
+        if (message.isReady) this.#programBefore = undefined;
         this.#notify?.(message.report);
         this.#notify = undefined;
         return;

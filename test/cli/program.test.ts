@@ -53,6 +53,7 @@ describe("the command tree", () => {
       "platform start",
       "platform status",
       "platform stop",
+      "platform upgrade",
       "prune cache",
       "prune images",
       "rollback",
@@ -136,7 +137,7 @@ describe("wrong usage", () => {
     [["get", "aps"], 'unknown noun "aps" (expected apps, secret or api-key)', 'did you mean "apps"?'],
     [
       ["platform", "statsu", "--help"],
-      'unknown noun "statsu" (expected start, stop, status, logs or reset)',
+      'unknown noun "statsu" (expected start, stop, upgrade, status, logs or reset)',
       'did you mean "status"?',
     ],
     [["create", "secret", "--nmae", "X"], 'unknown option "--nmae"', 'did you mean "--name"?'],

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AppStatus, PlatformStatus } from "../../src/contract/types.ts";
 import { startTimeOf } from "../../src/core/start-time.ts";
 import { isLong } from "../support/amount.ts";
-import { get, World } from "./harness.ts";
+import { get, repository, World } from "./harness.ts";
 
 // Three processes: the supervisor holds the apps, the gateway serves them, and the platform may come and go.
 let world: World;
@@ -116,11 +116,65 @@ describe("an app under load answers without one failed request", () => {
   });
 });
 
+describe("an upgrade", () => {
+  /** The package as it is, with another version; `broken`: its platform ends at once. */
+  function packageOf(version: string, broken = false): string {
+    const dir = world.folder(`appctl-${version}`);
+    for (const name of ["bin", "dist", "templates"])
+      cpSync(join(repository, name), join(dir, name), { recursive: true });
+    symlinkSync(join(repository, "node_modules"), join(dir, "node_modules"));
+    const manifest = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+    writeFileSync(join(dir, "package.json"), JSON.stringify({ ...manifest, version }));
+    if (broken) writeFileSync(join(dir, "dist", "platform.js"), 'throw new Error("broken");');
+    return join(dir, "bin", "appctl.js");
+  }
+
+  it("takes the place of platform and gateway without one failed request, and keeps the apps", async () => {
+    const before = (await get(`${endpoint}/`)).body;
+    const first = await status();
+    const requests = load();
+    while (requests.answers < 50) await delay(5);
+    const program = packageOf("98.0.0");
+    const upgraded = await world.run(["platform", "upgrade"], { program });
+    expect([upgraded.code, upgraded.stdout]).toEqual([0, "The local platform is appctl 98.0.0 now. Its apps go on.\n"]);
+    // Those who have a connection are told to make a new one, to the new gateway.
+    const seen = requests.answers;
+    while (requests.answers < seen + 200) await delay(5);
+    const last = await status();
+    expect(last).toMatchObject({ version: "98.0.0", supervisorPid: first.supervisorPid });
+    expect(last.pid).not.toBe(first.pid);
+    let pids = last.gatewayPids ?? [];
+    while (pids.some((pid) => first.gatewayPids?.includes(pid))) pids = (await status()).gatewayPids ?? [];
+    expect(pids).toHaveLength(1);
+    await requests.stop();
+    expect(requests.failures).toEqual([]);
+    expect((await get(`${endpoint}/`)).body).toBe(before);
+    expect((await world.run(["platform", "upgrade"], { program })).stdout).toContain("is appctl 98.0.0 already");
+  });
+
+  it("is made by any command of a newer version", async () => {
+    const before = (await get(`${endpoint}/`)).body;
+    const { code, stderr } = await world.run(["get", "apps"], { program: packageOf("99.0.0") });
+    expect([code, stderr]).toEqual([0, "Updated the local platform from appctl 98.0.0 to 99.0.0. Its apps go on.\n"]);
+    expect((await get(`${endpoint}/`)).body).toBe(before);
+  });
+
+  it("that does not start is taken back", async () => {
+    const { code, stderr } = await world.run(["platform", "upgrade"], { program: packageOf("99.0.1", true) });
+    expect([code, stderr]).toEqual([6, expect.stringContaining("appctl 99.0.1 did not start")]);
+    expect((await status()).version).toBe("99.0.0");
+    expect((await get(`${endpoint}/`)).status).toBe(200);
+  });
+});
+
 it("a command that meets a platform that is being started again waits for it", async () => {
   const { pid } = await status();
   process.kill(pid, "SIGKILL");
   const { code, stderr } = await world.run(["get", "apps"]);
-  expect([code, stderr]).toEqual([0, ""]);
+  expect([code, stderr]).toEqual([
+    0,
+    expect.stringMatching(/^The local platform is appctl 99\.0\.0, newer than this one/),
+  ]);
   expect((await status()).pid).not.toBe(pid);
 });
 

@@ -1,5 +1,10 @@
 import { Client, type Scope } from "../../client/client.ts";
-import { ensureLocalPlatform, type LocalPlatform, renewLocalPlatform } from "../../client/local-platform.ts";
+import {
+  ensureLocalPlatform,
+  type LocalPlatform,
+  renewLocalPlatform,
+  upgradeLocalPlatform,
+} from "../../client/local-platform.ts";
 import { commandLine, TARGET_FLAGS, type Target, withLauncher, withTarget } from "../../core/command-line.ts";
 import { type Config, noKeyError, resolveConfig } from "../../core/config.ts";
 import { isLoopbackHost } from "../../core/loopback.ts";
@@ -104,6 +109,11 @@ async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlat
     );
   }
   if (order >= 0) return platform;
+  const upgraded = await upgradeLocalPlatform(io.env, platform, io.signal);
+  if (upgraded) {
+    io.stderr.write(`Updated the local platform from appctl ${theirs} to ${ours}. Its apps go on.\n`);
+    return upgraded;
+  }
   const renewed = await renewLocalPlatform(io.env, platform, io.signal);
   io.stderr.write(
     renewed

@@ -1,0 +1,16 @@
+import { ExitCode } from "../core/errors.ts";
+import { command } from "./shared/command.ts";
+import { DATA } from "./shared/shared-flags.ts";
+
+export const platformUpgradeCommand = command({
+  words: "platform upgrade",
+  summary: "replace the local platform with this version of appctl; its apps go on",
+  flags: [{ usage: "--force", summary: "replace it even if the version is the same" }],
+  outputs: DATA,
+  examples: ["appctl platform upgrade"],
+  exitCodes: [ExitCode.unavailable],
+  load: async () => {
+    const { platformUpgrade } = await import("./handlers/platform-upgrade-handler.ts");
+    return (io, flags) => platformUpgrade(io, flags);
+  },
+});
