@@ -315,6 +315,13 @@ export const CAUSES = {
     exit,
     docs: "The platform's disk is full.",
   },
+  platformCrashed: {
+    code: "PLATFORM_CRASHED",
+    message: "the platform crashed three times in a row during this deploy, and goes on without it",
+    hint: "see appctl platform logs, and report the crash",
+    exit,
+    docs: "The platform crashed three times in a row while this deployment was open. It goes on without it.",
+  },
   platformError: {
     code: "PLATFORM_ERROR",
     message: "the platform failed: {error}",

@@ -9,6 +9,7 @@ import { startExchange } from "./exchange.ts";
 import {
   appStopped,
   badRequest,
+  NO_REPLICA,
   noReplica,
   noSuchApp,
   notAuthorized,
@@ -36,6 +37,19 @@ export interface GatewayOptions {
   publicProto(): "http" | "https";
 }
 
+/** Longest time that a request is held for an app that is coming up, in milliseconds. */
+const LONGEST_HOLD_MS = 60_000;
+
+function held(coming: Promise<void>, mostMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, mostMs);
+    void coming.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
 /** Forwards requests and upgrades to replicas. The platform's server gives it those whose Host is an app's. */
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -52,11 +66,19 @@ export class Gateway {
    * Answers one request. `host` is lower-case and without port. Mount it on the server's `checkContinue` as well as on
    * `request`: then the replica decides whether a client that waits for 100 may send its body.
    */
-  handle(req: IncomingMessage, res: ServerResponse, host: string): void {
+  handle(req: IncomingMessage, res: ServerResponse, host: string, heldMs = 0): void {
     const admitted = this.#spent.has(req.socket)
       ? badRequest("nothing can follow a request that is not certain to have ended")
       : this.#admit(req, host, false);
     if ("status" in admitted) {
+      const coming = admitted.code === NO_REPLICA ? this.#options.route(host)?.coming : undefined;
+      if (coming && heldMs < LONGEST_HOLD_MS) {
+        const began = performance.now();
+        void held(coming, LONGEST_HOLD_MS - heldMs).then(() => {
+          if (!res.destroyed) this.handle(req, res, host, heldMs + performance.now() - began);
+        });
+        return;
+      }
       if (admitted.close) this.#spent.add(req.socket);
       sendRefusal(res, admitted);
       return;
@@ -94,10 +116,18 @@ export class Gateway {
   }
 
   /** Answers a request to change protocols; `socket` and `head` are those of the server's `upgrade` event. */
-  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, host: string): void {
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, host: string, heldMs = 0): void {
     socket.on("error", () => undefined); // a client that resets is seen by its "close"
     const admitted = this.#admit(req, host, true);
     if ("status" in admitted) {
+      const coming = admitted.code === NO_REPLICA ? this.#options.route(host)?.coming : undefined;
+      if (coming && heldMs < LONGEST_HOLD_MS) {
+        const began = performance.now();
+        void held(coming, LONGEST_HOLD_MS - heldMs).then(() => {
+          if (!socket.destroyed) this.upgrade(req, socket, head, host, heldMs + performance.now() - began);
+        });
+        return;
+      }
       writeRefusal(socket, admitted);
       return;
     }

@@ -57,11 +57,14 @@ export function appStopped(app: string): Refusal {
   return { status: 503, code: "APP_STOPPED", detail: `the app ${app} is stopped` };
 }
 
+/** Code of {@link noReplica}. */
+export const NO_REPLICA = "NO_REPLICA";
+
 /** No replica is ready; the next moment may have one. */
 export function noReplica(app: string): Refusal {
   return {
     status: 503,
-    code: "NO_REPLICA",
+    code: NO_REPLICA,
     detail: `the app ${app} has no ready replica`,
     fields: ["retry-after", "1"],
   };

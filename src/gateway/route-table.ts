@@ -23,6 +23,8 @@ export interface RouteRow {
   stopped: boolean;
   /** Those that are ready. Empty: none is. */
   replicas: ReplicaRow[];
+  /** None is ready, and one is coming up. */
+  isComing: boolean;
 }
 
 /** From the platform to each gateway. */
@@ -111,6 +113,9 @@ export class GatewayTable {
   /** Takes over a step of the tables. */
   apply(step: Extract<ToGateway, { type: "table" }>): void {
     const before = this.#replicas();
+    const replaced = step.isWhole
+      ? [...this.#routes.values()]
+      : step.routes.flatMap(([subdomain]) => this.#routes.get(subdomain) ?? []);
     if (step.isWhole) {
       this.#routes.clear();
       this.#keys.clear();
@@ -125,6 +130,7 @@ export class GatewayTable {
     }
     for (const [token, host] of step.probes) this.#probes.set(token, host);
     const after = this.#replicas();
+    for (const route of replaced) route.replaced();
     this.#send({ type: "applied", number: step.number });
     for (const id of before) {
       if (after.has(id)) continue;
@@ -163,11 +169,18 @@ export class GatewayTable {
 class TableRoute implements Route {
   readonly row: RouteRow;
   readonly #take: (id: string) => () => void;
+  readonly coming: Promise<void> | undefined;
+  replaced: () => void = () => undefined;
   #next = 0;
 
   constructor(row: RouteRow, take: (id: string) => () => void) {
     this.row = row;
     this.#take = take;
+    if (row.isComing) {
+      this.coming = new Promise((resolve) => {
+        this.replaced = resolve;
+      });
+    }
   }
 
   get app(): string {

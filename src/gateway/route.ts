@@ -13,6 +13,10 @@ export interface Route {
   stopped: boolean;
   /** The answer when nobody listens at the replica's address, or the connection breaks before an answer. Default: 502. */
   away?(): Refusal;
+  /**
+   * Set while the app has no replica and one is coming up: resolves when that may have changed. Requests are held until then.
+   */
+  readonly coming?: Promise<void> | undefined;
   /** A replica for one exchange, or null when none is ready: 503 NO_REPLICA. */
   lease(): Lease | null;
 }

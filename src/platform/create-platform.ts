@@ -16,6 +16,7 @@ import type { RemoteHost, SupervisorFacts } from "../supervisor/remote-host.ts";
 import { Addresses } from "./addresses.ts";
 import { createApi } from "./api/api.ts";
 import type { Services } from "./api/context.ts";
+import { countCrash } from "./apps/crash-count.ts";
 import { Deployer } from "./apps/deployer.ts";
 import { EventLog } from "./apps/event-log.ts";
 import { ProofOfLive } from "./apps/proof-of-live.ts";
@@ -70,7 +71,7 @@ export interface PlatformOptions {
   /** Called when the API was asked to stop the platform. */
   onStop(): void;
   /** The supervisor that it runs below: its gateways serve the public port. Without one the platform does so itself. */
-  above?: { host: RemoteHost; facts: SupervisorFacts; runtimeDir: string } | undefined;
+  above?: { host: RemoteHost; facts: SupervisorFacts; runtimeDir: string; workers: number } | undefined;
 }
 
 /** A running platform. */
@@ -145,7 +146,10 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   });
 
   const startedAt = now().toISOString();
+  const openDeployments = store.all().flatMap(({ id }) => store.openDeployments(id).map((open) => `${id}/${open.id}`));
+  const hasCrashed = above?.facts.hasCrashed === true;
   const deployer = new Deployer({
+    givenUp: countCrash(join(stateDir, "crashes.json"), openDeployments, hasCrashed),
     store,
     log,
     engine,

@@ -107,14 +107,20 @@ export class GatewayFront implements Front {
   readonly #options: FrontOptions;
   readonly #host: RemoteHost;
   readonly #runtimeDir: string;
+  readonly #workers: number;
   readonly #backend: BackendServer;
   readonly #link: () => GatewayLink;
   readonly #opened = Promise.withResolvers<void>();
 
-  constructor(parts: FrontParts, options: FrontOptions, above: { host: RemoteHost; runtimeDir: string }) {
+  constructor(
+    parts: FrontParts,
+    options: FrontOptions,
+    above: { host: RemoteHost; runtimeDir: string; workers: number },
+  ) {
     this.#options = options;
     this.#host = above.host;
     this.#runtimeDir = above.runtimeDir;
+    this.#workers = above.workers;
     const socketPath = join(above.runtimeDir, "api");
     const token = randomBytes(32).toString("hex");
     let link: GatewayLink | undefined;
@@ -147,7 +153,8 @@ export class GatewayFront implements Front {
   async listen(): Promise<number> {
     const { host, port } = this.#options;
     try {
-      return await this.#host.listen({ host, port, gateway: { program: builtFile("gateway.js"), workers: 1 } });
+      const gateway = { program: builtFile("gateway.js"), workers: this.#workers };
+      return await this.#host.listen({ host, port, gateway });
     } catch (error) {
       throw await listenError(error as NodeJS.ErrnoException, host, port);
     }

@@ -227,7 +227,16 @@ export class GatewayLink {
             },
           ]
         : [],
+      isComing: !replica && !this.#isDraining && this.#isComing(app, ref),
     };
+  }
+
+  /** True while a revision that has served before is being started, or is ready and about to get the traffic. */
+  #isComing(app: AppRecord, ref: AppRef): boolean {
+    if (app.stopped || app.currentRevision === null) return false;
+    const replicas = this.#sources.engine.replicas(ref);
+    const isUp = (state: string) => state === "Starting" || state === "Ready";
+    return replicas.some(({ revision, state }) => revision === app.currentRevision && isUp(state));
   }
 
   /** Takes the replica that requests go to now, and lets go of the one before when no gateway has requests for it. */

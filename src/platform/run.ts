@@ -25,6 +25,8 @@ export interface RunOptions {
   baseDomain: string | undefined;
   url: string | undefined;
   runtime: RuntimeName;
+  /** Number of gateway processes, below a supervisor. */
+  gatewayWorkers?: number;
   env: NodeJS.ProcessEnv;
   /** The supervisor that the platform runs below: it holds the replicas. Without one they end with the platform. */
   above?: { host: RemoteHost; facts: SupervisorFacts } | undefined;
@@ -69,7 +71,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
       now: () => new Date(),
       report,
       onStop: () => stopped.resolve("stop"),
-      above: above && { ...above, runtimeDir: paths.runtime },
+      above: above && { ...above, runtimeDir: paths.runtime, workers: options.gatewayWorkers ?? 1 },
       contentDirs: () => contentDirs(paths),
       engine: async ({ stateDir, images, readSecret }) =>
         createLocalEngine(
@@ -117,12 +119,13 @@ function supervisorOf({ pid, startTime, protocol }: SupervisorFacts) {
   return { pid, startTime, protocol };
 }
 
-function argumentsOf({ port, host, baseDomain, url, runtime }: RunOptions): string[] {
+function argumentsOf({ port, host, baseDomain, url, runtime, gatewayWorkers = 1 }: RunOptions): string[] {
   return [
     ...["--port", String(port), "--host", host],
     ...(baseDomain === undefined ? [] : ["--base-domain", baseDomain]),
     ...(url === undefined ? [] : ["--url", url]),
     ...["--runtime", runtime],
+    ...(gatewayWorkers === 1 ? [] : ["--gateway-workers", String(gatewayWorkers)]),
   ];
 }
 

@@ -30,6 +30,8 @@ export type FromSupervisor =
       startTime: number;
       /** Of appctl. */
       version: string;
+      /** The platform before ended unasked, and a short time after its start. */
+      hasCrashed: boolean;
       restarts: Restart[];
       replicas: HeldReplica[];
       gateways: { worker: number; pid: number; program: string }[];

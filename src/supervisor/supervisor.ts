@@ -50,6 +50,7 @@ export class Supervisor {
   /** The program before, until the one that is to take its place is ready. */
   #programBefore: string | undefined;
   #isHandingOver = false;
+  #hasCrashed = false;
   readonly #restarts: Restart[] = [];
   readonly #gateways: Gateways;
   #wire: Wire<FromSupervisor, FromPlatform> | undefined;
@@ -93,6 +94,7 @@ export class Supervisor {
       const reason = signal ?? `exit code ${code}`;
       // A first start that failed has said why; one that was stopped has ended everything itself.
       if (this.#stopping || !this.#wasReady) return this.#end(code ?? 1);
+      this.#hasCrashed = !this.#isHandingOver && performance.now() - began < HEALTHY_MS;
       if (this.#isHandingOver) {
         this.#isHandingOver = false;
         continue;
@@ -140,6 +142,7 @@ export class Supervisor {
       pid: process.pid,
       startTime: startTimeOf(process.pid) ?? 0,
       version: this.#options.version,
+      hasCrashed: this.#hasCrashed,
       restarts: this.#restarts,
       replicas: this.#keeper.held(),
       gateways: this.#gateways.list(),

@@ -7,7 +7,7 @@ import { fakeIo } from "../ui/fake-io.ts";
 
 /** Words that begin a verb phrase. */
 const VERBS =
-  /^(?:build|change|create|delete|follow|list|manage|move|print|remove|revoke|run|show|start|stop|store|deploy) /;
+  /^(?:build|change|create|delete|follow|list|manage|move|print|remove|replace|revoke|run|show|start|stop|store|deploy) /;
 
 it.each(COMMANDS.map((row) => [row.words, row] as const))(
   "%s: has what help and reference need",
@@ -48,7 +48,7 @@ it("every verb with nouns has a summary, and a verb whose noun may be left out h
 it.each(COMMANDS.flatMap((row) => row.examples.map((example) => [example, row] as const)))(
   "%s: commander leads it to its own command",
   async (example, row) => {
-    const [, line = ""] = /\bappctl ([^|)<]*)/.exec(example) ?? [];
+    const [, line = ""] = /\bappctl ([^|)<>]*)/.exec(example) ?? [];
     const program = createProgram(fakeIo().io);
     let reached: { words: string; output: string } | undefined;
     for (const { words } of COMMANDS) {

@@ -193,6 +193,50 @@ it("a gateway that is killed loses only the requests that it has under way", asy
   expect(last.restarts?.at(-1)).toMatchObject({ process: "gateway", reason: "SIGKILL" });
 });
 
+it("of two gateways the one that is killed loses only its own requests", async () => {
+  const other = await World.create();
+  await other.ok(["platform", "start", "--gateway-workers", "2"]);
+  const { gatewayPids = [] } = await other.json<PlatformStatus>(["platform", "status"]);
+  expect(gatewayPids).toHaveLength(2);
+  const url = `http://localhost:${other.port}/api/v1/health`;
+  let failures = 0;
+  const ask = () =>
+    get(url).then(
+      ({ status: code }) => expect(code).toBe(200),
+      () => failures++,
+    );
+  for (let round = 0; round < 20; round++) await ask();
+  expect(failures).toBe(0);
+  const asking = Promise.all(Array.from({ length: 200 }, ask));
+  process.kill(gatewayPids[0] as number, "SIGKILL");
+  await asking;
+  expect(failures).toBeLessThan(150);
+  failures = 0;
+  for (let round = 0; round < 20; round++) await ask();
+  expect(failures).toBe(0);
+  const last = await other.json<PlatformStatus>(["platform", "status"]);
+  expect(last.gatewayPids).toHaveLength(2);
+  expect(last.gatewayPids).toContain(gatewayPids[1]);
+  await other.close();
+});
+
+it("runs below a process in the foreground, which a signal ends with everything", async () => {
+  const other = await World.create();
+  const running = other.start(["platform", "start", "--foreground"]);
+  await running.until(/listens on/);
+  const { pid, supervisorPid, gatewayPids = [] } = await other.json<PlatformStatus>(["platform", "status"]);
+  expect(supervisorPid).toBe(running.process.pid);
+  const second = await other.run(["platform", "start", "--foreground"]);
+  expect([second.code, second.stderr]).toEqual([
+    5,
+    expect.stringContaining("another platform uses the state directory"),
+  ]);
+  running.process.kill("SIGTERM");
+  expect((await running.result).code).toBe(0);
+  for (const one of [pid, ...gatewayPids]) expect(startTimeOf(one)).toBeUndefined();
+  await other.close();
+});
+
 it("after the supervisor was killed, the next command has everything running again", async () => {
   const { supervisorPid = 0, pid } = await status();
   const apps = await Promise.all(["web", "program"].map((name) => world.json<AppStatus>(["get", "apps", name])));

@@ -5,7 +5,7 @@ import type { Io } from "../../ui/io.ts";
 import type { StartFlags } from "../shared/start-flags.ts";
 
 /**
- * `appctl platform run` (hidden) and `platform start --foreground`: the platform in this process, until it is asked to stop.
+ * `appctl platform run` (hidden): the platform in this process, until it is asked to stop. A supervisor runs it.
  * `io.notify` tells the command that started it how the start went.
  */
 export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
@@ -25,6 +25,7 @@ export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
     baseDomain: flags.baseDomain ?? last.baseDomain,
     url: flags.url ?? last.url,
     runtime,
+    gatewayWorkers: flags.gatewayWorkers ?? 1,
     env: io.env,
     above,
     // Without its supervisor nothing holds the replicas: they have ended, or end with this platform.

@@ -55,6 +55,11 @@ export const SERVER_FLAGS: readonly Flag[] = [
     usage: "--runtime <name>",
     summary: "runtime of apps: process or docker (default: last used, initially process)",
   },
+  {
+    usage: "--gateway-workers <number>",
+    summary: "number of gateway processes (default: 1)",
+    range: [1, 64],
+  },
 ];
 
 /** The file and the App of `deploy` and `build`. */

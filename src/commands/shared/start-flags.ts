@@ -6,13 +6,15 @@ export interface StartFlags extends CommonFlags {
   baseDomain?: string;
   url?: string;
   runtime?: string;
+  gatewayWorkers?: number;
   foreground?: boolean;
+  printSystemdUnit?: boolean;
 }
 
 /** The arguments of `platform run`. */
 export function runArguments(
   port: number,
-  flags: Pick<StartFlags, "host" | "baseDomain" | "url" | "runtime">,
+  flags: Pick<StartFlags, "host" | "baseDomain" | "url" | "runtime" | "gatewayWorkers">,
 ): string[] {
   return [
     ...["--port", String(port)],
@@ -20,5 +22,6 @@ export function runArguments(
     ...(flags.baseDomain === undefined ? [] : ["--base-domain", flags.baseDomain]),
     ...(flags.url === undefined ? [] : ["--url", flags.url]),
     ...(flags.runtime === undefined ? [] : ["--runtime", flags.runtime]),
+    ...(flags.gatewayWorkers === undefined ? [] : ["--gateway-workers", String(flags.gatewayWorkers)]),
   ];
 }

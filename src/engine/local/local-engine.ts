@@ -15,6 +15,7 @@ import { OTHER_PORT_MS } from "./readiness.ts";
 import type { BeforeStep } from "./revision-run.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkSpec } from "./spec-check.ts";
+import { StartGate } from "./start-gate.ts";
 
 /** How long replicas of an earlier platform may take to answer this one, in milliseconds, and how often that is looked at. */
 const TAKE_OVER_MS = 5_000;
@@ -64,6 +65,7 @@ class LocalEngine implements Engine {
       drainMs: options.drainMs ?? DRAIN_MS,
       stopMs: options.stopMs ?? STOP_MS,
       otherPortMs: options.otherPortMs ?? OTHER_PORT_MS,
+      startGate: new StartGate(),
       established: new EstablishedRevisions(join(options.stateDir, "established")),
       log: options.log,
       changed: (ref) => {

@@ -14,6 +14,7 @@ import type { AppLog } from "./logs/app-log.ts";
 import { type StartOutcome, waitUntilReady } from "./readiness.ts";
 import { RecentOutput } from "./recent-output.ts";
 import { type AdoptedReplica, type Content, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
+import type { StartGate } from "./start-gate.ts";
 
 /** A step before which a test can hold a revision. */
 export type RunStep = "prepare" | "ready" | "route";
@@ -29,6 +30,8 @@ export interface RunContext {
   drainMs: number;
   stopMs: number;
   otherPortMs: number;
+  /** Through which revisions that have served before are started. */
+  startGate: StartGate;
 }
 
 type State = "starting" | "ready" | "backOff" | "failed" | "draining" | "ended";
@@ -209,8 +212,8 @@ export class RevisionRun {
   async #startAndWait(content: Content): Promise<{ cause: FailureCause; healthyMs: number }> {
     const { clock, beforeStep } = this.#context;
     for (let attempt = 1; ; attempt++) {
-      const running = await this.#start(content);
-      const outcome = await this.#waitUntilReady(running);
+      const leave = this.established && !this.#adopted ? await this.#enterGate() : undefined;
+      const { running, outcome } = await this.#startAndProbe(content).finally(leave);
       let readyAt: number | undefined;
       if (outcome.type === "ready") {
         await Promise.race([beforeStep("ready", this.#ref, this.revision.name), running.exited]);
@@ -235,6 +238,21 @@ export class RevisionRun {
       });
       return { cause, healthyMs: readyAt === undefined ? 0 : Math.max(1, clock.now() - readyAt) };
     }
+  }
+
+  /** A revision that has served before may be one of many, after a start of the machine. */
+  #enterGate(): Promise<(() => void) | undefined> {
+    const entered = this.#context.startGate.enter();
+    const aborted = this.#aborted.then(() => {
+      void entered.then((leave) => leave());
+      return undefined;
+    });
+    return Promise.race([entered, aborted]);
+  }
+
+  async #startAndProbe(content: Content): Promise<{ running: RunningReplica; outcome: StartOutcome }> {
+    const running = await this.#start(content);
+    return { running, outcome: await this.#waitUntilReady(running) };
   }
 
   async #start(content: Content): Promise<RunningReplica> {

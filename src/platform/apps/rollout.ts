@@ -24,6 +24,8 @@ export interface RolloutOptions {
   listener(): { host: string; port: number };
   /** Address of the platform for apps. */
   insideAddress: string;
+  /** Deployments, as `<app>/<deployment>`, that are not tried again: the platform crashed with them too often. */
+  givenUp?: ReadonlySet<string>;
   report(message: string): void;
 }
 
@@ -68,7 +70,10 @@ export class Rollout {
     const signal = AbortSignal.any([aborter.signal, this.#closing]);
     let live = false;
     try {
-      const verdict = await this.#rollOut(app, revision, deployment, signal);
+      const isGivenUp = this.#o.givenUp?.has(`${deployment.appId}/${deployment.id}`);
+      const verdict: Verdict = isGivenUp
+        ? { ok: false, cause: causeOf("platformCrashed") }
+        : await this.#rollOut(app, revision, deployment, signal);
       if (verdict.ok) {
         await this.#write(
           deployment,

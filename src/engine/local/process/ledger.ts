@@ -113,8 +113,9 @@ async function endReplica(record: ReplicaRecord): Promise<boolean> {
 }
 
 async function cleanUp(record: Pick<ReplicaRecord, "id" | "home" | "dirs" | "user" | "cgroups">): Promise<void> {
-  // What had left the replica's process group is known by its mark and by its control groups. First every process, then files.
-  for (const pid of processesWithEnv(MARKER, record.id)) killIfAlive(pid);
+  // What had left the replica's process group is known by its control groups, or by its mark. First every process, then files.
+  // With a control group nothing leaves it, so that no look at every process is needed.
+  if (record.cgroups.length === 0) for (const pid of processesWithEnv(MARKER, record.id)) killIfAlive(pid);
   for (let waited = 0; waited < VANISH_MS; waited += 10) {
     if (record.cgroups.filter((dir) => existsSync(dir) && !removeGroup(dir)).length === 0) break;
     for (const pid of record.cgroups.flatMap(membersOf)) killIfAlive(pid);

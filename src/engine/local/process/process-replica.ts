@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { HostedReplica, OutputLine } from "../../../core/replica-host.ts";
 import type { ReplicaAddress, ReplicaExit, RunningReplica } from "../runtime.ts";
 import type { ReplicaGroup } from "./cgroup.ts";
-import { groupIsAlive, listeningPortsOf, processTree, residentBytes } from "./proc.ts";
+import { groupIsAlive, listeningPortsOf, processTree, recentProcesses, residentBytes } from "./proc.ts";
 
 /** Watches a process and what it starts; calls `over` when it uses too much. Returns what ends the watch. */
 export type Watch = (pid: number, over: () => void) => () => void;
@@ -78,12 +78,12 @@ export class ProcessReplica implements RunningReplica {
   }
 
   listeningPorts(): number[] | undefined {
-    return this.hasExited ? undefined : listeningPortsOf(processTree(this.pid));
+    return this.hasExited ? undefined : listeningPortsOf(processTree(this.pid, recentProcesses()));
   }
 
   memory(): number | undefined {
     if (this.hasExited) return undefined;
-    return this.#plan.group?.memory() ?? residentBytes(processTree(this.pid));
+    return this.#plan.group?.memory() ?? residentBytes(processTree(this.pid, recentProcesses()));
   }
 
   stop(graceMs: number): Promise<ReplicaExit> {
