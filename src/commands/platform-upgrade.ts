@@ -5,7 +5,7 @@ import { DATA } from "./shared/shared-flags.ts";
 export const platformUpgradeCommand = command({
   words: "platform upgrade",
   summary: "replace the local platform with this version of appctl; its apps go on",
-  flags: [{ usage: "--force", summary: "replace it even if the version is the same" }],
+  flags: [{ usage: "--force", summary: "replace a platform of this version, too" }],
   outputs: DATA,
   examples: ["appctl platform upgrade"],
   exitCodes: [ExitCode.unavailable],
