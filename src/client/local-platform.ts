@@ -145,6 +145,12 @@ export async function stopLocalPlatform(
   }
 }
 
+/** True for a platform that other machines reach: it is somebody's server, and no other command's to replace. */
+export function servesOthers({ args }: PlatformFile): boolean {
+  const host = args?.[args.indexOf("--host") + 1];
+  return !(host === "localhost" || host === "127.0.0.1" || host === "::1");
+}
+
 /**
  * Starts a local platform of an older appctl again as one of this version, as it was set up. One that listens to other
  * machines is somebody's server, and is left alone, as is one whose set-up is not known: undefined.
@@ -155,8 +161,7 @@ export async function renewLocalPlatform(
   signal?: AbortSignal,
 ): Promise<LocalPlatform | undefined> {
   const { args } = old.file;
-  const host = args?.[args.indexOf("--host") + 1];
-  if (!args || !(host === "localhost" || host === "127.0.0.1" || host === "::1")) return undefined;
+  if (!args || servesOthers(old.file)) return undefined;
   const { masterKeyFile } = old.file;
   if (masterKeyFile === undefined) return undefined;
   await stopLocalPlatform(old, signal);

@@ -1,6 +1,7 @@
 /**
  * Writes the log of one app: `current.ndjson` and the segments before it, `<number>.ndjson`, one JSON object a line. Numbers of
- * segments only grow; that of the current one is the next free.
+ * segments only grow; that of the current one is the next free. The first line of a segment has `before`: the number of lines of
+ * the log before it. So a reader whose next segment is gone can tell how many lines it has missed.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -49,6 +50,8 @@ export class LogWriter {
   readonly #limits: LogLimits;
   readonly #moved: (end: LogPosition) => void;
   #end: LogPosition;
+  /** Lines of the log so far. */
+  #lines: number;
   #handle: FileHandle | undefined;
   #pending: { text: string; done: () => void }[] = [];
   #writing: Promise<void> | undefined;
@@ -61,6 +64,7 @@ export class LogWriter {
     this.#moved = moved;
     this.#end = endOf(dir);
     cutAfter(currentFile(dir), this.#end.offset);
+    this.#lines = linesUpTo(dir, this.#end);
   }
 
   /** Writes `text`, whole lines. Resolves when it is in the file: a caller that waits has one batch in memory at most. */
@@ -84,13 +88,15 @@ export class LogWriter {
     while (this.#pending.length > 0) {
       const batch = this.#pending;
       this.#pending = [];
-      const data = Buffer.from(batch.map(({ text }) => text).join(""));
+      let data: Buffer = Buffer.from(batch.map(({ text }) => text).join(""));
       try {
         if (this.#end.offset > 0 && this.#end.offset + data.length > this.#limits.segmentBytes) await this.#rotate();
+        if (this.#end.offset === 0) data = withLinesBefore(data, this.#lines);
         mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
         this.#handle ??= await open(currentFile(this.#dir), "a", 0o600);
         await this.#handle.appendFile(data);
         this.#end = { segment: this.#end.segment, offset: this.#end.offset + data.length };
+        this.#lines += linesIn(data);
       } catch {
         // A full disk or a removed directory: an app must not stop because its output cannot be kept. What was written of
         // the batch is cut off again, so that the next line starts at the beginning of a line.
@@ -113,6 +119,34 @@ export class LogWriter {
       rmSync(segmentFile(this.#dir, segment), { force: true });
     }
   }
+}
+
+/** The number of lines of the log before `position`. 0 where the log does not say. */
+export function linesUpTo(dir: string, { segment, offset }: LogPosition): number {
+  const isCurrent = !segmentsIn(dir).includes(segment);
+  try {
+    const data = readFileSync(isCurrent ? currentFile(dir) : segmentFile(dir, segment)).subarray(0, offset);
+    return linesBefore(data.toString("utf8", 0, data.indexOf(0x0a))) + linesIn(data);
+  } catch {
+    // Nothing was written to it yet: what counts is the segment before it.
+    const last = segmentsIn(dir).findLast((number) => number < segment);
+    return last === undefined ? 0 : linesUpTo(dir, { segment: last, offset: Number.POSITIVE_INFINITY });
+  }
+}
+
+/** The number of lines before the segment whose first line this is. */
+export function linesBefore(firstLine: string): number {
+  return Number(/^\{"before":(\d+),/.exec(firstLine)?.[1] ?? 0);
+}
+
+function withLinesBefore(data: Buffer, lines: number): Buffer {
+  return data[0] === 0x7b /* { */ ? Buffer.concat([Buffer.from(`{"before":${lines},`), data.subarray(1)]) : data;
+}
+
+function linesIn(data: Buffer): number {
+  let lines = 0;
+  for (let at = data.indexOf(0x0a); at >= 0; at = data.indexOf(0x0a, at + 1)) lines++;
+  return lines;
 }
 
 /** Size of the whole lines of a file, in bytes; 0 when there is no file. */

@@ -153,7 +153,7 @@ describe("a replica's output", () => {
       readFileSync(file, "utf8")
         .trim()
         .split("\n")
-        .map((text) => JSON.parse(text)),
+        .map((text) => JSON.parse(text.replace(/^\{"before":\d+,/, "{"))),
     ).toEqual(lines);
   });
 
@@ -198,6 +198,31 @@ describe("a replica's output", () => {
     aborter.abort();
     await following;
     expect(seen.filter((text) => text !== "asked /")).toEqual(["asked /a", "asked /b"]);
+  });
+});
+
+describe("a follower that is slower than the log", () => {
+  it("gets the number of the lines that it has missed, and every other line", async () => {
+    const log = new AppLog(join(temporaryDirectory(), "log"), { segmentBytes: 2_000, segments: 3 });
+    await log.append(range(0, 5).map((number) => line(number)));
+    const follower = readLog(log, { tail: 2, follow: true, signal: never });
+    const read = async () => (await follower.next()).value as LogLine;
+    expect([(await read()).line, (await read()).line]).toEqual(["line 3", "line 4"]);
+    for (let number = 5; number < 200; number++) await log.append([line(number)]);
+    const rest: string[] = [];
+    while (rest.at(-1) !== "line 199") rest.push((await read()).line);
+    const at = rest.findIndex((text) => text.endsWith(" lines were not kept"));
+    expect(at).toBeGreaterThan(-1);
+    expect(rest.filter((text) => text.endsWith("not kept"))).toHaveLength(1);
+    const kept = rest.filter((text) => text.startsWith("line ")).map((text) => Number(text.slice(5)));
+    expect(Number(rest[at]?.split(" ")[0]) + kept.length).toBe(195);
+    expect(kept.slice(at)).toEqual(range(kept[at] as number, 200));
+    await log.close();
+    // A writer that begins later counts on.
+    const again = new AppLog(log.dir, log.limits);
+    await again.append([line(200)]);
+    expect(await collect(readLog(again, { tail: 1, follow: false, signal: never }))).toEqual([line(200)]);
+    await again.close();
   });
 });
 

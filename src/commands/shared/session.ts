@@ -3,6 +3,7 @@ import {
   ensureLocalPlatform,
   type LocalPlatform,
   renewLocalPlatform,
+  servesOthers,
   upgradeLocalPlatform,
 } from "../../client/local-platform.ts";
 import { commandLine, TARGET_FLAGS, type Target, withLauncher, withTarget } from "../../core/command-line.ts";
@@ -109,7 +110,8 @@ async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlat
     );
   }
   if (order >= 0) return platform;
-  const upgraded = await upgradeLocalPlatform(io.env, platform, io.signal);
+  const isServer = servesOthers(platform.file);
+  const upgraded = isServer ? undefined : await upgradeLocalPlatform(io.env, platform, io.signal);
   if (upgraded) {
     io.stderr.write(`Updated the local platform from appctl ${theirs} to ${ours}. Its apps go on.\n`);
     return upgraded;
@@ -119,7 +121,7 @@ async function ofThisVersion(io: Io, platform: LocalPlatform): Promise<LocalPlat
     renewed
       ? `Restarted the local platform: it was appctl ${theirs}, this is ${ours}. Its apps start again.\n`
       : withLauncher(
-          `The local platform is appctl ${theirs}, this is ${ours}. To update it: appctl platform stop, then appctl platform start\n`,
+          `The local platform is appctl ${theirs}, this is ${ours}. To update it: appctl platform upgrade\n`,
           io.launcher,
         ),
   );

@@ -1,7 +1,7 @@
 /** Reads an app's log: its last lines, those since a time, and those to come, across segments. */
 import type { FileHandle } from "node:fs/promises";
 import type { LogLine } from "../../../contract/types.ts";
-import type { LogPosition } from "../../../core/log-writer.ts";
+import { type LogPosition, linesUpTo } from "../../../core/log-writer.ts";
 import type { LogQuery } from "../../engine.ts";
 import type { AppLog } from "./app-log.ts";
 
@@ -15,10 +15,17 @@ export async function* readLog(log: AppLog, query: LogQuery): AsyncGenerator<Log
   const since = query.since === undefined ? "" : new Date(query.since).toISOString();
   const end = log.end;
   let position = await startOf(log, end, query.tail);
+  // Lines of the log up to the position; a reader that only looks does not fall behind.
+  let count = query.follow ? linesUpTo(log.dir, position) : undefined;
   while (!signal.aborted) {
     const upTo = query.follow ? log.end : end;
-    for await (const { line, next } of linesBetween(log, position, upTo)) {
+    for await (const { line, before, next } of linesBetween(log, position, upTo)) {
       if (signal.aborted) return;
+      if (count !== undefined) {
+        const missed = before === undefined ? 0 : before - count;
+        if (missed > 0 && line) yield { ...line, stream: "stderr", line: `${missed} lines were not kept` };
+        count = (before ?? count) + 1;
+      }
       position = next;
       if (line !== undefined && line.time >= since) yield line;
     }
@@ -33,6 +40,8 @@ export async function* readLog(log: AppLog, query: LogQuery): AsyncGenerator<Log
 interface ReadLine {
   /** Undefined for a line that cannot be read. */
   line: LogLine | undefined;
+  /** The number of lines before it in the log; only of the first line of a segment. */
+  before: number | undefined;
   /** The position after it. */
   next: LogPosition;
 }
@@ -64,7 +73,7 @@ async function* linesOf(handle: FileHandle, segment: number, from: number, to: n
       const text = data.toString("utf8", start, end);
       offset += end + 1 - start;
       start = end + 1;
-      yield { line: parse(text), next: { segment, offset } };
+      yield { ...parse(text), next: { segment, offset } };
     }
     rest = data.subarray(start);
   }
@@ -106,11 +115,12 @@ async function startOfLast(handle: FileHandle, size: number, wanted: number) {
   return { offset: 0, missing: wanted - lineEnds };
 }
 
-function parse(text: string): LogLine | undefined {
+function parse(text: string): Pick<ReadLine, "line" | "before"> {
   try {
-    return JSON.parse(text);
+    const { before, ...line } = JSON.parse(text) as LogLine & { before?: number };
+    return { line, before };
   } catch {
-    return undefined; // damaged on the disk: the lines around it are good
+    return { line: undefined, before: undefined }; // damaged on the disk: the lines around it are good
   }
 }
 

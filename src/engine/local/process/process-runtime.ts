@@ -24,6 +24,7 @@ import {
   type StartRequest,
 } from "../runtime.ts";
 import { Cgroups, type Limits, type ReplicaGroup } from "./cgroup.ts";
+import { endingWithParent } from "./death-signal.ts";
 import { FreePorts } from "./free-port.ts";
 import { type ContentPlaces, type Isolation, sameUser } from "./isolation/isolation.ts";
 import { MARKER, ReplicaLedger, type ReplicaRecord } from "./ledger.ts";
@@ -264,7 +265,7 @@ class ProcessRuntime implements Runtime {
       };
       const hosted = await this.#host.start({
         id,
-        ...this.#programOf(spec, content, { home, secretDir }),
+        ...this.#programOf(spec, content, { home, secretDir, path: env["PATH"] ?? "" }),
         cwd: content.dir,
         env,
         user,
@@ -358,7 +359,7 @@ class ProcessRuntime implements Runtime {
     this.#cgroups.close();
   }
 
-  #programOf(spec: AppSpec, content: Content, own: { home: string; secretDir: string }) {
+  #programOf(spec: AppSpec, content: Content, own: { home: string; secretDir: string; path: string }) {
     const { node } = this.#isolation;
     if (spec.kind === "framework") {
       const flags = permissionFlags({
@@ -369,9 +370,16 @@ class ProcessRuntime implements Runtime {
       });
       return { program: node, args: [...flags, "--enable-source-maps", join(content.dir, "serve.mjs")] };
     }
-    if (spec.kind === "command") return { program: "/bin/sh", args: ["-c", spec.command ?? ""] };
+    const place = { cwd: content.dir, path: own.path };
+    if (spec.kind === "command") {
+      return endingWithParent({ program: "/bin/sh", args: ["-c", spec.command ?? ""] }, place);
+    }
     const [program = "", ...args] = withEntrypoint(spec, content).args ?? [];
-    return program === "node" ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args };
+    const isNode = program === "node";
+    return endingWithParent(
+      isNode ? { program: node, args: ["--enable-source-maps", ...args] } : { program, args },
+      place,
+    );
   }
 }
 
