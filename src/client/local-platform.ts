@@ -71,6 +71,16 @@ export async function findLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPl
   }
 }
 
+/** The local platform. One that its supervisor is just starting again is waited for; undefined when none runs. */
+export async function awaitLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPlatform | undefined> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const found = await findLocalPlatform(env);
+    if (found || !supervisorRuns(env)) return found;
+    await waitForPlatform(deadline);
+  }
+}
+
 /** Finds the local platform or starts it on `port`; two callers at once start one. */
 export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number): Promise<LocalPlatform> {
   const deadline = performance.now() + 30_000;

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { GATEWAY_HEADER, PLATFORM_RESTARTING } from "../contract/headers.ts";
 import type { Problem } from "../contract/types.ts";
 import { AppctlError, ExitCode, messageOf } from "../core/errors.ts";
 import type { Redacted } from "../core/redacted.ts";
@@ -169,6 +170,10 @@ export class Http {
       headersTimeout: timeout,
       bodyTimeout: timeout,
     });
+    if (response.headers[GATEWAY_HEADER] === PLATFORM_RESTARTING) {
+      await response.body.dump();
+      throw Object.assign(new Error("the platform is being started again"), { code: PLATFORM_RESTARTING });
+    }
     return { status: response.statusCode, headers: response.headers, body: response.body };
   }
 }
@@ -232,6 +237,7 @@ export function exitOf(status: number): ExitCode {
 }
 
 const UNREACHABLE = new Set([
+  PLATFORM_RESTARTING,
   "ECONNREFUSED",
   "ENOENT",
   "EHOSTUNREACH",

@@ -65,6 +65,14 @@ export interface ReplicaHost {
   list(): HostedReplica[];
 }
 
+/** Keeps notes in memory for the next platform: they outlive this one, and no file has them. */
+export interface NoteKeeper {
+  /** The notes of an earlier platform, by name. */
+  notes(): ReadonlyMap<string, string>;
+  /** Keeps a note, or forgets it. */
+  keepNote(name: string, note: string | null): void;
+}
+
 /** Descriptor of the pipe on which a replica says that it listens, and which closes when its host dies. */
 export const CHANNEL = 3;
 

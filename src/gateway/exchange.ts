@@ -119,8 +119,9 @@ class Exchange implements ResponseHandler {
       this.#send(true);
       return;
     }
-    if (!response.headersSent && this.#head === undefined)
-      this.#refuse(route.away?.() ?? badGateway(route.app, reasonOf(error)));
+    if (route.away && isRefused(error)) this.#refuse(route.away());
+    else if (!route.away && !response.headersSent && this.#head === undefined)
+      this.#refuse(badGateway(route.app, reasonOf(error)));
     else {
       this.#finish();
       breakOff(response);
@@ -199,10 +200,16 @@ function breakOff(response: ServerResponse): void {
   } else response.destroy();
 }
 
+/** True when nobody listens: the request has reached nothing. */
+function isRefused(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ECONNREFUSED" || code === "ENOENT";
+}
+
 /** Why the replica gave no answer, to follow "the replica …". System messages stay out: they hold paths and addresses. */
 export function reasonOf(error: Error): string {
   if (error instanceof MalformedResponse) return `sent a response that is not valid: ${error.message}`;
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === "ECONNREFUSED" || code === "ENOENT") return `does not listen (${code})`;
+  if (isRefused(error)) return `does not listen (${code})`;
   return `closed the connection before it answered${code === undefined ? "" : ` (${code})`}`;
 }

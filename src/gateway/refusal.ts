@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { GATEWAY_HEADER } from "../contract/headers.ts";
+import { GATEWAY_HEADER, PLATFORM_RESTARTING } from "../contract/headers.ts";
 import type { Problem } from "../contract/types.ts";
 
 /** An answer of the gateway's own. `fields` are flat: name and value in turn. */
@@ -46,7 +46,7 @@ export function noHost(): Refusal {
 export function platformAway(): Refusal {
   return {
     status: 503,
-    code: "PLATFORM_RESTARTING",
+    code: PLATFORM_RESTARTING,
     detail: "the platform is being started again; apps go on",
     fields: ["retry-after", "1"],
   };

@@ -11,7 +11,10 @@ export interface Route {
   requestTimeoutMs: number;
   /** The app is stopped: 503 APP_STOPPED. */
   stopped: boolean;
-  /** The answer when nobody listens at the replica's address, or the connection breaks before an answer. Default: 502. */
+  /**
+   * The answer when nobody listens at the replica's address. With it, a connection that breaks before an answer breaks the client's,
+   * too: what became of the request is not known. Default: 502 for both.
+   */
   away?(): Refusal;
   /**
    * Set while the app has no replica and one is coming up: resolves when that may have changed. Requests are held until then.

@@ -1,7 +1,7 @@
 /** Picks the runtime that the local engine runs replicas with. */
 import type { RuntimeName } from "../core/config.ts";
 import type { Paths } from "../core/paths.ts";
-import type { ReplicaHost } from "../core/replica-host.ts";
+import type { NoteKeeper, ReplicaHost } from "../core/replica-host.ts";
 import { createIsolation } from "../engine/local/process/isolation/create-isolation.ts";
 import { createProcessRuntime } from "../engine/local/process/process-runtime.ts";
 import type { SecretReader } from "../engine/local/process/secret-values.ts";
@@ -21,12 +21,14 @@ export interface RuntimeContext {
   env: NodeJS.ProcessEnv;
   /** Starts the processes of replicas. */
   host: ReplicaHost;
+  /** Keeps what the next platform needs to go on with containers. */
+  notes?: NoteKeeper | undefined;
   log(message: string): void;
 }
 
 /** Makes it. Throws an `AppctlError` when the machine lacks what it needs. */
 export async function createRuntime(name: RuntimeName, context: RuntimeContext): Promise<Runtime> {
-  const { paths, stateDir, images, readSecret, env, host, log } = context;
+  const { paths, stateDir, images, readSecret, env, host, notes, log } = context;
   if (name === "docker") {
     const { createDockerRuntime } = await import("../engine/local/docker/docker-runtime.ts");
     return createDockerRuntime({
@@ -35,6 +37,7 @@ export async function createRuntime(name: RuntimeName, context: RuntimeContext):
       image: (digest) => loadableImage(images, digest),
       outline: (digest) => outlinedImage(images, digest, mountedDir(stateDir)),
       readSecret,
+      notes,
       env,
       log,
     });

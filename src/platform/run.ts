@@ -78,7 +78,7 @@ export async function runPlatform(options: RunOptions): Promise<void> {
           { stateDir, log: report },
           await createRuntime(options.runtime, {
             ...{ paths, stateDir, images, readSecret, env },
-            ...{ host: above?.host ?? new ReplicaKeeper(), log: report },
+            ...{ host: above?.host ?? new ReplicaKeeper(), notes: above?.host, log: report },
           }),
         ),
     });

@@ -35,6 +35,7 @@ export type FromSupervisor =
       restarts: Restart[];
       replicas: HeldReplica[];
       gateways: { worker: number; pid: number; program: string }[];
+      notes: [name: string, note: string][];
     }
   | { type: "started"; order: number; pid: number }
   | { type: "notStarted"; order: number; error: { code?: string; syscall?: string; message: string } }
@@ -59,6 +60,8 @@ export type FromPlatform =
   | { type: "finish"; id: string }
   /** The result of the platform's start, for the command that waits for it. `report` is the command's own message. */
   | { type: "report"; report: object; isReady: boolean }
+  /** Keeps a note for the next platform, or forgets it. */
+  | { type: "note"; name: string; note: string | null }
   /** Opens the socket that clients connect to, and starts gateways on it. */
   | { type: "listen"; host: string; port: number; gateway: { program: string; workers: number } }
   /** To one gateway, or to all; the supervisor does not look into it. */

@@ -1,12 +1,22 @@
 /** The platform's end: replicas that the supervisor above it starts and holds. */
 import { Socket } from "node:net";
 import type { LogPosition } from "../core/log-writer.ts";
-import type { HostedReplica, OutputLine, ProcessEnd, ReplicaHost, ReplicaOrder } from "../core/replica-host.ts";
+import type {
+  HostedReplica,
+  NoteKeeper,
+  OutputLine,
+  ProcessEnd,
+  ReplicaHost,
+  ReplicaOrder,
+} from "../core/replica-host.ts";
 import { Wire } from "../core/wire.ts";
 import type { FromPlatform, FromSupervisor, HeldReplica, Restart } from "./messages.ts";
 
 /** The supervisor, as it introduces itself. */
-export type SupervisorFacts = Omit<Extract<FromSupervisor, { type: "hello" }>, "type" | "replicas" | "gateways">;
+export type SupervisorFacts = Omit<
+  Extract<FromSupervisor, { type: "hello" }>,
+  "type" | "replicas" | "gateways" | "notes"
+>;
 
 /** What the platform wants to hear of its gateways. */
 export interface GatewayEvents {
@@ -15,10 +25,11 @@ export interface GatewayEvents {
 }
 
 /** Starts replicas in the supervisor. */
-export class RemoteHost implements ReplicaHost {
+export class RemoteHost implements ReplicaHost, NoteKeeper {
   readonly #wire: Wire<FromPlatform, FromSupervisor>;
   readonly #replicas = new Map<string, RemoteReplica>();
   readonly #starting = new Map<number, { resolve(pid: number): void; reject(error: Error): void }>();
+  readonly #notes = new Map<string, string>();
   readonly #gateways = new Map<number, number>();
   /** Programs of gateways that an earlier platform has started. */
   readonly #programs = new Map<number, string>();
@@ -76,6 +87,14 @@ export class RemoteHost implements ReplicaHost {
     return [...this.#replicas.values()];
   }
 
+  notes(): ReadonlyMap<string, string> {
+    return this.#notes;
+  }
+
+  keepNote(name: string, note: string | null): void {
+    this.#wire.send({ type: "note", name, note });
+  }
+
   /** Hands the result of the platform's start to the command that waits for it. */
   report(report: object, isReady: boolean): Promise<void> {
     this.#wire.send({ type: "report", report, isReady });
@@ -125,7 +144,8 @@ export class RemoteHost implements ReplicaHost {
   #received(message: FromSupervisor): void {
     switch (message.type) {
       case "hello": {
-        const { replicas, gateways, type: _, ...facts } = message;
+        const { replicas, gateways, notes, type: _, ...facts } = message;
+        for (const [name, note] of notes) this.#notes.set(name, note);
         this.#restarts = facts.restarts;
         for (const { worker, pid, program } of gateways) {
           this.#gateways.set(worker, pid);

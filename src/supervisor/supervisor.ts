@@ -53,6 +53,7 @@ export class Supervisor {
   #hasCrashed = false;
   readonly #restarts: Restart[] = [];
   readonly #gateways: Gateways;
+  readonly #notes = new Map<string, string>();
   #wire: Wire<FromSupervisor, FromPlatform> | undefined;
   #wasReady = false;
   #stopping = false;
@@ -146,6 +147,7 @@ export class Supervisor {
       restarts: this.#restarts,
       replicas: this.#keeper.held(),
       gateways: this.#gateways.list(),
+      notes: [...this.#notes],
     });
     const ended = await new Promise<{ code: number | null; signal: string | null }>((resolve) => {
       child.once("error", () => resolve({ code: 1, signal: null }));
@@ -175,6 +177,10 @@ export class Supervisor {
         if (message.isReady) this.#programBefore = undefined;
         this.#notify?.(message.report);
         this.#notify = undefined;
+        return;
+      case "note":
+        if (message.note === null) this.#notes.delete(message.name);
+        else this.#notes.set(message.name, message.note);
         return;
       case "listen":
         void this.#listen(wire, message);

@@ -1,8 +1,10 @@
 /** The runtime `docker` as a user has it: a real engine, a base image in a real registry, and the CLI's own deploy. */
+
 import { Buffer } from "node:buffer";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { AppStatus } from "../../src/contract/types.ts";
 import { writeImage } from "../../src/image/environment-image.ts";
 import { OciLayout } from "../../src/oci/layout.ts";
 import { EPOCH } from "../../src/oci/model.ts";
@@ -127,15 +129,23 @@ describe.skipIf(reason !== undefined)("a deploy into containers", () => {
     expect(await world.ok(["platform", "start", "--runtime", "docker"], set)).toContain("apps in containers");
     const { endpoint } = await world.json<{ endpoint: string }>(deploy, set);
     const status = async () => world.json<{ pid: number; runtime: string }>(["platform", "status"], set);
-    const { pid } = await status();
+    const replica = async () => (await world.json<AppStatus>(["get", "apps", "web"], set)).replicas[0];
+    const [{ pid }, before] = [await status(), await replica()];
     process.kill(pid, "SIGKILL");
-    await world.ok(["attach", "web"], set);
-    // The deploy had succeeded before, so nobody waits for the app to be up again.
-    let answer = await get(`${endpoint}/`);
-    for (; answer.status === 503; answer = await get(`${endpoint}/`)) await new Promise((done) => setTimeout(done, 50));
-    expect(answer.body).toBe("back 1.0.0 yes false");
-    const back = await status();
-    expect([back.runtime, back.pid === pid]).toEqual(["docker", false]);
+    // The container goes on, and the gateway with it; the next platform takes both over.
+    for (let request = 0; request < 20; request++)
+      expect((await get(`${endpoint}/`)).body).toBe("back 1.0.0 yes false");
+    let back = await status();
+    while (back.pid === pid) back = await status();
+    expect(back.runtime).toBe("docker");
+    const { name, pid: process0, restarts } = before ?? {};
+    expect(await replica()).toMatchObject({ name, pid: process0, restarts, state: "Ready" });
+    expect((await get(`${endpoint}/`)).body).toBe("back 1.0.0 yes false");
+    // And it ends it as its own.
+    await world.ok(["stop", "apps", "web"], set);
+    expect(await replica()).toBeUndefined();
+    await world.ok(["start", "apps", "web"], set);
+    expect((await get(`${endpoint}/`)).body).toBe("back 1.0.0 yes false");
     await world.ok(["platform", "stop"], set);
     expect((await world.run(["delete", "app", "web", "--yes"], set)).code).toBe(0);
     expect((await status()).runtime).toBe("docker");

@@ -170,6 +170,8 @@ describe("an upgrade", () => {
 it("a command that meets a platform that is being started again waits for it", async () => {
   const { pid } = await status();
   process.kill(pid, "SIGKILL");
+  expect((await world.run(["platform", "status"])).code).toBe(0);
+  process.kill((await status()).pid, "SIGKILL");
   const { code, stderr } = await world.run(["get", "apps"]);
   expect([code, stderr]).toEqual([
     0,

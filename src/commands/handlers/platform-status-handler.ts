@@ -1,5 +1,5 @@
 import { Client } from "../../client/client.ts";
-import { findLocalPlatform } from "../../client/local-platform.ts";
+import { awaitLocalPlatform } from "../../client/local-platform.ts";
 import type { PlatformStatus } from "../../contract/types.ts";
 import { resolveConfig } from "../../core/config.ts";
 import { AppctlError, ExitCode } from "../../core/errors.ts";
@@ -52,7 +52,7 @@ function supervisorFields(
 
 async function ask(io: Io, flags: CommonFlags): Promise<PlatformStatus> {
   const config = await resolveConfig(flags, io.env, io.cwd);
-  const local = config.apiKey ? undefined : await findLocalPlatform(io.env);
+  const local = config.apiKey ? undefined : await awaitLocalPlatform(io.env);
   if (!config.apiKey && !local) {
     throw new AppctlError({
       code: "PLATFORM_NOT_RUNNING",

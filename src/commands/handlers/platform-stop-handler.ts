@@ -1,11 +1,11 @@
-import { findLocalPlatform, stopLocalPlatform } from "../../client/local-platform.ts";
+import { awaitLocalPlatform, stopLocalPlatform } from "../../client/local-platform.ts";
 import type { Io } from "../../ui/io.ts";
 import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 
 /** `appctl platform stop`: ends this user's local platform gracefully. One that does not run is fine. */
 export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {
-  const platform = await findLocalPlatform(io.env);
+  const platform = await awaitLocalPlatform(io.env);
   if (!platform) return printResult(io, flags, { stopped: false }, "The local platform does not run.");
   const { pid } = platform.file;
   await stopLocalPlatform(platform, io.signal);

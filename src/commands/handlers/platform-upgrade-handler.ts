@@ -1,4 +1,4 @@
-import { findLocalPlatform, upgradeLocalPlatform } from "../../client/local-platform.ts";
+import { awaitLocalPlatform, upgradeLocalPlatform } from "../../client/local-platform.ts";
 import { AppctlError, ExitCode } from "../../core/errors.ts";
 import { version } from "../../core/package-files.ts";
 import type { Io } from "../../ui/io.ts";
@@ -7,7 +7,7 @@ import { printResult } from "../shared/print.ts";
 
 /** `appctl platform upgrade`: the supervisor, the apps and the public port stay. */
 export async function platformUpgrade(io: Io, flags: CommonFlags & { force?: boolean }): Promise<void> {
-  const platform = await findLocalPlatform(io.env);
+  const platform = await awaitLocalPlatform(io.env);
   if (!platform) {
     throw new AppctlError({
       code: "PLATFORM_NOT_RUNNING",

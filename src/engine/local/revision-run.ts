@@ -82,7 +82,7 @@ export class RevisionRun {
     this.#changed = app.changed;
     this.revision = app.revision;
     this.established = app.established;
-    this.#adopted = context.runtime.adopt?.(app.ref, app.revision, app.log);
+    this.#adopted = context.runtime.adopt?.(app.ref, app.revision, app.log, (lines) => this.#keepOutput(lines));
     this.#isAdopted = this.#adopted !== undefined;
     this.replica = this.#adopted?.replica ?? `${app.revision.name}-${randomBytes(3).toString("hex").slice(0, 5)}`;
     this.#restarts = this.#adopted?.restarts ?? 0;

@@ -108,7 +108,7 @@ export interface Runtime {
   /** Ends what a killed platform left behind and cannot be adopted. Called once, before the first start. */
   recover(): Promise<void>;
   /** The replica of an earlier platform for that revision, once. Undefined when there is none. */
-  adopt?(ref: AppRef, revision: RunnableRevision, log: OutputLog): AdoptedReplica | undefined;
+  adopt?(ref: AppRef, revision: RunnableRevision, log: OutputLog, output: OutputSink): AdoptedReplica | undefined;
   /** Ends the replicas of an earlier platform that nobody has adopted. */
   endOrphans?(): Promise<void>;
   /** Makes a revision's image ready to run. Rejects with a {@link StartFailure} when it cannot. */

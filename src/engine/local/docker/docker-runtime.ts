@@ -2,18 +2,29 @@
 import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
 import { type EngineApi, EngineApiError } from "../../../container-engine/docker-api.ts";
 import { engineSockets } from "../../../container-engine/socket.ts";
 import { LIMITS } from "../../../contract/limits.ts";
 import type { AppRef, AppSpec, FailureCause } from "../../../contract/types.ts";
 import { type Fault, messageOf } from "../../../core/errors.ts";
+import type { NoteKeeper } from "../../../core/replica-host.ts";
 import type { PinnedSecret, RunnableRevision } from "../../engine.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { withEntrypoint } from "../entrypoint.ts";
 import { FreePorts } from "../process/free-port.ts";
 import { readSecret, type SecretReader, secretFilesRoot, secretText } from "../process/secret-values.ts";
-import { type Content, type RunningReplica, type Runtime, StartFailure, type StartRequest } from "../runtime.ts";
+import {
+  type AdoptedReplica,
+  type Content,
+  type OutputLog,
+  type OutputSink,
+  type RunningReplica,
+  type Runtime,
+  StartFailure,
+  type StartRequest,
+} from "../runtime.ts";
 import { AppImages, type OutlineReader, type ReadyImage } from "./app-images.ts";
 import {
   type ContainerBody,
@@ -49,6 +60,8 @@ export interface DockerRuntimeOptions {
   /** Reads it with an outline of its app layer, for an engine that can mount files. Absent: images are loaded whole. */
   outline?: OutlineReader | undefined;
   readSecret: SecretReader;
+  /** Keeps what the next platform needs to go on with containers. Without it they end with this one. */
+  notes?: NoteKeeper | undefined;
   /** Where apps reach the platform (`APPCTL_ENDPOINT`), unless a revision's own environment says so. */
   platformUrl?: string;
   /** The platform's environment: it names the engine's socket, and the language and the time zone of apps. */
@@ -88,6 +101,8 @@ class DockerRuntime implements Runtime {
   readonly #networks: ProjectNetworks;
   readonly #relays: PlatformRelays;
   readonly #ports = new FreePorts();
+  /** Containers of an earlier platform that run and that nothing has adopted yet, with what that one knew of them. */
+  readonly #orphans = new Map<string, ContainerNote>();
   /** Turned off by the first engine that has no first process of its own. */
   #init = true;
   /** The engine did not answer when it was last asked for something that a replica needs. */
@@ -145,9 +160,16 @@ class DockerRuntime implements Runtime {
   async recover(): Promise<void> {
     const query = { all: "1", filters: { label: [`${Label.platform}=${this.#platform}`] } };
     const left = await this.#api.json<{ Id: string; State: string }[]>("GET", "/containers/json", { query });
+    const notes = this.#options.notes?.notes();
     const ended = await Promise.all(
       left.map(async ({ Id, State }) => {
+        const note = noteOf(notes?.get(Id));
+        if (note && State === "running") {
+          this.#orphans.set(Id, note);
+          return false;
+        }
         try {
+          this.#options.notes?.keepNote(Id, null);
           await this.#remove(Id);
           return State === "running";
         } catch (error) {
@@ -159,9 +181,36 @@ class DockerRuntime implements Runtime {
     await this.#networks.removeAll().catch((error: unknown) => {
       this.#goOnWithout("a network of an earlier platform", error);
     });
-    await rm(this.#secrets, { recursive: true, force: true });
+    if (this.#orphans.size === 0) await rm(this.#secrets, { recursive: true, force: true });
     const ran = ended.filter(Boolean).length;
     if (ran > 0) this.#options.log(`ended ${ran} replica(s) that an earlier platform left running`);
+  }
+
+  adopt(ref: AppRef, revision: RunnableRevision, _: OutputLog, output: OutputSink): AdoptedReplica | undefined {
+    const { project, domain, name } = ref;
+    for (const [container, note] of this.#orphans) {
+      if (note.revision !== revision.name || !isDeepStrictEqual(note.ref, { project, domain, name })) continue;
+      this.#orphans.delete(container);
+      if (note.ownPort !== undefined) this.#ports.claim(note.ownPort);
+      void this.#reopenRelay(ref, revision, note);
+      const { replica, content, startedAt, restarts } = note;
+      // What it prints is read again from now on.
+      const running = this.#replicaOf(container, note, { sink: output, output: Readable.from([]) });
+      return { replica, running, content, startedAt, restarts };
+    }
+    return undefined;
+  }
+
+  async endOrphans(): Promise<void> {
+    const orphans = [...this.#orphans.keys()];
+    this.#orphans.clear();
+    for (const container of orphans) {
+      await this.#remove(container).catch((error: unknown) => {
+        this.#goOnWithout(`container ${container.slice(0, 12)} of an earlier platform`, error);
+      });
+      this.#options.notes?.keepNote(container, null);
+    }
+    if (orphans.length > 0) this.#options.log(`ended ${orphans.length} replica(s) that no app wants any more`);
   }
 
   async prepare(ref: AppRef, revision: RunnableRevision, signal: AbortSignal): Promise<LoadedContent> {
@@ -184,12 +233,7 @@ class DockerRuntime implements Runtime {
     const { spec } = request.revision;
     const id = randomBytes(4).toString("hex");
     const ownPort = this.#hasBridge ? undefined : await this.#ports.take();
-    const ended = async () => {
-      if (ownPort !== undefined) this.#ports.release(ownPort);
-      await rm(join(this.#secrets, id), { recursive: true, force: true }).catch((error: unknown) => {
-        this.#options.log(`what replica ${id} had could not be removed: ${messageOf(error)}`);
-      });
-    };
+    const ended = () => this.#releaseOf(id, ownPort);
     const { ref, revision } = request;
     const whole = () => this.#images.prepareWhole(ref, revision.digest, NEVER);
     let content = request.content as LoadedContent;
@@ -280,27 +324,25 @@ class DockerRuntime implements Runtime {
       );
       // Without a port it has ended already: nobody answers at 0.
       const published = Number(NetworkSettings.Ports?.[`${port}/tcp`]?.[0]?.HostPort ?? 0);
-      return new DockerReplica({
-        api: this.#api,
-        id: container.Id,
+      const { project, domain, name: app } = ref;
+      const note: ContainerNote = {
+        ref: { project, domain, name: app },
+        revision: revision.name,
+        replica: request.replica,
+        startedAt: (this.#options.clock ?? systemClock).now(),
+        restarts: request.restarts,
+        content: request.content,
+        id,
         pid: State.Pid > 0 ? State.Pid : null,
-        startedAt: State.StartedAt,
+        engineStartedAt: State.StartedAt,
         address: { host: "127.0.0.1", port: ownPort ?? published },
         port,
-        token,
-        limited: spec.limits.mem !== undefined && this.#kept.mem !== false,
-        output,
-        sink: request.output,
-        now: () => (this.#options.clock ?? systemClock).now(),
-        log: this.#options.log,
-        ended: async () => {
-          await this.#remove(container.Id).catch((error: unknown) => {
-            // The next start of the platform tries again.
-            this.#options.log(`container ${container.Id.slice(0, 12)} could not be removed: ${messageOf(error)}`);
-          });
-          await ended();
-        },
-      });
+        ...(ownPort === undefined ? {} : { ownPort }),
+        ...(token === undefined ? {} : { token }),
+        isLimited: spec.limits.mem !== undefined && this.#kept.mem !== false,
+      };
+      this.#options.notes?.keepNote(container.Id, JSON.stringify(note));
+      return this.#replicaOf(container.Id, note, { sink: request.output, output });
     } catch (error) {
       output?.destroy();
       await this.#remove(container.Id).catch(() => {
@@ -311,6 +353,44 @@ class DockerRuntime implements Runtime {
         return this.#start(request, id, ownPort, ended);
       }
       throw error;
+    }
+  }
+
+  /** A container as a replica. Its secrets and its port go with it. */
+  #replicaOf(container: string, note: ContainerNote, { sink, output }: { sink: OutputSink; output: Readable }) {
+    const { id, pid, engineStartedAt: startedAt, address, port, ownPort, token, isLimited: limited } = note;
+    return new DockerReplica({
+      ...{ api: this.#api, id: container, pid, startedAt, address, port, token, limited, output, sink },
+      now: () => (this.#options.clock ?? systemClock).now(),
+      log: this.#options.log,
+      ended: async () => {
+        await this.#remove(container).catch((error: unknown) => {
+          // The next start of the platform tries again.
+          this.#options.log(`container ${container.slice(0, 12)} could not be removed: ${messageOf(error)}`);
+        });
+        this.#options.notes?.keepNote(container, null);
+        await this.#releaseOf(id, ownPort);
+      },
+    });
+  }
+
+  /** Lets go of what a replica had outside of its container. Never rejects. */
+  async #releaseOf(id: string, ownPort: number | undefined): Promise<void> {
+    if (ownPort !== undefined) this.#ports.release(ownPort);
+    await rm(join(this.#secrets, id), { recursive: true, force: true }).catch((error: unknown) => {
+      this.#options.log(`what replica ${id} had could not be removed: ${messageOf(error)}`);
+    });
+  }
+
+  /** The way from an adopted container to this platform, at the address that it knows. */
+  async #reopenRelay(ref: AppRef, revision: RunnableRevision, { ownPort }: ContainerNote): Promise<void> {
+    const endpoint = revision.env["APPCTL_ENDPOINT"] ?? this.#options.platformUrl;
+    if (ownPort !== undefined || endpoint === undefined) return;
+    try {
+      const { gateway } = await this.#networks.of(ref.project);
+      await (await this.#relays.open(endpoint, gateway)).afterStart?.();
+    } catch (error) {
+      this.#options.log(`apps of project ${ref.project} do not reach the platform: ${messageOf(error)}`);
     }
   }
 
@@ -390,6 +470,35 @@ class DockerRuntime implements Runtime {
     } catch (error) {
       if (!(error instanceof EngineApiError && (error.status === 404 || error.status === 409))) throw error;
     }
+  }
+}
+
+/** What the next platform needs to go on with a container. The supervisor keeps it in memory, since a token is in it. */
+interface ContainerNote {
+  ref: AppRef;
+  revision: string;
+  replica: string;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  restarts: number;
+  content: Content;
+  /** Names the replica's directory of secrets. */
+  id: string;
+  pid: number | null;
+  engineStartedAt: string;
+  address: { host: string; port: number };
+  port: number;
+  /** A port of the machine, where the engine has no bridge. */
+  ownPort?: number;
+  token?: string;
+  isLimited: boolean;
+}
+
+function noteOf(text: string | undefined): ContainerNote | undefined {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined; // of another version
   }
 }
 
