@@ -84,9 +84,10 @@ export async function awaitLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalP
 /** Finds the local platform or starts it on `port`; two callers at once start one. */
 export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number): Promise<LocalPlatform> {
   const deadline = performance.now() + 30_000;
+  let started = false;
   for (;;) {
     const found = await findLocalPlatform(env);
-    if (found) return found;
+    if (found) return { ...found, started };
     if (supervisorRuns(env)) {
       // It starts the platform again.
       await waitForPlatform(deadline);
@@ -95,8 +96,8 @@ export async function ensureLocalPlatform(env: NodeJS.ProcessEnv, port: number):
     const outcome = await startPlatform(env, ["--port", String(port)]);
     if (outcome.type === "failed") throw new AppctlError({ ...outcome.error, exit: outcome.error.exit as ExitCode });
     if (outcome.type === "ready") {
-      const platform = await findLocalPlatform(env);
-      if (platform) return { ...platform, started: true };
+      started = true;
+      continue;
     }
     // Locked: another command is starting it, or it is just going down. Either ends soon.
     await waitForPlatform(deadline);

@@ -252,6 +252,8 @@ export const PlatformStatus = z.object({
   pid: z.number().int(),
   /** The process that starts the platform again when it ends unasked; absent where there is none. */
   supervisorPid: z.number().int().optional(),
+  /** Version of appctl that the supervisor is of: an upgrade keeps it. */
+  supervisorVersion: z.string().optional(),
   gatewayPids: z.array(z.number().int()).optional(),
   /** The last times that it did so. */
   restarts: z.array(z.object({ process: z.string(), at: time, reason: z.string() })).optional(),

@@ -167,7 +167,12 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     version: version(),
     pid: process.pid,
     ...(above
-      ? { supervisorPid: above.facts.pid, gatewayPids: above.host.gatewayPids, restarts: above.facts.restarts }
+      ? {
+          supervisorPid: above.facts.pid,
+          supervisorVersion: above.facts.version,
+          gatewayPids: above.host.gatewayPids,
+          restarts: above.facts.restarts,
+        }
       : {}),
     url: addressesNow().url,
     engine: engine.facts().name,

@@ -130,6 +130,7 @@ export class GatewayFront implements Front {
           store: parts.store,
           engine: parts.engine,
           keys: parts.keys,
+          workers: above.workers,
           config: {
             type: "config",
             suffix: `.${parts.addresses().appsDomain}`,

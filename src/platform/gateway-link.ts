@@ -19,6 +19,8 @@ export interface LinkSources {
   engine: Engine;
   keys: KeyStore;
   config: Extract<ToGateway, { type: "config" }>;
+  /** Number of gateways: one that is not there yet is waited for, too. */
+  workers: number;
 }
 
 /** Time-out of an app whose revision is not known yet, in milliseconds. */
@@ -125,7 +127,10 @@ export class GatewayLink {
   }
 
   #confirmedBy(number: number): Promise<void> {
-    const isDone = () => [...this.#confirmed.values()].every((confirmed) => confirmed >= number);
+    const isDone = () => {
+      const confirmed = [...this.#confirmed.values()];
+      return confirmed.length >= this.#sources.workers && confirmed.every((step) => step >= number);
+    };
     if (isDone()) return Promise.resolve();
     return new Promise((resolve) => {
       const end = () => {

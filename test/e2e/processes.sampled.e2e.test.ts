@@ -150,6 +150,9 @@ describe("an upgrade", () => {
     expect(requests.failures).toEqual([]);
     expect((await get(`${endpoint}/`)).body).toBe(before);
     expect((await world.run(["platform", "upgrade"], { program })).stdout).toContain("is appctl 98.0.0 already");
+    expect(await world.ok(["platform", "status"], { program })).toMatch(
+      /^Supervisor PID: +\d+ \(appctl 0\.1\.0, until platform stop\)$/m,
+    );
   });
 
   it("is made by any command of a newer version", async () => {

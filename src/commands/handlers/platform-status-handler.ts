@@ -34,19 +34,15 @@ export async function platformStatus(io: Io, flags: CommonFlags): Promise<void> 
   io.stdout.write(`${fieldLines(fields, await styleOf(io.stdout, io.env, flags.color)).join("\n")}\n`);
 }
 
-function supervisorFields(
-  { supervisorPid, gatewayPids = [], restarts = [] }: PlatformStatus,
-  now: Date,
-): [string, string][] {
+function supervisorFields(status: PlatformStatus, now: Date): [string, string][] {
+  const { supervisorPid, supervisorVersion, gatewayPids = [], restarts = [] } = status;
   if (supervisorPid === undefined) return [];
   const last = restarts.at(-1);
+  const isOlder = supervisorVersion !== status.version;
   return [
-    ["Supervisor PID", String(supervisorPid)],
+    ["Supervisor PID", `${supervisorPid}${isOlder ? ` (appctl ${supervisorVersion}, until platform stop)` : ""}`],
     ["Gateway PIDs", gatewayPids.join(", ")],
-    [
-      "Restarts",
-      last ? `${restarts.length} (last ${age(last.at, now)} ago: ${last.process} ended with ${last.reason})` : "0",
-    ],
+    ["Restarts", last ? `${restarts.length} (last ${age(last.at, now)} ago: ${last.process}, ${last.reason})` : "0"],
   ];
 }
 
