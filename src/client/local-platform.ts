@@ -26,6 +26,8 @@ import { Http } from "./platform-http.ts";
 
 /** Longest wait for a platform to end, in milliseconds: its apps may take their grace period. */
 const STOP_MS = 60_000;
+/** How long a platform that is to be stopped may take to answer, in milliseconds, before its supervisor is told instead. */
+const PATIENCE_MS = 5_000;
 
 /** How to reach the local platform. */
 export interface LocalPlatform {
@@ -71,9 +73,35 @@ export async function findLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPl
   }
 }
 
+/**
+ * Stops the local platform with everything of it, also one that ends again and again and answers nobody. Gives the process id of the
+ * platform, or of the supervisor where there is no platform; undefined when none runs.
+ */
+export async function stopEverything(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number | undefined> {
+  let platform: LocalPlatform | undefined;
+  try {
+    platform = await awaitLocalPlatform(env, PATIENCE_MS);
+  } catch (error) {
+    if (!isAppctlError(error) || error.code !== "PLATFORM_STUCK") throw error;
+    const supervisor = readPlatformFile(pathsOf(env).state)?.supervisor;
+    if (!supervisor || !isSame(supervisor)) return undefined;
+    process.kill(supervisor.pid, "SIGTERM");
+    const deadline = performance.now() + STOP_MS;
+    for (; isSame(supervisor); await pause(25, signal)) {
+      if (performance.now() > deadline) process.kill(supervisor.pid, "SIGKILL");
+    }
+    return supervisor.pid;
+  }
+  if (platform) await stopLocalPlatform(platform, signal);
+  return platform?.file.pid;
+}
+
 /** The local platform. One that its supervisor is just starting again is waited for; undefined when none runs. */
-export async function awaitLocalPlatform(env: NodeJS.ProcessEnv): Promise<LocalPlatform | undefined> {
-  const deadline = performance.now() + 30_000;
+export async function awaitLocalPlatform(
+  env: NodeJS.ProcessEnv,
+  longestMs = 30_000,
+): Promise<LocalPlatform | undefined> {
+  const deadline = performance.now() + longestMs;
   for (;;) {
     const found = await findLocalPlatform(env);
     if (found || !supervisorRuns(env)) return found;

@@ -6,6 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { LineSplitter } from "../core/lines.ts";
 import { type LogPosition, LogWriter } from "../core/log-writer.ts";
+import { RecentOutput } from "../core/recent-output.ts";
 import {
   CHANNEL,
   type HostedReplica,
@@ -23,10 +24,6 @@ const CHANNEL_PAUSE_MS = 100;
 const LINES_A_SECOND = 300_000;
 /** Lines that are written at once: other replicas get their turn in between. */
 const BATCH_LINES = 2_000;
-/** The last lines of a replica: most of them, and of their characters. */
-const RECENT_LINES = 200;
-const RECENT_CHARACTERS = 256 * 1024;
-
 /** What a keeper needs; all have defaults. */
 export interface KeeperOptions {
   /** Milliseconds since the epoch. */
@@ -135,8 +132,7 @@ class KeptReplica implements HostedReplica {
   readonly #child: ChildProcess;
   readonly #parts: KeptParts;
   readonly #output: Promise<unknown>;
-  #recent: OutputLine[] = [];
-  #recentCharacters = 0;
+  readonly #recent = new RecentOutput<OutputLine>();
   #finishing: Promise<OutputLine[]> | undefined;
   /** Lines that were kept since {@link #second} began, and those that were not. */
   #lines = 0;
@@ -193,7 +189,7 @@ class KeptReplica implements HostedReplica {
     this.#child.stdio[CHANNEL]?.destroy();
     await this.#output;
     await this.#parts.finished();
-    return this.#recent;
+    return [...this.#recent.lines()];
   }
 
   async #read(stream: "stdout" | "stderr", pipe: Readable | null): Promise<void> {
@@ -236,27 +232,11 @@ class KeptReplica implements HostedReplica {
 
   /** Writes lines of one time. */
   #write(lines: OutputLine[]): Promise<void> {
-    this.#remember(lines);
+    this.#recent.add(lines);
     const { replica, revision } = this.#order.log;
     const written = new Date(lines[0]?.time ?? 0).toISOString();
     const texts = lines.map(({ stream, line }) => JSON.stringify({ time: written, replica, revision, stream, line }));
     return this.#parts.append(`${texts.join("\n")}\n`);
-  }
-
-  #remember(lines: OutputLine[]): void {
-    for (const line of lines) {
-      this.#recent.push(line);
-      this.#recentCharacters += line.line.length;
-    }
-    let drop = 0;
-    while (
-      this.#recent.length - drop > RECENT_LINES ||
-      (this.#recentCharacters > RECENT_CHARACTERS && this.#recent.length - drop > 1)
-    ) {
-      this.#recentCharacters -= this.#recent[drop]?.line.length ?? 0;
-      drop++;
-    }
-    if (drop > 0) this.#recent = this.#recent.slice(drop);
   }
 }
 

@@ -225,6 +225,21 @@ it("of two gateways the one that is killed loses only its own requests", async (
   await other.close();
 });
 
+it("a platform that cannot start again is stopped all the same, and its log says why", async () => {
+  const other = await World.create();
+  await other.ok(["platform", "start"]);
+  const { pid, supervisorPid = 0 } = await other.json<PlatformStatus>(["platform", "status"]);
+  const key = readFileSync(join(other.state, "master.key"));
+  writeFileSync(join(other.state, "master.key"), "no key");
+  process.kill(pid, "SIGKILL");
+  expect(await other.ok(["platform", "stop"])).toContain("is stopped");
+  expect(startTimeOf(supervisorPid)).toBeUndefined();
+  expect(await other.ok(["platform", "logs"])).toContain("is not 32 bytes in base64");
+  writeFileSync(join(other.state, "master.key"), key);
+  await other.ok(["get", "apps"]);
+  await other.close();
+});
+
 it("runs below a process in the foreground, which a signal ends with everything", async () => {
   const other = await World.create();
   const running = other.start(["platform", "start", "--foreground"]);

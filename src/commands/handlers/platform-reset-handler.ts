@@ -1,4 +1,4 @@
-import { awaitLocalPlatform, stopLocalPlatform } from "../../client/local-platform.ts";
+import { stopEverything } from "../../client/local-platform.ts";
 import { AppctlError, ExitCode, usageError } from "../../core/errors.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { lastRuntime } from "../../core/platform-file.ts";
@@ -16,8 +16,7 @@ export async function platformReset(io: Io, flags: CommonFlags & { yes?: boolean
     return printResult(io, flags, { removed: [] }, "Nothing to remove: no platform ran and nothing was built here.");
   }
   if (!flags.yes) await confirmReset(io, folders);
-  const platform = await awaitLocalPlatform(io.env);
-  if (platform) await stopLocalPlatform(platform, io.signal);
+  await stopEverything(io.env, io.signal);
   const removed = await resetPlatform({
     paths,
     runtime: lastRuntime(paths.state) === "docker" ? "docker" : "process",

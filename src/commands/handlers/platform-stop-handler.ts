@@ -1,13 +1,11 @@
-import { awaitLocalPlatform, stopLocalPlatform } from "../../client/local-platform.ts";
+import { stopEverything } from "../../client/local-platform.ts";
 import type { Io } from "../../ui/io.ts";
 import type { CommonFlags } from "../shared/global-flags.ts";
 import { printResult } from "../shared/print.ts";
 
 /** `appctl platform stop`: ends this user's local platform gracefully. One that does not run is fine. */
 export async function platformStop(io: Io, flags: CommonFlags): Promise<void> {
-  const platform = await awaitLocalPlatform(io.env);
-  if (!platform) return printResult(io, flags, { stopped: false }, "The local platform does not run.");
-  const { pid } = platform.file;
-  await stopLocalPlatform(platform, io.signal);
+  const pid = await stopEverything(io.env, io.signal);
+  if (pid === undefined) return printResult(io, flags, { stopped: false }, "The local platform does not run.");
   printResult(io, flags, { stopped: true, pid }, "The local platform is stopped. Its apps start again with it.");
 }

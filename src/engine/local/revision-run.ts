@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { AppRef, FailureCause, LogLine, ReplicaStatus } from "../../contract/types.ts";
 import type { Lease } from "../../core/lease.ts";
+import { RecentOutput } from "../../core/recent-output.ts";
 import type { OutputLine } from "../../core/replica-host.ts";
 import { engineError } from "../causes.ts";
 import type { RunnableRevision } from "../engine.ts";
@@ -12,7 +13,6 @@ import { withEntrypoint } from "./entrypoint.ts";
 import { Leases } from "./leases.ts";
 import type { AppLog } from "./logs/app-log.ts";
 import { type StartOutcome, waitUntilReady } from "./readiness.ts";
-import { RecentOutput } from "./recent-output.ts";
 import { type AdoptedReplica, type Content, type RunningReplica, type Runtime, StartFailure } from "./runtime.ts";
 import type { StartGate } from "./start-gate.ts";
 
@@ -63,7 +63,7 @@ export class RevisionRun {
   /** A replica of an earlier platform, until it is taken over. */
   #adopted: AdoptedReplica | undefined;
   readonly #isAdopted: boolean;
-  #output = new RecentOutput();
+  #output = new RecentOutput<LogLine>();
   #state: State = "starting";
   #cause: FailureCause | undefined;
   #running: RunningReplica | undefined;
@@ -257,7 +257,7 @@ export class RevisionRun {
 
   async #start(content: Content): Promise<RunningReplica> {
     const { runtime, clock, stopMs } = this.#context;
-    this.#output = new RecentOutput();
+    this.#output = new RecentOutput<LogLine>();
     const adopted = this.#adopted;
     this.#adopted = undefined;
     const request = {

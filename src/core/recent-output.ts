@@ -1,15 +1,13 @@
-import type { LogLine } from "../../contract/types.ts";
-
 const MOST_LINES = 200;
 const MOST_CHARACTERS = 256 * 1024;
 
 /** The last lines of a replica, bounded in number and size: what the cause of a failure is read from. */
-export class RecentOutput {
-  #lines: LogLine[] = [];
+export class RecentOutput<Line extends { line: string }> {
+  #lines: Line[] = [];
   #characters = 0;
 
   /** Adds lines and drops the oldest ones over the bounds. */
-  add(lines: readonly LogLine[]): void {
+  add(lines: readonly Line[]): void {
     for (const line of lines) {
       this.#lines.push(line);
       this.#characters += line.line.length;
@@ -26,7 +24,7 @@ export class RecentOutput {
   }
 
   /** The lines, oldest first. */
-  lines(): readonly LogLine[] {
+  lines(): readonly Line[] {
     return this.#lines;
   }
 }
