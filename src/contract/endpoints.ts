@@ -43,7 +43,6 @@ export const endpoints = {
   buildImage: { method: "POST", path: "/api/v1/images/builds" },
   missingBlobs: { method: "POST", path: "/api/v1/images/missing" },
   putBlob: { method: "PUT", path: "/api/v1/images/blobs/{digest}" },
-  resolveImage: { method: "GET", path: "/api/v1/images/tags" },
 } as const satisfies Record<string, { method: "GET" | "POST" | "PUT" | "DELETE"; path: string }>;
 
 /** Name of an endpoint. */

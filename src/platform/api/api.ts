@@ -47,7 +47,6 @@ const handlers: Record<EndpointName, Handler> = {
   buildImage: builds.buildImage,
   missingBlobs: images.missingBlobs,
   putBlob: images.putBlob,
-  resolveImage: images.resolveImage,
 };
 
 /** What `@hono/node-server` passes in addition to the request. */

@@ -191,12 +191,6 @@ export const descriptions: Record<EndpointName, Description> = {
     response: schemas.MissingBlobs,
   },
   putBlob: { summary: "Upload a blob", tag: "images", status: 201, response: schemas.Descriptor },
-  resolveImage: {
-    summary: "Get the manifest that a reference names",
-    tag: "images",
-    response: schemas.Descriptor,
-    query: { reference: { description: "name:tag", schema: text } },
-  },
 };
 
 /** Every schema of the contract that has a name, for `components.schemas`. */
@@ -274,7 +268,7 @@ function refusalsOf(name: EndpointName, path: string): number[] {
     ...(body || name === "putBlob" ? [400] : []),
     ...(open ? [] : [401]),
     403,
-    ...(path.includes("{name}") || name === "resolveImage" ? [404] : []),
+    ...(path.includes("{name}") ? [404] : []),
     ...(conflicts ? [409] : []),
     ...(body || name === "putBlob" ? [413] : []),
     ...(body ? [415] : []),
