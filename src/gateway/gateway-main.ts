@@ -20,6 +20,11 @@ const [pipeFd = Number.NaN, listenerFd = Number.NaN] = process.argv.slice(2).map
 // The platform ends it, by way of the supervisor: a signal to the group is for others.
 for (const signal of ["SIGINT", "SIGUSR1"] as const) process.on(signal, () => undefined);
 
+// A fault in one connection must not break those of all other clients.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`${new Date().toISOString()} gateway: ${error.stack ?? error.message}\n`);
+});
+
 let config: Extract<ToGateway, { type: "config" }> | undefined;
 const wire = new Wire<FromGateway, ToGateway>(
   new Socket({ fd: pipeFd, readable: true, writable: true }),

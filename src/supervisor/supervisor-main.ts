@@ -12,6 +12,8 @@ const log = (message: string) => process.stderr.write(`${new Date().toISOString(
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
 // Node would open its debugger for any sender, an app of the same user as well.
 process.on("SIGUSR1", () => undefined);
+// Every app ends with this process: a fault in the work for one of them must not be the end of all.
+process.on("uncaughtException", (error) => log(`error: ${error.stack ?? error.message}`));
 // The command that started it may have gone meanwhile.
 process.on("disconnect", () => undefined);
 
