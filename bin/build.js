@@ -57,6 +57,7 @@ const parts = {
   program: "src/program.ts",
   deploy: "src/deploy/deploy.ts",
   platform: "src/platform/run.ts",
+  supervise: "src/supervisor/supervisor.ts",
   undici: "src/http/undici.ts",
   "cache-garbage": "src/image/cache-garbage.ts",
   ora: "ora",

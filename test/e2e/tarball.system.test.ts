@@ -59,8 +59,9 @@ describe("the package", () => {
     expect(packed.files.find(({ path }) => path === "bin/appctl.js")?.mode).toBe(0o755);
   });
 
-  it("stays small: at most 800 kB and 70 files, of which the docs are 32 kB in 28", () => {
-    expect(packed.size).toBeLessThan(800_000);
+  it("stays small", () => {
+    // 717 kB in 32 files before it had docs (28 files), the notices of what it bundles, and programs for gateway and supervisor.
+    expect(packed.size).toBeLessThan(820_000);
     expect(packed.files.length).toBeLessThanOrEqual(70);
   });
 
