@@ -20,8 +20,10 @@ export const SUPERVISOR_VARIABLE = "APPCTL_SUPERVISOR_FD";
 /** Pause before a platform that ended is started again, in milliseconds: doubled each time, up to the longest. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 10_000;
-/** A platform that lived this long, in milliseconds, is started again without a pause. */
-const HEALTHY_MS = 10_000;
+/** A platform that was ready and lived this long, in milliseconds, is started again after the first pause. */
+const HEALTHY_MS = 1_000;
+/** One that ends earlier has crashed: a deploy that was open may have been the reason. */
+const CRASH_MS = 10_000;
 /** Restarts that are remembered. */
 const RESTARTS = 20;
 
@@ -55,6 +57,8 @@ export class Supervisor {
   readonly #gateways: Gateways;
   readonly #notes = new Map<string, string>();
   #wire: Wire<FromSupervisor, FromPlatform> | undefined;
+  /** The platform that runs is ready; one of those before it was. */
+  #isReady = false;
   #wasReady = false;
   #stopping = false;
   #notify: ((report: object) => void) | undefined;
@@ -91,11 +95,12 @@ export class Supervisor {
     let pause = FIRST_PAUSE_MS;
     for (;;) {
       const began = performance.now();
+      this.#isReady = false;
       const { code, signal, pid } = await this.#runPlatform();
       const reason = signal ?? `exit code ${code}`;
       // A first start that failed has said why; one that was stopped has ended everything itself.
       if (this.#stopping || !this.#wasReady) return this.#end(code ?? 1);
-      this.#hasCrashed = !this.#isHandingOver && performance.now() - began < HEALTHY_MS;
+      this.#hasCrashed = !this.#isHandingOver && performance.now() - began < CRASH_MS;
       if (this.#isHandingOver) {
         this.#isHandingOver = false;
         continue;
@@ -107,7 +112,7 @@ export class Supervisor {
       }
       this.#options.log(`the platform (pid ${pid}) ended unasked: ${reason}; starting it again`);
       this.#remember("platform", reason);
-      if (performance.now() - began > HEALTHY_MS) pause = FIRST_PAUSE_MS;
+      if (this.#isReady && performance.now() - began > HEALTHY_MS) pause = FIRST_PAUSE_MS;
       await delay(pause);
       if (this.#stopping) return this.#end(code ?? 1);
       pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
@@ -173,6 +178,7 @@ export class Supervisor {
       case "finish":
         return void this.#finish(wire, message.id);
       case "report":
+        this.#isReady = message.isReady;
         this.#wasReady ||= message.isReady;
         if (message.isReady) this.#programBefore = undefined;
         this.#notify?.(message.report);
