@@ -1,5 +1,6 @@
 /** How requests reach the platform: by its own listener, or by gateways in processes of their own. */
 import { randomBytes } from "node:crypto";
+import { rmdir } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { makeFolder } from "../core/make-folder.ts";
@@ -191,6 +192,8 @@ export class GatewayFront implements Front {
   async close(graceMs: number): Promise<void> {
     this.#link().drain(graceMs);
     await this.#backend.close(graceMs);
+    // The runtime tries as well; whichever is later finds the folder empty.
+    await rmdir(this.#runtimeDir).catch(() => undefined);
   }
 }
 
