@@ -1,4 +1,4 @@
-// Builds dist/ from src/: the CLI as a few files, the SDK, the server shim and the workers as one file each.
+// Builds dist/ from src/: the CLI and the build worker as a few files, the SDK, the server shim and other programs as one file each.
 import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -107,7 +107,7 @@ export const builds = [
   single("src/sdk/index.ts", "sdk/index.js", { banner: {} }),
   shim,
   single("src/app/describe-worker.ts", "describe-worker.js"),
-  single("src/platform/builds/build-worker.ts", "build-worker.js"),
+  ofCli("src/platform/builds/build-worker.ts", "build-worker"),
   single("src/oci/archive/deflate-worker.ts", "deflate-worker.js"),
   single("src/supervisor/supervisor-main.ts", "supervisor.js"),
   single("src/gateway/gateway-main.ts", "gateway.js"),
