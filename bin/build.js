@@ -86,6 +86,8 @@ const common = {
   logLevel: "warning",
   minifySyntax: true,
   minifyWhitespace: true,
+  // undici then has only llhttp, as inside Node: its experimental second parser is 150 kB that nothing here switches on.
+  define: { esbuildDetection: "1" },
   banner: requireBanner,
   plugins: [builtins],
 };
