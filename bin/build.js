@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { bundledPackages, noticesOf } from "./notices.js";
+import { noticesOf } from "./notices.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const esbuild = createRequire(import.meta.url)("esbuild");
@@ -124,9 +124,9 @@ async function build() {
   writeFileSync(out("sdk-modules/appctl/package.json"), '{ "name": "appctl", "main": "../../sdk/index.js" }\n');
   const results = await Promise.all(builds.map((options) => esbuild.build({ ...options, metafile: true })));
   const metafiles = new Map(results.map(({ metafile }, index) => [builds[index], metafile]));
-  writeFileSync(join(root, "THIRD-PARTY-NOTICES"), noticesOf(root, bundledPackages([...metafiles.values()])));
+  writeFileSync(join(root, "THIRD-PARTY-NOTICES"), noticesOf(root, [...metafiles.values()]));
   // The shim is copied into the images of users, where no other file of this package is.
-  const notices = noticesOf(root, bundledPackages([metafiles.get(shim)])).replaceAll("*/", "* /");
+  const notices = noticesOf(root, [metafiles.get(shim)]).replaceAll("*/", "* /");
   appendFileSync(shim.outfile, `/*!\n${notices}*/\n`);
 
   // The type declarations of what a user's file imports.
