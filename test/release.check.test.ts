@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { parse } from "yaml";
 // @ts-expect-error plain JavaScript, as the workflow runs it
 import { releaseFaults } from "../bin/release-check.js";
@@ -46,6 +48,61 @@ describe("a release", () => {
   });
 });
 
+describe("bin/release-check.js", () => {
+  /** Runs the script of the repository in `dir`. */
+  function check(dir: string, name?: string) {
+    const args = [join(dir, "bin", "release-check.js"), ...(name === undefined ? [] : [name])];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    return { status, stdout, stderr };
+  }
+
+  /** A repository with the script, the CHANGELOG and a complete package.json, all committed. */
+  function completeCopy(): string {
+    const dir = mkdtempSync(join(tmpdir(), "release-"));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    mkdirSync(join(dir, "bin"));
+    for (const file of ["bin/release-check.js", "CHANGELOG.md"]) cpSync(join(root, file), join(dir, file));
+    writeFileSync(join(dir, "package.json"), JSON.stringify(complete));
+    const identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid", "-c", "commit.gpgSign=false"];
+    for (const args of [
+      ["init", "-q"],
+      ["add", "."],
+      [...identity, "commit", "-q", "-m", "Copy"],
+    ]) {
+      execFileSync("git", args, { cwd: dir });
+    }
+    return dir;
+  }
+
+  it("refuses this repository, which has no URL", () => {
+    const { status, stderr } = check(root, tag);
+    expect(status).toBe(1);
+    for (const field of ["repository", "bugs", "homepage"]) {
+      expect(stderr).toContain(`Error: package.json has no ${field} with an https URL\n`);
+    }
+  });
+
+  it("passes in a copy that is complete", () => {
+    expect(check(completeCopy(), tag)).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  it("reports a wrong tag, a missing section and a changed tree of that copy at once", () => {
+    const dir = completeCopy();
+    writeFileSync(join(dir, "CHANGELOG.md"), "# Changelog\n");
+    const { status, stderr } = check(dir);
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      [
+        `Error: the tag (none) is not ${tag}, the version of package.json`,
+        `Error: CHANGELOG.md has no section "## ${manifest.version}"`,
+        "Error: the tree has changes that are not committed:",
+        " M CHANGELOG.md",
+        "",
+      ].join("\n"),
+    );
+  });
+});
+
 describe("the workflows", () => {
   const folder = ".github/workflows";
   const steps = readdirSync(join(root, folder)).flatMap((name) => {
@@ -63,9 +120,15 @@ describe("the workflows", () => {
       if (script !== undefined) expect(manifest.scripts).toHaveProperty(script);
       else
         expect(run).toMatch(
-          /^(?:\.ci\/run|sh bin\/setup\.sh|node bin\/release-check\.js "\$GITHUB_REF_NAME"|npm publish --provenance --access public)$/,
+          /^(?:\.ci\/run|git config --global --add safe\.directory "\$GITHUB_WORKSPACE"|sh bin\/setup\.sh|node bin\/release-check\.js "\$GITHUB_REF_NAME"|npm publish --provenance --access public)$/,
         );
     }
+  });
+
+  it("take actions by their major version", () => {
+    const actions = steps.flatMap(({ uses }) => uses ?? []);
+    expect(actions.length).toBeGreaterThan(3);
+    for (const action of actions) expect(action).toMatch(/^actions\/(?:checkout|setup-node)@v\d+$/);
   });
 
   it("check a release before they publish it, with provenance", () => {
