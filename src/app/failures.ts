@@ -15,7 +15,8 @@ export interface Described {
   timeoutMs: number;
 }
 
-const SEPARATE = "To list its Apps, appctl runs the file once, without secrets and without your shell's environment.";
+/** How the file is run, as a part of a hint. */
+const RUN_ONCE = "appctl runs the file to list its Apps, without secrets and without your shell's environment";
 
 /** The error for an outcome that is no description. */
 export async function describeError(
@@ -32,7 +33,7 @@ export async function describeError(
       const stack = await mapFrames(outcome.frames, at);
       return usageError(`${file} calls process.exit(${outcome.code}) while it is loaded`, {
         code: "DESCRIBE_EXITED",
-        hint: `${SEPARATE} It has to be loadable: exit only when a request or a signal asks for it.`,
+        hint: `${RUN_ONCE}: call process.exit() only in a handler of a request or a signal`,
         ...located(stack.location),
         details: printed,
       });
@@ -41,7 +42,7 @@ export async function describeError(
       const location = findText(at, /\bawait\b/);
       return usageError(`${file} waits at its top level for something that never comes`, {
         code: "DESCRIBE_UNSETTLED",
-        hint: "A top-level await is never settled. Start such work inside a request handler, or leave the await out.",
+        hint: "a top-level await never settles: start such work in a request handler, or leave the await out",
         ...located(location),
         details: printed,
       });
@@ -51,8 +52,8 @@ export async function describeError(
       return usageError(`${file} was not loaded within ${seconds} s`, {
         code: "DESCRIBE_TIMEOUT",
         hint: outcome.busy
-          ? "It computes all the time: look for an endless loop at the top level of the file or of what it imports."
-          : "It waits: a top-level await (a connection, a fetch, a listener) does not settle. Start it inside a handler.",
+          ? "it computes all the time: look for an endless loop at the top level of the file, or of a module it imports"
+          : "a top-level await (a connection, a fetch, a listener) does not settle: start it in a request handler",
         ...located(outcome.busy ? undefined : findText(at, /\bawait\b/)),
         details: printed,
       });
@@ -76,16 +77,15 @@ async function threwError(error: RawError, printed: string[], file: string, at: 
 function threwHint({ code, message }: RawError, location: SourceLocation | undefined): string {
   const name = /(?:Cannot find (?:package|module)) '([^'./][^']*)'/.exec(message)?.[1];
   if (name !== undefined && (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND")) {
-    return `"${name}" is loaded by a name that is put together while running, so it is not in the bundle. List it in ImageSpec.packages and install it here.`;
+    return `"${name}" is imported by a name computed at run time, so it is not in the bundle: add it to ImageSpec.packages, and install it here`;
   }
   if (code === "EADDRINUSE")
-    return "It listens by itself. Export the web app as frameworkApp instead: appctl listens for it.";
-  if (code === "ENOENT")
-    return "Files are found relative to import.meta.dirname; list them in the App's include to ship them.";
+    return "it listens by itself: pass the web app as frameworkApp instead, and appctl listens for it";
+  if (code === "ENOENT") return "read files relative to import.meta.dirname, and add them to the App's include";
   if (/\benv\b/.test(location?.lineText ?? "")) {
-    return `${SEPARATE} Read process.env inside of a handler, or check process.env.APPCTL_DESCRIBE first.`;
+    return `${RUN_ONCE}: read process.env in a request handler, or check process.env.APPCTL_DESCRIBE first`;
   }
-  return `${SEPARATE} It has to be loadable like that.`;
+  return `${RUN_ONCE}: it must load like that`;
 }
 
 /** An import that fails when modules are linked has no frame. Its line is found by the module's name. */
@@ -130,7 +130,7 @@ export function noAppError({ others }: RawFile, bundle: Bundle, cwd: string): Ap
     const name = declared.name === undefined ? "an App" : `the App "${declared.name}"`;
     return usageError(`${file} declares ${name} but exports none`, {
       code: "NO_APP",
-      hint: "Write export before it: export const myApp = new App({ … }).",
+      hint: "write export before it: export const myApp = new App({ … })",
       location: locationAt(declared.source, declared.start),
     });
   }
@@ -139,7 +139,7 @@ export function noAppError({ others }: RawFile, bundle: Bundle, cwd: string): Ap
   const value = other && other.name !== "default" ? other.name : "app";
   return usageError(`${file} has no App`, {
     code: "NO_APP",
-    hint: `Add: import { App } from "appctl"; export const myApp = new App({ name: "my-app", frameworkApp: ${value} });`,
+    hint: `add: import { App } from "appctl"; export const myApp = new App({ name: "my-app", frameworkApp: ${value} });`,
     ...located(entry && exportLocation(entry, other?.name)),
   });
 }
