@@ -26,7 +26,7 @@ import { Http } from "./platform-http.ts";
 
 /** Longest wait for a platform to end, in milliseconds: its apps may take their grace period. */
 const STOP_MS = 60_000;
-/** How long a platform that is to be stopped may take to answer, in milliseconds, before its supervisor is told instead. */
+/** Longest wait for a platform to answer, in milliseconds: after it, a stop goes to the supervisor. */
 const PATIENCE_MS = 5_000;
 
 /** How to reach the local platform. */

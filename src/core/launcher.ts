@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { quoted } from "./command-line.ts";
+import { isExecutable } from "./is-executable.ts";
 
 /** How each package manager runs a command of an installed package. */
 const RUNNERS: Readonly<Record<string, string>> = {
@@ -41,13 +42,4 @@ export function launcherOf(env: NodeJS.ProcessEnv, cwd: string, script: string):
 function ancestors(dir: string): string[] {
   const parent = dirname(dir);
   return parent === dir ? [dir] : [dir, ...ancestors(parent)];
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

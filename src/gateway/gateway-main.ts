@@ -13,7 +13,7 @@ import { type FromGateway, GatewayTable, type ToGateway } from "./route-table.ts
 /** The platform's own answers take as long as they take: a build, a long poll. */
 const PLATFORM_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
-/** A platform that has pushed no table by then, in milliseconds, is away: clients are told so. */
+/** Without a table by then, in milliseconds, the gateway answers 503 PLATFORM_RESTARTING. */
 const LATE_MS = 3_000;
 
 const [pipeFd = Number.NaN, listenerFd = Number.NaN] = process.argv.slice(2).map(Number);

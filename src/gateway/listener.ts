@@ -13,7 +13,7 @@ import {
   writeRefusal,
 } from "./refusal.ts";
 
-/** What stands behind a listener. */
+/** The handlers of a listener. */
 export interface ListenerParts {
   gateway: Gateway;
   /** True for the lower-case host name of an app. */

@@ -15,7 +15,7 @@ const LONGEST_PAUSE_MS = 5_000;
 /** A gateway that lived this long, in milliseconds, is started again at once. */
 const HEALTHY_MS = 10_000;
 
-/** What is told of gateways. */
+/** The events of gateways. */
 export interface GatewaysOptions {
   node: string;
   env: NodeJS.ProcessEnv;

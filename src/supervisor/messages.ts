@@ -2,6 +2,11 @@
 import type { LogPosition } from "../core/log-writer.ts";
 import type { OutputLine, ProcessEnd, ReplicaOrder } from "../core/replica-host.ts";
 
+/** Descriptor of the platform's pipe to its supervisor. */
+export const SUPERVISOR_FD = 3;
+/** Environment variable with that descriptor. */
+export const SUPERVISOR_VARIABLE = "APPCTL_SUPERVISOR_FD";
+
 /** A replica that the supervisor holds. */
 export interface HeldReplica {
   id: string;

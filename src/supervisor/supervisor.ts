@@ -9,13 +9,14 @@ import { SUPERVISOR_PROTOCOL } from "../core/platform-file.ts";
 import { startTimeOf } from "../core/start-time.ts";
 import { Wire } from "../core/wire.ts";
 import { Gateways } from "./gateways.ts";
-import type { FromPlatform, FromSupervisor, Restart } from "./messages.ts";
+import {
+  type FromPlatform,
+  type FromSupervisor,
+  type Restart,
+  SUPERVISOR_FD,
+  SUPERVISOR_VARIABLE,
+} from "./messages.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
-
-/** Descriptor of the platform's pipe to its supervisor. */
-export const SUPERVISOR_FD = 3;
-/** Environment variable with that descriptor. */
-export const SUPERVISOR_VARIABLE = "APPCTL_SUPERVISOR_FD";
 
 /** Pause before a platform that ended is started again, in milliseconds: doubled each time, up to the longest. */
 const FIRST_PAUSE_MS = 50;

@@ -1,6 +1,7 @@
 import { resolveConfig } from "../../core/config.ts";
 import { pathsOf } from "../../core/paths.ts";
 import { lastPlace } from "../../core/platform-file.ts";
+import { SUPERVISOR_VARIABLE } from "../../supervisor/messages.ts";
 import type { Io } from "../../ui/io.ts";
 import type { StartFlags } from "../shared/start-flags.ts";
 
@@ -14,9 +15,9 @@ export async function platformRun(io: Io, flags: StartFlags): Promise<void> {
   const last = lastPlace(pathsOf(io.env).state, port);
   const { RemoteHost, runPlatform } = await import("../../platform/run.ts");
   const report = (message: string) => io.stderr.write(`${io.now().toISOString()} ${message}\n`);
-  const fd = io.env["APPCTL_SUPERVISOR_FD"];
+  const fd = io.env[SUPERVISOR_VARIABLE];
   // Nothing that the platform starts is to look for it.
-  delete io.env["APPCTL_SUPERVISOR_FD"];
+  delete io.env[SUPERVISOR_VARIABLE];
   const gone = new AbortController();
   const above = fd === undefined ? undefined : await RemoteHost.connect(Number(fd), () => gone.abort());
   await runPlatform({

@@ -77,7 +77,7 @@ class Gathered {
   }
 }
 
-/** The error for a file that is no longer what was to be packed. */
+/** The error for a file that changed after it was listed for the archive. */
 export function fileChangedError(path: string, cause?: unknown): AppctlError {
   return new AppctlError({
     code: "FILE_CHANGED",

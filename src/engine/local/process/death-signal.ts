@@ -1,5 +1,5 @@
-import { accessSync, constants } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
+import { isExecutable } from "../../../core/is-executable.ts";
 
 /** Of util-linux, see setpriv(1): it asks the kernel for a signal at the end of its parent, and becomes the program. */
 const SETPRIV = "/usr/bin/setpriv";
@@ -19,13 +19,4 @@ export function endingWithParent(
 
 function inPath(program: string, path: string): string[] {
   return path.split(delimiter).map((dir) => join(dir, program));
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
